@@ -2,19 +2,104 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-PYTHON ?= python3
+MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
+READY := .venv/installed
+IMAGE ?= centralita:dev
+OVERLAY ?= production
+GEN ?= proto/gen
+# The first interpreter we support that can make a virtual environment; PYTHON=... names another.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell \
+  $(name) -c 'import sys, venv, ensurepip; assert sys.version_info >= (3, 11); print("$(name)")' 2>/dev/null)))
+LOCKED = $(shell sha256sum requirements.lock | cut -d ' ' -f 1)
 PROTOS = $(shell cd proto && find centralita -name '*.proto' | LC_ALL=C sort)
 GOOGLE = $(shell $(BIN)/python -c 'import google.rpc, pathlib; print(pathlib.Path(google.rpc.__path__[0]).parent.parent)')
+# What the edge answers errors with; nobody imports it, so only its descriptor is asked for.
+ERRORS := google/rpc/error_details.proto
+PROTOC = PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto -I$(GOOGLE)
+LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-emit-index-url --quiet $(UPGRADE)
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-proto: ## Generate code and descriptors from the protos
-	rm -rf proto/gen && mkdir -p proto/gen deploy/envoy
-	PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto -I$(GOOGLE) \
-	  --python_out=proto/gen --grpc_python_out=proto/gen \
-	  --mypy_out=proto/gen --mypy_grpc_out=proto/gen \
-	  --include_imports --include_source_info --descriptor_set_out=proto/gen/centralita.binpb $(PROTOS)
+setup: ## Install everything into .venv, exactly as locked
+	@[ "$$(cat $(READY) 2>/dev/null)" = "$(LOCKED)" ] || $(MAKE) install
 
-.PHONY: help proto
+install:
+	@[ -n "$(PYTHON)" ] || { echo "Install Python 3.11 or later with its venv module, or name one: make setup PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e .
+	@echo "$(LOCKED)" >$(READY)
+
+run: setup ## Start everything at 127.0.0.1:8080 (PORT and VAR_DIR set others)
+	@exec $(BIN)/python -m services.standalone
+
+test: setup ## Run every test that can run on this machine
+	$(BIN)/python -m pytest tests
+
+test-fast: setup ## Run the tests that need no server
+	$(BIN)/python -m pytest tests/unit tests/contract
+
+check: setup ## Lint, types, layers, protos, generated code, manifests, edge
+	@$(MAKE) --jobs 2 --output-sync=target check-python check-types check-layers check-protos check-generated check-manifests check-edge check-docs
+	@echo "All checks passed."
+
+check-python:
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+
+check-types:
+	$(BIN)/mypy --no-error-summary
+
+check-layers:
+	$(BIN)/lint-imports --no-timing | grep -vE 'KEPT$$|^$$|^[=-]' >&2; exit $${PIPESTATUS[0]}
+
+check-protos:
+	$(BIN)/buf lint proto/gen/centralita.binpb --config buf.yaml --path centralita
+	$(BIN)/buf breaking proto/gen/centralita.binpb --against proto/released.binpb --config buf.yaml
+
+# The generated code is what the protos say, and the locks hold what pyproject.toml asks for.
+check-generated:
+	@$(MAKE) proto GEN=var/check/gen >/dev/null
+	diff --recursive --brief --exclude=__pycache__ proto/gen var/check/gen
+	$(BIN)/python -m pytest tests/contract/test_locks.py
+
+check-manifests:
+	$(BIN)/yamllint --strict .
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint deploy/docker/Dockerfile
+	k8s/render.sh $(BIN) var/check/k8s
+	$(BIN)/kubernetes-validate --strict --no-warn --quiet var/check/k8s/*.yaml
+
+check-edge:
+	$(BIN)/python -m services.standalone.edge >var/check/envoy.yaml
+	$(BIN)/envoy --mode validate --log-level error -c var/check/envoy.yaml
+
+check-docs:
+	$(BIN)/python docs/adr/index.py --check
+
+proto: setup ## Generate code and descriptors from the protos
+	rm -rf $(GEN) && mkdir -p $(GEN)
+	$(PROTOC) --python_out=$(GEN) --grpc_python_out=$(GEN) --mypy_out=quiet:$(GEN) --mypy_grpc_out=quiet:$(GEN) $(PROTOS)
+	$(PROTOC) --include_imports --include_source_info --descriptor_set_out=$(GEN)/centralita.binpb $(PROTOS) $(ERRORS)
+
+release: check-protos ## Make the protos of this commit what `buf breaking` compares with
+	cp proto/gen/centralita.binpb proto/released.binpb
+
+lock: setup ## Resolve pyproject.toml into the locks (UPGRADE=--upgrade takes newer versions)
+	$(LOCK) --extra standalone --extra dev -o requirements.lock
+	$(LOCK) --constraints requirements.lock -o deploy/docker/requirements.lock
+
+bench: setup ## Measure each figure beside its floor into var/bench.json
+	$(BIN)/python -m tests.bench
+
+image: ## Build the image of all services (IMAGE names it)
+	docker build --file deploy/docker/Dockerfile --tag $(IMAGE) .
+
+manifests: setup ## Print what an overlay of k8s/ applies (OVERLAY=production)
+	@$(BIN)/kubectl kustomize k8s/overlays/$(OVERLAY)
+
+.PHONY: help setup install run test test-fast check check-python check-types check-layers check-protos \
+  check-generated check-manifests check-edge check-docs proto release lock bench image manifests
