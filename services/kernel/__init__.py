@@ -1,0 +1,1 @@
+"""Process plumbing that two services need and that knows no business noun."""

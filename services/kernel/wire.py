@@ -1,0 +1,136 @@
+"""Protobuf on the bus: the schema, not the code, knows where an event goes."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, TypeVar
+
+from centralita.options.v1.options_pb2 import EventOptions
+from centralita.options.v1.options_pb2 import event as event_options
+from faststream import StreamMessage
+from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import DecodeError, Message
+
+E = TypeVar("E", bound=Message)
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]+")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+PROTOBUF, JSON = "application/protobuf", "application/json"
+
+
+class BadToken(ValueError):
+    """A value may not stand in a subject: it is empty or has other signs than A-Za-z0-9_-."""
+
+
+class NotAnEvent(TypeError):
+    """The message has no event option, so it has no place on the bus."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message as it goes out. The header Nats-Msg-Id makes a repeat harmless."""
+
+    subject: str
+    payload: bytes
+    headers: Mapping[str, str]
+
+
+def template_of(kind: type[Message]) -> str:
+    """Return the subject with its placeholders: the name under which an event is measured."""
+    return _options(kind.DESCRIPTOR).subject
+
+
+def owner_of(kind: type[Message]) -> str:
+    return _options(kind.DESCRIPTOR).owner
+
+
+def is_state(kind: type[Message]) -> bool:
+    """Tell whether the message is the whole present state of its key."""
+    return _options(kind.DESCRIPTOR).state
+
+
+def filter_for(kind: type[Message]) -> str:
+    """Return the subject a consumer binds to: each placeholder becomes a wildcard."""
+    return _PLACEHOLDER.sub("*", template_of(kind))
+
+
+def subject_of(event: Message) -> str:
+    """Fill the event's subject template from its own fields; raises BadToken."""
+    form, names = _form(event.DESCRIPTOR)
+    return form.format(*(_token(event, name) for name in names))
+
+
+def outgoing(
+    event: Message, *, event_id: str, at: datetime, traceparent: str | None = None
+) -> Outgoing:
+    """Dress an event for the bus: CloudEvents binary mode, and an id that a repeat keeps."""
+    kind = type(event)
+    headers = {
+        "Nats-Msg-Id": event_id,
+        "ce-specversion": "1.0",
+        "ce-id": event_id,
+        "ce-type": event.DESCRIPTOR.full_name,
+        "ce-source": f"centralita/{owner_of(kind)}",
+        "ce-time": at.isoformat(timespec="milliseconds"),
+        "content-type": PROTOBUF,
+    }
+    if traceparent:
+        headers["traceparent"] = traceparent
+    return Outgoing(subject_of(event), event.SerializeToString(), headers)
+
+
+def decode(kind: type[E]) -> Callable[[StreamMessage[Any]], Awaitable[E]]:
+    """Make the decoder of `kind`; what it cannot read is a DecodeError, which is poison."""
+
+    async def parse(message: StreamMessage[Any]) -> E:
+        raw = message.raw_message
+        event = parsed(kind, raw.data, raw.headers or {})
+        _insist_on_subject(event, raw.subject)
+        return event
+
+    return parse
+
+
+def parsed(kind: type[E], data: bytes, headers: Mapping[str, str]) -> E:
+    """Read protobuf, or proto3 JSON where the content type says so; raises DecodeError."""
+    if not headers.get("content-type", PROTOBUF).startswith(JSON):
+        return kind.FromString(data)
+    try:
+        return json_format.ParseDict(json.loads(data), kind(), ignore_unknown_fields=True)
+    except (ValueError, json_format.ParseError) as trouble:
+        raise DecodeError("not the JSON form of the event") from trouble
+
+
+def _insist_on_subject(event: Message, subject: str) -> None:
+    """Refuse an event about another tenant or key than the subject it was let in under."""
+    try:
+        honest = subject_of(event) == subject
+    except BadToken:
+        honest = False
+    if not honest:
+        raise DecodeError("the fields do not match the subject")
+
+
+def _token(event: Message, name: str) -> str:
+    value = str(getattr(event, name))
+    if not TOKEN.fullmatch(value):
+        raise BadToken(f"{event.DESCRIPTOR.full_name}.{name} is not a subject token")
+    return value
+
+
+@cache
+def _options(kind: Descriptor) -> EventOptions:
+    options = kind.GetOptions()
+    if not options.HasExtension(event_options):
+        raise NotAnEvent(kind.full_name)
+    return options.Extensions[event_options]
+
+
+@cache
+def _form(kind: Descriptor) -> tuple[str, tuple[str, ...]]:
+    template = _options(kind).subject
+    return _PLACEHOLDER.sub("{}", template), tuple(_PLACEHOLDER.findall(template))
