@@ -1,0 +1,130 @@
+"""One connection to NATS that never gives up, and a publish that tells the truth."""
+
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+from nats.errors import ConnectionClosedError, Error
+from nats.js import JetStreamContext
+from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError
+
+from .wire import Outgoing
+
+log = logging.getLogger(__name__)
+
+PUBLISH_TIMEOUT = 5.0
+
+
+class BusUnavailable(Exception):
+    """No answer from the bus. Whether the message was stored is unknown: repeat it as it is."""
+
+
+class Bus:
+    """A connected client. `nc` and `js` are for hot paths, `broker` for declared handlers."""
+
+    def __init__(self, nc: Client, broker: NatsBroker) -> None:
+        self.nc = nc
+        self.js: JetStreamContext = nc.jetstream(timeout=PUBLISH_TIMEOUT)
+        self.broker = broker
+        self._resumed: set[Callable[[], None]] = set()
+
+    async def publish(self, message: Outgoing, *, timeout: float = PUBLISH_TIMEOUT) -> bool:  # noqa: ASYNC109 - the wait for one answer, bounded inside nats-py
+        """Store a message; return True if the stream already had it.
+
+        Raises BusUnavailable when no durable ack came within `timeout` seconds. While the client
+        reconnects it keeps up to 2 MiB of such messages and sends them afterwards, so the outcome
+        is unknown: publish the same Outgoing again, its Nats-Msg-Id makes one message of both.
+        """
+        try:
+            ack = await self.js.publish(
+                message.subject, message.payload, timeout=timeout, headers=dict(message.headers)
+            )
+        except (NoStreamResponseError, ServiceUnavailableError, TimeoutError) as silence:
+            raise BusUnavailable(type(silence).__name__) from silence
+        except APIError:
+            raise
+        except (Error, OSError) as broken:
+            raise BusUnavailable(type(broken).__name__) from broken
+        return bool(ack.duplicate)
+
+    @contextmanager
+    def on_resume(self, callback: Callable[[], None]) -> Iterator[None]:
+        """Call back after each reconnect, when all that the server held for us may be gone."""
+        self._resumed.add(callback)
+        try:
+            yield
+        finally:
+            self._resumed.discard(callback)
+
+    async def resumed(self) -> None:
+        log.info("nats is back")
+        for callback in tuple(self._resumed):
+            callback()
+
+
+def _end_process() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+@asynccontextmanager
+async def connected(
+    url: str, *, name: str, lost: Callable[[], None] = _end_process
+) -> AsyncIterator[Bus]:
+    """Connect to NATS as `name`; `url` is one or more servers, comma separated.
+
+    Credentials stand in the URL. Outages of any length heal by themselves; a server that does not
+    answer two pings of 5 seconds counts as gone. Should the client close for good all the same
+    (a refused login), `lost` is called: by default the process ends, for a fresh one to replace it.
+    """
+    bus: Bus | None = None
+    leaving = False
+
+    async def reconnected() -> None:
+        if bus is not None:
+            await bus.resumed()
+
+    async def disconnected() -> None:
+        if not leaving:
+            log.warning("nats is gone")
+
+    async def failed(error: Exception) -> None:
+        log.debug("nats client: %s", type(error).__name__)
+
+    async def closed() -> None:
+        if not leaving:
+            log.critical("nats closed the connection for good")
+            lost()
+
+    broker = NatsBroker(
+        url.split(","),
+        name=f"{name}-{os.getpid()}",
+        inbox_prefix=f"_INBOX_{name}",
+        allow_reconnect=True,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.25,  # type: ignore[arg-type] # seconds; the client sleeps for it
+        connect_timeout=2,
+        ping_interval=5,
+        max_outstanding_pings=2,
+        drain_timeout=5,
+        flush_timeout=5,
+        error_cb=failed,
+        disconnected_cb=disconnected,
+        reconnected_cb=reconnected,
+        closed_cb=closed,
+        apply_types=False,  # the decoder already made what the handler takes
+        logger=None,
+    )
+    nc = await broker.connect()
+    bus = Bus(nc, broker)
+    try:
+        yield bus
+    finally:
+        leaving = True
+        try:
+            await broker.stop()
+        except (ConnectionClosedError, Error, OSError):
+            await nc.close()  # draining needs a server; without one there is nothing to drain

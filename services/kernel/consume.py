@@ -1,0 +1,119 @@
+"""Declared handlers, driven by our own pull loop: nothing is dropped, nothing stays stuck."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, cast
+
+from faststream import AckPolicy
+from faststream.nats import ConsumerConfig, JStream, NatsRouter, PullSub
+from faststream.nats.subscriber.usecases import PullStreamSubscriber
+from google.protobuf.message import Message
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy as ServerAckPolicy
+
+from .bus import Bus
+from .delivery import EventMeta, delivery, meta
+from .pull import Pull
+from .settle import settle
+from .wire import decode, filter_for, template_of
+
+__all__ = ["EventMeta", "Misdeclared", "consumer", "consuming", "meta"]
+
+
+class Misdeclared(TypeError):
+    """A subscriber was not declared with `consumer(...)`."""
+
+
+def consumer(  # noqa: PLR0913 - a declaration: every rule of delivery by its name
+    kind: type[Message],
+    *,
+    stream: str,
+    durable: str,
+    max_workers: int = 16,
+    ack_wait: timedelta = timedelta(seconds=15),
+    max_deliver: int = 8,
+) -> dict[str, Any]:
+    """Declare `@router.subscriber(**consumer(Kind, stream=..., durable=...))`.
+
+    `max_workers` handlers run at once; 1 keeps the order of the stream, but for retries. A process
+    that dies gives its messages back after `ack_wait`; a living one may take longer than that, four
+    times at most. After `max_deliver` failures the message is a dead letter.
+    """
+    return {
+        "subject": filter_for(kind),
+        "stream": JStream(stream, declare=False),  # deploy/nats/streams.toml declares it
+        "durable": durable,
+        "pull_sub": PullSub(batch_size=max_workers),
+        "config": ConsumerConfig(
+            durable_name=durable,
+            description=template_of(kind),
+            filter_subject=filter_for(kind),
+            ack_policy=ServerAckPolicy.EXPLICIT,
+            ack_wait=ack_wait.total_seconds(),
+            max_deliver=max_deliver,
+            max_ack_pending=max(256, 4 * max_workers),
+        ),
+        "ack_policy": AckPolicy.MANUAL,  # settle.py decides; the framework's default drops
+        "decoder": decode(kind),
+        "no_reply": True,
+    }
+
+
+@asynccontextmanager
+async def consuming(
+    bus: Bus, router: NatsRouter, *, answers: tuple[type[Exception], ...] = ()
+) -> AsyncIterator[None]:
+    """Run the router's handlers. On leaving, unstarted messages go back to the stream at once."""
+    bus.broker.include_router(router)
+    driven = [(one, _driver(bus, one, answers)) for one in map(_declared, router.subscribers)]
+    started: list[Pull] = []
+    try:
+        for subscriber, pull in driven:
+            # With a subscription in place FastStream makes none of its own: ours feeds it.
+            cast("Any", subscriber).subscription = pull
+            await subscriber.start()
+            await pull.start()
+            started.append(pull)
+        yield
+    finally:
+        await asyncio.gather(*(pull.stop() for pull in started))
+        for subscriber, _ in driven:
+            await subscriber.stop()
+
+
+def _declared(subscriber: object) -> PullStreamSubscriber:
+    if (
+        not isinstance(subscriber, PullStreamSubscriber)
+        or subscriber.ack_policy is not AckPolicy.MANUAL
+        or not subscriber.config.durable_name
+    ):
+        raise Misdeclared(f"{subscriber!r}: declare it with kernel.consume.consumer")
+    return subscriber
+
+
+def _driver(
+    bus: Bus, subscriber: PullStreamSubscriber, answers: tuple[type[Exception], ...]
+) -> Pull:
+    config = subscriber.config
+    template, durable = config.description or "", config.durable_name or ""
+    longest = 4 * (config.ack_wait or 30.0)
+
+    async def handle(message: Msg) -> None:
+        outcome: BaseException | None = None
+        try:
+            async with asyncio.timeout(longest):
+                with delivery(message, template=template, durable=durable):
+                    await subscriber.process_message(message)
+        except Exception as trouble:  # noqa: BLE001 - settle says what each one means
+            outcome = trouble
+        await settle(bus, message, outcome, answers=answers, max_deliver=config.max_deliver or 0)
+
+    return Pull(
+        bus,
+        subscriber.stream.name,
+        config,
+        handle,
+        max_workers=subscriber.pull_sub.batch_size,
+    )
