@@ -1,0 +1,213 @@
+"""Read a stream from a point on, in order and without gaps, through whatever happens to it."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from .bus import Bus
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT = 2.0
+SILENCE = 5.0
+ABANDONED = 30.0  # the server forgets a reader that is gone
+
+
+@dataclass(frozen=True, slots=True)
+class Tailed:
+    """One message of the stream; `pending` more of those asked for were there behind it."""
+
+    sequence: int
+    at: datetime
+    subject: str
+    headers: Mapping[str, str]
+    data: bytes
+    pending: int
+
+
+async def tail(  # noqa: PLR0913 - where to start, said in one of three ways
+    bus: Bus,
+    stream: str,
+    *,
+    subjects: Sequence[str] = (),
+    after: int = 0,
+    last_per_subject: bool = False,
+    new: bool = False,
+) -> AsyncGenerator[list[Tailed], None]:
+    """Yield batches as they come, for ever; outages only delay them.
+
+    Starts behind sequence `after`, or with the last message of each subject, or, with `new`, with
+    what is stored from now on. A first, empty batch says that nothing was there to begin with; of
+    a beginning, the message with `pending` 0 is the last. Close it (`contextlib.aclosing`) when
+    you stop reading.
+    """
+    reader = _Reader(bus, stream, tuple(subjects), after, last_per_subject=last_per_subject)
+    try:
+        with bus.on_resume(reader.lose):
+            if new:
+                await reader.skip_to_now()
+            if not await reader.open():
+                yield []
+            while True:
+                yield await reader.batch()
+    finally:
+        await reader.close()
+
+
+class _Reader:
+    def __init__(
+        self,
+        bus: Bus,
+        stream: str,
+        subjects: tuple[str, ...],
+        last: int,
+        *,
+        last_per_subject: bool,
+    ) -> None:
+        self._bus, self._stream, self._subjects = bus, stream, subjects
+        self._last, self._snapshot = last, last_per_subject
+        self._consumer = ""
+        self._subscription: Subscription | None = None
+        self._delivered = 0  # of this consumer; the server numbers without gaps
+        self._lost = False
+        self._heard = 0.0
+        self._arrived: deque[Msg] = deque()
+        self._wake = asyncio.Event()
+
+    def lose(self) -> None:
+        self._lost = True
+        self._wake.set()
+
+    async def skip_to_now(self) -> None:
+        self._last = (await self._bus.js.stream_info(self._stream)).state.last_seq
+
+    async def open(self) -> bool:
+        """Ask for all behind the last message seen; tell whether something is there already."""
+        await self.close()
+        self._arrived.clear()
+        self._delivered, self._lost = 0, False
+        self._heard = asyncio.get_running_loop().time()
+        inbox = self._bus.nc.new_inbox()
+        self._subscription = await self._bus.nc.subscribe(inbox, cb=self._take)
+        made = await self._bus.js.add_consumer(self._stream, self._config(inbox), timeout=2)
+        self._consumer = made.name
+        return bool(made.num_pending)
+
+    async def batch(self) -> list[Tailed]:
+        """Wait for at least one message and return all that came meanwhile."""
+        while True:
+            self._wake.clear()
+            if self._lost:
+                await self._reopen()
+            if batch := await self._read():
+                return batch
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HEARTBEAT):
+                    await self._wake.wait()
+            if asyncio.get_running_loop().time() - self._heard > SILENCE:
+                self._lost = True
+
+    async def close(self) -> None:
+        with suppress(Error, OSError, TimeoutError):
+            if self._subscription is not None:
+                await self._subscription.unsubscribe()
+            if self._consumer and self._bus.nc.is_connected:
+                # No answer awaited: if this is lost, the server forgets the consumer by itself.
+                subject = f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._consumer}"
+                await self._bus.nc.publish(subject)
+        self._subscription, self._consumer = None, ""
+
+    async def _reopen(self) -> None:
+        pause = 0.025
+        while True:
+            try:
+                if self._bus.nc.is_connected:
+                    await self.open()
+                    return
+            except (Error, OSError, TimeoutError) as trouble:
+                log.warning(
+                    "a tail is cut off; trying again",
+                    extra={"stream": self._stream, "error": type(trouble).__name__},
+                )
+            self._wake.clear()
+            pause = min(2 * pause, 1.0)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+
+    async def _take(self, message: Msg) -> None:
+        self._heard = asyncio.get_running_loop().time()
+        self._arrived.append(message)
+        self._wake.set()
+
+    async def _read(self) -> list[Tailed]:
+        batch: list[Tailed] = []
+        while self._arrived and not self._lost:
+            message = self._arrived.popleft()
+            if message.reply.startswith("$JS.ACK."):
+                self._accept(message, batch)
+            else:
+                await self._heed(message)
+        return batch
+
+    def _accept(self, message: Msg, batch: list[Tailed]) -> None:
+        known = message.metadata
+        if known.sequence.consumer != self._delivered + 1:
+            self._lost = True
+            return
+        self._delivered += 1
+        if known.sequence.stream <= self._last:
+            return
+        self._last = known.sequence.stream
+        batch.append(
+            Tailed(
+                sequence=self._last,
+                at=known.timestamp,
+                subject=message.subject,
+                headers=message.headers or {},
+                data=message.data,
+                pending=known.num_pending,
+            )
+        )
+
+    async def _heed(self, message: Msg) -> None:
+        """Answer flow control once all before it was read; notice what a heartbeat says we miss."""
+        headers = message.headers or {}
+        if answer := message.reply or headers.get("Nats-Consumer-Stalled"):
+            await self._bus.nc.publish(answer)
+        elif headers.get("Status") != "100":
+            self._lost = True
+        else:
+            self._lost = int(headers.get("Nats-Last-Consumer", 0)) != self._delivered
+
+    def _config(self, inbox: str) -> ConsumerConfig:
+        begin = ConsumerConfig(
+            name=f"tail-{inbox.rpartition('.')[2]}",
+            deliver_subject=inbox,
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=self._last + 1,
+            filter_subjects=list(self._subjects) or None,
+            ack_policy=AckPolicy.NONE,
+            max_deliver=1,
+            flow_control=True,
+            idle_heartbeat=HEARTBEAT,
+            inactive_threshold=ABANDONED,
+            num_replicas=1,
+            mem_storage=True,
+        )
+        if self._snapshot and not self._last:
+            return begin.evolve(
+                deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
+                opt_start_seq=None,
+                filter_subjects=list(self._subjects) or [">"],
+            )
+        return begin
