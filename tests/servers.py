@@ -1,0 +1,149 @@
+"""Real servers for tests: own port, own directory, and they can be killed, frozen and restarted."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+NATS = Path(sys.executable).with_name("nats-server")
+
+
+class ServerProcess:
+    """A server that keeps its port and its store over restarts."""
+
+    def __init__(self, home: Path, name: str) -> None:
+        self.home = home
+        home.mkdir(parents=True, exist_ok=True)
+        self.port = 0
+        self._log = home / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def ready(self, process: subprocess.Popen[bytes]) -> bool:
+        raise NotImplementedError
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.home)
+        self._process = process
+        give_up = time.monotonic() + 20
+        while time.monotonic() < give_up and process.poll() is None:
+            if self.ready(process):
+                return
+            time.sleep(0.005)
+        raise RuntimeError(f"{self.command()[0]} did not start: {self._log.read_text()[-2000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL: what was not on disk is gone, and clients get no good-bye."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers."""
+        self._send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._send(signal.SIGCONT)
+
+    def _send(self, what: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(what)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.send_signal(how)
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+class NatsServer(ServerProcess):
+    def __init__(self, home: Path, *extra: str) -> None:
+        super().__init__(home, "nats")
+        self._extra = extra
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        port = str(self.port or -1)
+        fixed = ["-a", "127.0.0.1", "-p", port, "-js", "-sd", str(self.home / "store")]
+        return [str(NATS), *fixed, "--ports_file_dir", str(self.home), *self._extra]
+
+    def ready(self, process: subprocess.Popen[bytes]) -> bool:
+        announced = self.home / f"nats-server_{process.pid}.ports"
+        if not announced.exists() or not (text := announced.read_text()):
+            return False
+        self.port = int(json.loads(text)["nats"][0].rpartition(":")[2])
+        return True
+
+
+class MongoServer(ServerProcess):
+    """SecantusDB in a process of its own: it speaks MongoDB's protocol and needs no download."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home, "mongo")
+        self.port = free_port()
+
+    @property
+    def url(self) -> str:
+        return f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
+
+    def command(self) -> list[str]:
+        where = ["--host", "127.0.0.1", "--port", str(self.port)]
+        store = ["--storage-path", str(self.home / "store"), "--cache-size", "64M"]
+        return [sys.executable, "-m", "secantus", *where, *store, "--log-level", "WARNING"]
+
+    def ready(self, process: subprocess.Popen[bytes]) -> bool:
+        with closing(socket.socket()) as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago, for servers that cannot choose one themselves."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def nats_server(home: Path, *extra: str) -> Iterator[NatsServer]:
+    """Run a NATS server with JetStream; `extra` are further options of its command."""
+    server = NatsServer(home, *extra)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def mongo_server(home: Path) -> Iterator[MongoServer]:
+    server = MongoServer(home)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()

@@ -1,0 +1,50 @@
+"""Waiting for the bus in tests: poll until it is so, never sleep and hope."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, overload
+
+from nats.js import JetStreamContext
+
+from services.kernel.bus import Bus
+
+T = TypeVar("T")
+
+
+@overload
+async def until(found: Callable[[], Awaitable[T]], *, within: float = 5.0) -> T: ...
+@overload
+async def until(found: Callable[[], T], *, within: float = 5.0) -> T: ...
+async def until(found: Callable[[], Any], *, within: float = 5.0) -> Any:
+    """Return the first true answer; AssertionError when none came in time."""
+    give_up = time.monotonic() + within
+    while True:
+        answer = found()
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if answer:
+            return answer
+        if time.monotonic() > give_up:
+            raise AssertionError(f"not within {within} s")
+        await asyncio.sleep(0.005)
+
+
+async def drained(bus: Bus, stream: str, durable: str, *, within: float = 5.0) -> None:
+    """Wait until the consumer has been given everything and has settled it."""
+
+    async def nothing_left() -> bool:
+        info = await bus.js.consumer_info(stream, durable)
+        return not info.num_pending and not info.num_ack_pending
+
+    await until(nothing_left, within=within)
+
+
+async def wiped(js: JetStreamContext) -> None:
+    """Delete every consumer and message, so that one test does not see another's."""
+    for stream in await js.streams_info():
+        name = stream.config.name or ""
+        for consumer in await js.consumers_info(name):
+            await js.delete_consumer(name, consumer.name)
+        await js.purge_stream(name)
