@@ -1,0 +1,116 @@
+"""A process runs one service until it is told to stop, then finishes what it began."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+from .liveness import Liveness, liveness
+from .telemetry import log_as, telemetry
+
+log = logging.getLogger(__name__)
+
+S = TypeVar("S")
+
+DRAIN = 25.0
+"""Seconds a service has to stop in. Kubernetes kills at 30."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where a service that has started can be reached; host:port, or "" where it does not serve."""
+
+    grpc_address: str = ""
+    http_address: str = ""
+
+
+def run(
+    service: Callable[[S], AbstractAsyncContextManager[Running]],
+    settings: S,
+    *,
+    name: str = "",
+    drain: float = DRAIN,
+) -> NoReturn:
+    """Enter the service, wait for SIGTERM or SIGINT, leave it, and end the process.
+
+    Exits 0 after a clean stop and 1 when the service raised or did not stop in `drain` seconds.
+    A second signal ends the process at once. Of the settings, `health_address` and
+    `event_loop` ("asyncio" or "uvloop") are looked at when they exist. `name` is the name in
+    logs and traces; left out, it is the package of the settings.
+    """
+    name = name or type(settings).__module__.rpartition(".")[0].rpartition(".")[2] or "centralita"
+    log_as(name)
+    with asyncio.Runner(loop_factory=_loop_factory(settings)) as runner:
+        code = runner.run(_until_told(service, settings, name, drain))
+    sys.exit(code)
+
+
+async def _until_told(
+    service: Callable[[S], AbstractAsyncContextManager[Running]],
+    settings: S,
+    name: str,
+    drain: float,
+) -> int:
+    stop = asyncio.Event()
+    _listen(stop)
+    address = str(getattr(settings, "health_address", ""))
+    async with telemetry(name):
+        with liveness(address) as probe:
+            living = asyncio.create_task(_live(service, settings, probe, stop))
+            told = asyncio.create_task(stop.wait())
+            await asyncio.wait({living, told}, return_when=asyncio.FIRST_COMPLETED)
+            told.cancel()
+            if not probe.ready:
+                living.cancel()  # told to stop while it was still starting
+            probe.ready = False
+            await asyncio.wait({living}, timeout=drain)
+    if not living.done():
+        log.error("did not stop in time", extra={"seconds": drain})
+        sys.stderr.flush()
+        os._exit(1)  # whatever hangs would hang a clean exit too
+    if living.cancelled():
+        return 0
+    if error := living.exception():
+        log.error("stopped by an error", exc_info=error, extra={"cause": str(error)})
+        return 1
+    return 0
+
+
+async def _live(
+    service: Callable[[S], AbstractAsyncContextManager[Running]],
+    settings: S,
+    probe: Liveness,
+    stop: asyncio.Event,
+) -> None:
+    async with service(settings) as running:
+        probe.ready = not stop.is_set()
+        log.info("serving", extra={"address": running.grpc_address or running.http_address})
+        await stop.wait()
+        log.info("stopping")
+    log.info("stopped")
+
+
+def _listen(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def told(number: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told, number)
+
+
+def _loop_factory(settings: object) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if getattr(settings, "event_loop", "asyncio") != "uvloop":
+        return None
+    import uvloop  # noqa: PLC0415 - only where it is asked for
+
+    factory: Callable[[], Any] = uvloop.new_event_loop
+    return factory
