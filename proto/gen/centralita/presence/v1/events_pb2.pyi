@@ -96,7 +96,9 @@ class PresenceChanged(_message.Message):
     connected: _builtins.bool
     """At least one device holds a lease."""
     receive_new: _builtins.bool
-    """The agent's choice; kept while the agent is away."""
+    """The agent's choice. It outlives a short absence (by default below 60 s), so that a reloaded
+    page or a cut in the network changes nothing; who comes back later is Online until they choose.
+    """
     cause: Global___Cause.ValueType
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:

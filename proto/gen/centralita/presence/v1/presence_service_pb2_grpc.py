@@ -76,6 +76,7 @@ class PresenceServiceServicer:
 
     def Disconnect(self, request, context):
         """Give the lease of one device back at once. An unknown device is answered alike.
+        INVALID_ARGUMENT DEVICE_ID_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,14 +90,16 @@ class PresenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPresence(self, request, context):
-        """The presence of one user: Offline for a user who was never seen.
+        """The presence of one user: Offline for a user who was never seen. INVALID_ARGUMENT
+        USER_ID_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPresences(self, request, context):
-        """All who were ever seen, by id, in pages.
+        """All who were ever seen, by id, in pages. INVALID_ARGUMENT PAGE_SIZE_INVALID,
+        PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,13 +38,19 @@ class PresenceServiceStub:
     never changes the intent. INVALID_ARGUMENT DEVICE_ID_INVALID.
     """
     Disconnect: _grpc.UnaryUnaryMultiCallable[_presence_service_pb2.DisconnectRequest, _presence_service_pb2.DisconnectResponse]
-    """Give the lease of one device back at once. An unknown device is answered alike."""
+    """Give the lease of one device back at once. An unknown device is answered alike.
+    INVALID_ARGUMENT DEVICE_ID_INVALID.
+    """
     SetReceiveNew: _grpc.UnaryUnaryMultiCallable[_presence_service_pb2.SetReceiveNewRequest, _presence_service_pb2.SetReceiveNewResponse]
     """Switch receiving new work on or off. FAILED_PRECONDITION NOT_CONNECTED without a lease."""
     GetPresence: _grpc.UnaryUnaryMultiCallable[_presence_service_pb2.GetPresenceRequest, _presence_service_pb2.GetPresenceResponse]
-    """The presence of one user: Offline for a user who was never seen."""
+    """The presence of one user: Offline for a user who was never seen. INVALID_ARGUMENT
+    USER_ID_INVALID.
+    """
     ListPresences: _grpc.UnaryUnaryMultiCallable[_presence_service_pb2.ListPresencesRequest, _presence_service_pb2.ListPresencesResponse]
-    """All who were ever seen, by id, in pages."""
+    """All who were ever seen, by id, in pages. INVALID_ARGUMENT PAGE_SIZE_INVALID,
+    PAGE_TOKEN_INVALID.
+    """
 
 @_typing.type_check_only
 class PresenceServiceAsyncStub(PresenceServiceStub):
@@ -56,13 +62,19 @@ class PresenceServiceAsyncStub(PresenceServiceStub):
     never changes the intent. INVALID_ARGUMENT DEVICE_ID_INVALID.
     """
     Disconnect: _aio.UnaryUnaryMultiCallable[_presence_service_pb2.DisconnectRequest, _presence_service_pb2.DisconnectResponse]  # type: ignore[assignment]
-    """Give the lease of one device back at once. An unknown device is answered alike."""
+    """Give the lease of one device back at once. An unknown device is answered alike.
+    INVALID_ARGUMENT DEVICE_ID_INVALID.
+    """
     SetReceiveNew: _aio.UnaryUnaryMultiCallable[_presence_service_pb2.SetReceiveNewRequest, _presence_service_pb2.SetReceiveNewResponse]  # type: ignore[assignment]
     """Switch receiving new work on or off. FAILED_PRECONDITION NOT_CONNECTED without a lease."""
     GetPresence: _aio.UnaryUnaryMultiCallable[_presence_service_pb2.GetPresenceRequest, _presence_service_pb2.GetPresenceResponse]  # type: ignore[assignment]
-    """The presence of one user: Offline for a user who was never seen."""
+    """The presence of one user: Offline for a user who was never seen. INVALID_ARGUMENT
+    USER_ID_INVALID.
+    """
     ListPresences: _aio.UnaryUnaryMultiCallable[_presence_service_pb2.ListPresencesRequest, _presence_service_pb2.ListPresencesResponse]  # type: ignore[assignment]
-    """All who were ever seen, by id, in pages."""
+    """All who were ever seen, by id, in pages. INVALID_ARGUMENT PAGE_SIZE_INVALID,
+    PAGE_TOKEN_INVALID.
+    """
 
 class PresenceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Connection, intent and the badge derived from them."""
@@ -83,7 +95,9 @@ class PresenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _presence_service_pb2.DisconnectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_presence_service_pb2.DisconnectResponse, _abc.Awaitable[_presence_service_pb2.DisconnectResponse]]:
-        """Give the lease of one device back at once. An unknown device is answered alike."""
+        """Give the lease of one device back at once. An unknown device is answered alike.
+        INVALID_ARGUMENT DEVICE_ID_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def SetReceiveNew(
@@ -99,7 +113,9 @@ class PresenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _presence_service_pb2.GetPresenceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_presence_service_pb2.GetPresenceResponse, _abc.Awaitable[_presence_service_pb2.GetPresenceResponse]]:
-        """The presence of one user: Offline for a user who was never seen."""
+        """The presence of one user: Offline for a user who was never seen. INVALID_ARGUMENT
+        USER_ID_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def ListPresences(
@@ -107,6 +123,8 @@ class PresenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _presence_service_pb2.ListPresencesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_presence_service_pb2.ListPresencesResponse, _abc.Awaitable[_presence_service_pb2.ListPresencesResponse]]:
-        """All who were ever seen, by id, in pages."""
+        """All who were ever seen, by id, in pages. INVALID_ARGUMENT PAGE_SIZE_INVALID,
+        PAGE_TOKEN_INVALID.
+        """
 
 def add_PresenceServiceServicer_to_server(servicer: PresenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

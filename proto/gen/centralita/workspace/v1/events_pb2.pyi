@@ -3,9 +3,12 @@
 isort:skip_file
 The changes of the agents' view."""
 
+from centralita.options.v1 import options_pb2 as _options_pb2
 from centralita.workspace.v1 import resources_pb2 as _resources_pb2
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class CardChanged(_message.Message):
-    """A card is now so. The stream of these is what WorkspaceService.Watch replays from."""
+    """A card is now so. The stream of these and of ViewerChanged is what Watch replays from."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -47,3 +50,43 @@ class CardChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CardChanged: _TypeAlias = CardChanged  # noqa: Y015
+
+@_typing.final
+class ViewerChanged(_message.Message):
+    """A user now sees other cards. It stands between the CardChanged events, so that a client that
+    resumes behind it is told as surely as one that was watching.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    QUEUE_IDS_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    user_id: _builtins.str
+    version: _builtins.int
+    """That of the directory's UserChanged; a reader ignores what is not newer."""
+    role: _options_pb2.Role.ValueType
+    """Unspecified when the user no longer exists."""
+    @_builtins.property
+    def queue_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sorted."""
+
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        role: _options_pb2.Role.ValueType = ...,
+        queue_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_ids", b"queue_ids", "role", b"role", "tenant_id", b"tenant_id", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ViewerChanged: _TypeAlias = ViewerChanged  # noqa: Y015

@@ -30,7 +30,7 @@ class _TabEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Tab.ValueType], _
     TAB_ASSIGNED_TO_ME: _Tab.ValueType  # 1
     """Assigned to the caller, or ringing at the caller."""
     TAB_UNASSIGNED: _Tab.ValueType  # 2
-    """Held by nobody and visible to the caller."""
+    """Held by nobody, visible to the caller and not ringing at them."""
 
 class Tab(_Tab, metaclass=_TabEnumTypeWrapper):
     """The two lists of the workspace."""
@@ -39,7 +39,7 @@ TAB_UNSPECIFIED: Tab.ValueType  # 0
 TAB_ASSIGNED_TO_ME: Tab.ValueType  # 1
 """Assigned to the caller, or ringing at the caller."""
 TAB_UNASSIGNED: Tab.ValueType  # 2
-"""Held by nobody and visible to the caller."""
+"""Held by nobody, visible to the caller and not ringing at them."""
 Global___Tab: _TypeAlias = Tab  # noqa: Y015
 
 class _Order:
@@ -149,7 +149,7 @@ class WatchResponse(_message.Message):
     REMOVED_CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     ALIVE_FIELD_NUMBER: _builtins.int
     position: _builtins.int
-    """Names this frame in WatchRequest. Rises from frame to frame."""
+    """Names this frame in WatchRequest. Rises from frame to frame; only alive may repeat it."""
     previous_position: _builtins.int
     """The position of the frame before it in this view. A client that holds another one has
     missed something and watches again from what it holds. 0 on a snapshot.
@@ -158,7 +158,7 @@ class WatchResponse(_message.Message):
     """The card of this conversation is no longer in the view."""
     @_builtins.property
     def snapshot(self) -> Global___Snapshot:
-        """Forget everything: this is the view."""
+        """Forget everything: this is the view, or its first part."""
 
     @_builtins.property
     def card(self) -> _resources_pb2.Card:
@@ -195,16 +195,22 @@ class Snapshot(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CARDS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    """A very large view comes in parts. True: the next frame is a snapshot too and adds to this one;
+    only the last part has a position.
+    """
     @_builtins.property
     def cards(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Card]: ...
     def __init__(
         self,
         *,
         cards: _abc.Iterable[_resources_pb2.Card] | None = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cards", b"cards"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cards", b"cards", "more", b"more"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

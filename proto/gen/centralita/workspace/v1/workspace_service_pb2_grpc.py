@@ -54,7 +54,8 @@ class WorkspaceServiceServicer:
     """
 
     def ListCards(self, request, context):
-        """One page of a tab, without watching.
+        """One page of a tab, without watching. INVALID_ARGUMENT TAB_MISSING, PAGE_SIZE_INVALID,
+        PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -64,7 +65,8 @@ class WorkspaceServiceServicer:
         """The view as it is, then every change of it, without a gap. A client that reconnects names
         the last position it has seen and gets exactly what it missed; when that is too long ago
         the stream starts with a snapshot again. The stream ends with UNAVAILABLE RECONNECT when
-        the server goes and with UNAUTHENTICATED TOKEN_EXPIRED when the token does.
+        the server goes, with UNAUTHENTICATED TOKEN_EXPIRED when the token does, and with
+        RESOURCE_EXHAUSTED SLOW_CONSUMER when the client reads slower than its view changes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,12 +36,15 @@ class WorkspaceServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> WorkspaceServiceAsyncStub: ...
     ListCards: _grpc.UnaryUnaryMultiCallable[_workspace_service_pb2.ListCardsRequest, _workspace_service_pb2.ListCardsResponse]
-    """One page of a tab, without watching."""
+    """One page of a tab, without watching. INVALID_ARGUMENT TAB_MISSING, PAGE_SIZE_INVALID,
+    PAGE_TOKEN_INVALID.
+    """
     Watch: _grpc.UnaryStreamMultiCallable[_workspace_service_pb2.WatchRequest, _workspace_service_pb2.WatchResponse]
     """The view as it is, then every change of it, without a gap. A client that reconnects names
     the last position it has seen and gets exactly what it missed; when that is too long ago
     the stream starts with a snapshot again. The stream ends with UNAVAILABLE RECONNECT when
-    the server goes and with UNAUTHENTICATED TOKEN_EXPIRED when the token does.
+    the server goes, with UNAUTHENTICATED TOKEN_EXPIRED when the token does, and with
+    RESOURCE_EXHAUSTED SLOW_CONSUMER when the client reads slower than its view changes.
     """
 
 @_typing.type_check_only
@@ -52,12 +55,15 @@ class WorkspaceServiceAsyncStub(WorkspaceServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListCards: _aio.UnaryUnaryMultiCallable[_workspace_service_pb2.ListCardsRequest, _workspace_service_pb2.ListCardsResponse]  # type: ignore[assignment]
-    """One page of a tab, without watching."""
+    """One page of a tab, without watching. INVALID_ARGUMENT TAB_MISSING, PAGE_SIZE_INVALID,
+    PAGE_TOKEN_INVALID.
+    """
     Watch: _aio.UnaryStreamMultiCallable[_workspace_service_pb2.WatchRequest, _workspace_service_pb2.WatchResponse]  # type: ignore[assignment]
     """The view as it is, then every change of it, without a gap. A client that reconnects names
     the last position it has seen and gets exactly what it missed; when that is too long ago
     the stream starts with a snapshot again. The stream ends with UNAVAILABLE RECONNECT when
-    the server goes and with UNAUTHENTICATED TOKEN_EXPIRED when the token does.
+    the server goes, with UNAUTHENTICATED TOKEN_EXPIRED when the token does, and with
+    RESOURCE_EXHAUSTED SLOW_CONSUMER when the client reads slower than its view changes.
     """
 
 class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -71,7 +77,9 @@ class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _workspace_service_pb2.ListCardsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_workspace_service_pb2.ListCardsResponse, _abc.Awaitable[_workspace_service_pb2.ListCardsResponse]]:
-        """One page of a tab, without watching."""
+        """One page of a tab, without watching. INVALID_ARGUMENT TAB_MISSING, PAGE_SIZE_INVALID,
+        PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def Watch(
@@ -82,7 +90,8 @@ class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
         """The view as it is, then every change of it, without a gap. A client that reconnects names
         the last position it has seen and gets exactly what it missed; when that is too long ago
         the stream starts with a snapshot again. The stream ends with UNAVAILABLE RECONNECT when
-        the server goes and with UNAUTHENTICATED TOKEN_EXPIRED when the token does.
+        the server goes, with UNAUTHENTICATED TOKEN_EXPIRED when the token does, and with
+        RESOURCE_EXHAUSTED SLOW_CONSUMER when the client reads slower than its view changes.
         """
 
 def add_WorkspaceServiceServicer_to_server(servicer: WorkspaceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

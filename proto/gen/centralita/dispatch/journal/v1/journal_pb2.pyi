@@ -624,11 +624,13 @@ class Offered(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
     agent_id: _builtins.str
     expires_at_ms: _builtins.int
+    queue_id: _builtins.str
     def __init__(
         self,
         *,
@@ -637,10 +639,11 @@ class Offered(_message.Message):
         revision: _builtins.int = ...,
         agent_id: _builtins.str = ...,
         expires_at_ms: _builtins.int = ...,
+        queue_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "expires_at_ms", b"expires_at_ms", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "expires_at_ms", b"expires_at_ms", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -655,11 +658,13 @@ class OfferClosed(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
     agent_id: _builtins.str
     end: _events_pb2.OfferEnd.ValueType
+    queue_id: _builtins.str
     def __init__(
         self,
         *,
@@ -668,10 +673,11 @@ class OfferClosed(_message.Message):
         revision: _builtins.int = ...,
         agent_id: _builtins.str = ...,
         end: _events_pb2.OfferEnd.ValueType = ...,
+        queue_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "end", b"end", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "end", b"end", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -686,11 +692,14 @@ class Assigned(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     ASSIGNED_BY_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
     agent_id: _builtins.str
     assigned_by: _builtins.str
+    """The user who assigned it by hand. Empty: the agent accepted an offer."""
+    queue_id: _builtins.str
     def __init__(
         self,
         *,
@@ -699,10 +708,11 @@ class Assigned(_message.Message):
         revision: _builtins.int = ...,
         agent_id: _builtins.str = ...,
         assigned_by: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "assigned_by", b"assigned_by", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "assigned_by", b"assigned_by", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -716,10 +726,12 @@ class Completed(_message.Message):
     TASK_ID_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
     agent_id: _builtins.str
+    queue_id: _builtins.str
     def __init__(
         self,
         *,
@@ -727,10 +739,11 @@ class Completed(_message.Message):
         task_id: _builtins.str = ...,
         revision: _builtins.int = ...,
         agent_id: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -743,19 +756,23 @@ class Cancelled(_message.Message):
     TENANT_ID_FIELD_NUMBER: _builtins.int
     TASK_ID_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
+    queue_id: _builtins.str
+    """Empty: the conversation was over before its task came in."""
     def __init__(
         self,
         *,
         tenant_id: _builtins.str = ...,
         task_id: _builtins.str = ...,
         revision: _builtins.int = ...,
+        queue_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -808,6 +825,8 @@ class Snapshot(_message.Message):
     ANSWERS_FIELD_NUMBER: _builtins.int
     ANSWERED_AT_MS_FIELD_NUMBER: _builtins.int
     EMITTED_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     journal_sequence: _builtins.int
     """Journal sequence of the last record folded in."""
     input_cursor: _builtins.int
@@ -815,6 +834,8 @@ class Snapshot(_message.Message):
     at_ms: _builtins.int
     emitted: _builtins.int
     """Journal sequence up to which events and answers are known to be out."""
+    order: _builtins.int
+    """Highest idle_order given so far."""
     @_builtins.property
     def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueSet]: ...
     @_builtins.property
@@ -826,6 +847,10 @@ class Snapshot(_message.Message):
     @_builtins.property
     def answered_at_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """When each of the answers was given, in the same order."""
+
+    @_builtins.property
+    def ended(self) -> _containers.RepeatedCompositeFieldContainer[Global___EndedTask]:
+        """Tasks that ended lately, so that a late repetition of their beginning makes no ghost."""
 
     def __init__(
         self,
@@ -840,14 +865,41 @@ class Snapshot(_message.Message):
         answers: _abc.Iterable[Global___Answered] | None = ...,
         answered_at_ms: _abc.Iterable[_builtins.int] | None = ...,
         emitted: _builtins.int = ...,
+        ended: _abc.Iterable[Global___EndedTask] | None = ...,
+        order: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "queues", b"queues", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "order", b"order", "queues", b"queues", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Snapshot: _TypeAlias = Snapshot  # noqa: Y015
+
+@_typing.final
+class EndedTask(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    ENDED_AT_MS_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    task_id: _builtins.str
+    ended_at_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        task_id: _builtins.str = ...,
+        ended_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_at_ms", b"ended_at_ms", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndedTask: _TypeAlias = EndedTask  # noqa: Y015
 
 @_typing.final
 class AgentState(_message.Message):
@@ -862,7 +914,7 @@ class AgentState(_message.Message):
     idle_since_ms: _builtins.int
     """When its load last changed."""
     idle_order: _builtins.int
-    """Orders agents that went idle in the same millisecond."""
+    """Orders agents whose load changed in the same millisecond."""
     @_builtins.property
     def agent(self) -> Global___AgentConfigured:
         """Empty id: presence was seen before configuration."""
@@ -896,12 +948,15 @@ class TaskState(_message.Message):
     EXCLUDED_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     revision: _builtins.int
     agent_id: _builtins.str
     """Holds or is rung. Empty: waits."""
     expires_at_ms: _builtins.int
     """0 unless it rings."""
+    priority: _builtins.int
+    """As it was when the task was queued."""
     @_builtins.property
     def task(self) -> Global___TaskSubmitted: ...
     @_builtins.property
@@ -915,10 +970,11 @@ class TaskState(_message.Message):
         excluded: _abc.Iterable[_builtins.str] | None = ...,
         agent_id: _builtins.str = ...,
         expires_at_ms: _builtins.int = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "excluded", b"excluded", "expires_at_ms", b"expires_at_ms", "revision", b"revision", "task", b"task", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "excluded", b"excluded", "expires_at_ms", b"expires_at_ms", "priority", b"priority", "revision", b"revision", "task", b"task", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,80 @@
+"""python -m services.dispatch: the router, as a process."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from centralita.dispatch.v1.dispatch_service_pb2_grpc import add_DispatchServiceServicer_to_server
+
+from services.kernel.bus import connected
+from services.kernel.consume import consuming
+from services.kernel.env import from_env
+from services.kernel.identity import Guard
+from services.kernel.ids import new_id
+from services.kernel.keys import Jwks
+from services.kernel.run import Running, run
+from services.kernel.serve import Exposed, serving
+
+from .adapters.leases import KeyValueLeases
+from .adapters.logs import JetStreamInputLog, JetStreamIntake, JetStreamJournal
+from .adapters.outlets import JetStreamOutlets
+from .adapters.replies import replies
+from .adapters.snapshots import ObjectStoreSnapshots
+from .domain.errors import Refusal
+from .grpc_api import CODES, DispatchApi
+from .handlers import handlers
+from .settings import Settings
+from .use_cases.commands import Ask
+from .use_cases.lead import Lead
+from .use_cases.ports import Checkpoint, Ports, passed
+
+
+def clock() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@asynccontextmanager
+async def leading(lead: Lead, shards: int) -> AsyncIterator[None]:
+    """Lead whatever shards this process gets hold of."""
+    tasks = [asyncio.create_task(lead(shard)) for shard in range(shards)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncIterator[Running]:
+    owner_id = f"{socket.gethostname()}-{os.getpid()}-{new_id()[-6:]}"
+    async with connected(settings.nats_url, name="dispatch") as bus:
+        ports = Ports(
+            inputs=JetStreamInputLog(bus),
+            journal=JetStreamJournal(bus, owner_id),
+            snapshots=ObjectStoreSnapshots(bus),
+            outlets=JetStreamOutlets(bus),
+            leases=KeyValueLeases(bus, owner_id),
+            clock=clock,
+            checkpoint=checkpoint,
+        )
+        intake = JetStreamIntake(bus, settings.shards)
+        async with (
+            leading(Lead(ports), settings.shards),
+            consuming(bus, handlers(intake), answers=(Refusal,)),
+            replies(bus) as inbox,
+            serving(
+                settings.grpc_address,
+                [Exposed(add_DispatchServiceServicer_to_server, DispatchApi(Ask(intake, inbox)))],
+                guard=Guard(Jwks(settings.jwks_url), settings.issuer),
+                codes=CODES,
+            ) as address,
+        ):
+            yield Running(grpc_address=address)
+
+
+if __name__ == "__main__":
+    run(service, from_env(Settings))

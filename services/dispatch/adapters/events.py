@@ -1,0 +1,65 @@
+"""What the outside learns of a decision."""
+
+from collections.abc import Callable
+from typing import Any
+
+from centralita.dispatch.v1 import events_pb2 as public
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.dispatch.domain import decisions as made
+
+
+def event_of(decision: made.Decision) -> Message | None:
+    """Return the public event, or None for what is nobody else's business."""
+    write = _WRITERS.get(type(decision))
+    return None if write is None else write(decision)
+
+
+def _timestamp(millis: int) -> Timestamp:
+    return Timestamp(seconds=millis // 1000, nanos=millis % 1000 * 1_000_000)
+
+
+_WRITERS: dict[type[Any], Callable[[Any], Message]] = {
+    made.Queued: lambda d: public.TaskQueued(
+        tenant_id=d.task.tenant_id,
+        task_id=d.task.task_id,
+        revision=d.revision,
+        queue_id=d.task.queue_id,
+        enqueued_at=_timestamp(d.task.enqueued_at),
+    ),
+    made.Offered: lambda d: public.TaskOffered(
+        tenant_id=d.tenant_id,
+        task_id=d.task_id,
+        revision=d.revision,
+        queue_id=d.queue_id,
+        agent_id=d.agent_id,
+        expires_at=_timestamp(d.expires_at),
+    ),
+    made.OfferClosed: lambda d: public.OfferEnded(
+        tenant_id=d.tenant_id,
+        task_id=d.task_id,
+        revision=d.revision,
+        queue_id=d.queue_id,
+        agent_id=d.agent_id,
+        end=public.OfferEnd.ValueType(d.end),
+    ),
+    made.Assigned: lambda d: public.TaskAssigned(
+        tenant_id=d.tenant_id,
+        task_id=d.task_id,
+        revision=d.revision,
+        queue_id=d.queue_id,
+        agent_id=d.agent_id,
+        assigned_by=d.assigned_by,
+    ),
+    made.Completed: lambda d: public.TaskCompleted(
+        tenant_id=d.tenant_id,
+        task_id=d.task_id,
+        revision=d.revision,
+        queue_id=d.queue_id,
+        agent_id=d.agent_id,
+    ),
+    made.Cancelled: lambda d: public.TaskCancelled(
+        tenant_id=d.tenant_id, task_id=d.task_id, revision=d.revision, queue_id=d.queue_id
+    ),
+}

@@ -1,0 +1,222 @@
+"""Inputs of the router as they lie in the input log."""
+
+from collections.abc import Callable
+from typing import Any
+
+from centralita.directory.v1 import resources_pb2 as directory
+from centralita.dispatch.journal.v1 import journal_pb2 as wire
+from centralita.options.v1 import options_pb2 as options
+from google.protobuf.message import DecodeError
+
+from services.dispatch.domain import inputs as it
+from services.dispatch.domain.inputs import AgentSelection, Role, Skills
+
+DEFAULT_OFFER_TIMEOUT_MS = 20_000
+DEFAULT_PRIORITY = 50
+
+
+class UnreadableInput(Exception):
+    """The bytes are no input: the log goes on without them."""
+
+
+def encode_input(entry: it.Fact | it.Command) -> bytes:
+    return _WRITERS[type(entry)](entry).SerializeToString()
+
+
+def decode_input(data: bytes) -> it.Fact | it.Command:
+    """Read an input. UnreadableInput for bytes that are none."""
+    try:
+        message = wire.Input.FromString(data)
+    except DecodeError as error:
+        raise UnreadableInput from error
+    body = message.WhichOneof("body")
+    if body is None:
+        raise UnreadableInput
+    return _READERS[body](message)
+
+
+def write_queue(queue: it.QueueConfigured) -> wire.QueueConfigured:
+    return wire.QueueConfigured(
+        queue_id=queue.queue_id,
+        version=queue.version,
+        removed=queue.removed,
+        agent_selection=directory.AgentSelection.ValueType(queue.agent_selection),
+        offer_timeout_ms=queue.offer_timeout_ms,
+        priority=queue.priority,
+    )
+
+
+def read_queue(tenant_id: str, queue: wire.QueueConfigured) -> it.QueueConfigured:
+    return it.QueueConfigured(
+        tenant_id,
+        queue.queue_id,
+        queue.version,
+        queue.removed,
+        AgentSelection(queue.agent_selection or AgentSelection.LONGEST_IDLE),
+        queue.offer_timeout_ms or DEFAULT_OFFER_TIMEOUT_MS,
+        queue.priority or DEFAULT_PRIORITY,
+    )
+
+
+def write_agent(agent: it.AgentConfigured) -> wire.AgentConfigured:
+    return wire.AgentConfigured(
+        agent_id=agent.agent_id,
+        version=agent.version,
+        removed=agent.removed,
+        queue_ids=agent.queue_ids,
+        skills=_write_skills(agent.skills),
+        capacity=agent.capacity,
+    )
+
+
+def read_agent(tenant_id: str, agent: wire.AgentConfigured) -> it.AgentConfigured:
+    return it.AgentConfigured(
+        tenant_id,
+        agent.agent_id,
+        agent.version,
+        agent.removed,
+        tuple(sorted(agent.queue_ids)),
+        _read_skills(agent.skills),
+        agent.capacity,
+    )
+
+
+def write_presence(presence: it.PresenceObserved) -> wire.PresenceObserved:
+    return wire.PresenceObserved(
+        agent_id=presence.agent_id,
+        version=presence.version,
+        connected=presence.connected,
+        receive_new=presence.receive_new,
+    )
+
+
+def read_presence(tenant_id: str, presence: wire.PresenceObserved) -> it.PresenceObserved:
+    return it.PresenceObserved(
+        tenant_id,
+        presence.agent_id,
+        presence.version,
+        presence.connected,
+        presence.receive_new,
+    )
+
+
+def write_task(task: it.TaskSubmitted) -> wire.TaskSubmitted:
+    return wire.TaskSubmitted(
+        task_id=task.task_id,
+        queue_id=task.queue_id,
+        enqueued_at_ms=task.enqueued_at,
+        cost=task.cost,
+        skills=_write_skills(task.skills),
+        priority=task.priority,
+    )
+
+
+def read_task(tenant_id: str, task: wire.TaskSubmitted) -> it.TaskSubmitted:
+    return it.TaskSubmitted(
+        tenant_id,
+        task.task_id,
+        task.queue_id,
+        task.enqueued_at_ms,
+        task.cost,
+        _read_skills(task.skills) if task.skills else (),
+        task.priority,
+    )
+
+
+def _write_skills(skills: Skills) -> list[wire.SkillLevel]:
+    return [wire.SkillLevel(skill_id=skill, level=level) for skill, level in skills]
+
+
+def _read_skills(skills: Any) -> Skills:
+    return tuple(sorted((skill.skill_id, skill.level) for skill in skills))
+
+
+def _role(role: Role) -> options.Role.ValueType:
+    return options.Role.ValueType(role)
+
+
+_READERS: dict[str, Callable[[wire.Input], it.Fact | it.Command]] = {
+    "queue_configured": lambda m: read_queue(m.tenant_id, m.queue_configured),
+    "agent_configured": lambda m: read_agent(m.tenant_id, m.agent_configured),
+    "presence_observed": lambda m: read_presence(m.tenant_id, m.presence_observed),
+    "task_submitted": lambda m: read_task(m.tenant_id, m.task_submitted),
+    "task_closed": lambda m: it.TaskClosed(m.tenant_id, m.task_closed.task_id),
+    "accept_offer": lambda m: it.AcceptOffer(
+        m.tenant_id,
+        m.accept_offer.task_id,
+        m.accept_offer.agent_id,
+        m.request_id,
+        m.reply_to,
+    ),
+    "decline_offer": lambda m: it.DeclineOffer(
+        m.tenant_id,
+        m.decline_offer.task_id,
+        m.decline_offer.agent_id,
+        m.request_id,
+        m.reply_to,
+    ),
+    "assign_task": lambda m: it.AssignTask(
+        m.tenant_id,
+        m.assign_task.task_id,
+        m.assign_task.actor_id,
+        Role(m.assign_task.actor_role),
+        m.assign_task.assignee_id,
+        m.request_id,
+        m.reply_to,
+    ),
+    "complete_task": lambda m: it.CompleteTask(
+        m.tenant_id,
+        m.complete_task.task_id,
+        m.complete_task.actor_id,
+        Role(m.complete_task.actor_role),
+        m.request_id,
+        m.reply_to,
+    ),
+}
+
+_WRITERS: dict[type[Any], Callable[[Any], wire.Input]] = {
+    it.QueueConfigured: lambda e: wire.Input(
+        tenant_id=e.tenant_id, queue_configured=write_queue(e)
+    ),
+    it.AgentConfigured: lambda e: wire.Input(
+        tenant_id=e.tenant_id, agent_configured=write_agent(e)
+    ),
+    it.PresenceObserved: lambda e: wire.Input(
+        tenant_id=e.tenant_id, presence_observed=write_presence(e)
+    ),
+    it.TaskSubmitted: lambda e: wire.Input(tenant_id=e.tenant_id, task_submitted=write_task(e)),
+    it.TaskClosed: lambda e: wire.Input(
+        tenant_id=e.tenant_id, task_closed=wire.TaskClosed(task_id=e.task_id)
+    ),
+    it.AcceptOffer: lambda e: wire.Input(
+        tenant_id=e.tenant_id,
+        request_id=e.request_id,
+        reply_to=e.reply_to,
+        accept_offer=wire.AcceptOffer(task_id=e.task_id, agent_id=e.agent_id),
+    ),
+    it.DeclineOffer: lambda e: wire.Input(
+        tenant_id=e.tenant_id,
+        request_id=e.request_id,
+        reply_to=e.reply_to,
+        decline_offer=wire.DeclineOffer(task_id=e.task_id, agent_id=e.agent_id),
+    ),
+    it.AssignTask: lambda e: wire.Input(
+        tenant_id=e.tenant_id,
+        request_id=e.request_id,
+        reply_to=e.reply_to,
+        assign_task=wire.AssignTask(
+            task_id=e.task_id,
+            actor_id=e.actor_id,
+            actor_role=_role(e.actor_role),
+            assignee_id=e.assignee_id,
+        ),
+    ),
+    it.CompleteTask: lambda e: wire.Input(
+        tenant_id=e.tenant_id,
+        request_id=e.request_id,
+        reply_to=e.reply_to,
+        complete_task=wire.CompleteTask(
+            task_id=e.task_id, actor_id=e.actor_id, actor_role=_role(e.actor_role)
+        ),
+    ),
+}

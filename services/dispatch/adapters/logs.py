@@ -1,0 +1,136 @@
+"""The two logs of a shard on JetStream."""
+
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from hashlib import blake2b
+
+from nats.errors import Error
+from nats.js.api import Header
+from nats.js.errors import APIError, NotFoundError
+
+from services.dispatch.domain.inputs import Command, Fact
+from services.dispatch.use_cases.ports import (
+    Entry,
+    Fenced,
+    Position,
+    Record,
+    Shard,
+    Step,
+    Unknown,
+)
+from services.kernel.bus import Bus
+from services.kernel.tail import tail
+
+from .inputs import UnreadableInput, decode_input, encode_input
+from .records import decode_record, encode_record
+
+log = logging.getLogger(__name__)
+
+INPUTS = "DISPATCH_IN"
+JOURNAL = "DISPATCH_JOURNAL"
+APPEND_TIMEOUT_S = 5.0
+_WRONG_LAST_SEQUENCE = (10070, 10071, 10164)
+"""JetStream's codes for an expectation that did not hold (server/errors.json)."""
+
+
+def input_subject(shard: Shard) -> str:
+    return f"dispatch.in.{shard}"
+
+
+def journal_subject(shard: Shard) -> str:
+    return f"dispatch.journal.{shard}"
+
+
+def shard_of(tenant_id: str, shards: int) -> Shard:
+    """Return the shard of a tenant: the same on every machine and in every version."""
+    return int.from_bytes(blake2b(tenant_id.encode(), digest_size=8).digest()) % shards
+
+
+class JetStreamInputLog:
+    """See the port."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def follow(self, shard: Shard, after: int) -> AsyncGenerator[list[Entry], None]:
+        subjects = [input_subject(shard)]
+        async with aclosing(tail(self._bus, INPUTS, subjects=subjects, after=after)) as batches:
+            async for batch in batches:
+                yield [
+                    self._entry(message.sequence, int(message.at.timestamp() * 1000), message.data)
+                    for message in batch
+                ]
+
+    def _entry(self, sequence: int, at: int, data: bytes) -> Entry:
+        try:
+            return Entry(sequence, at, decode_input(data))
+        except (UnreadableInput, ValueError):
+            log.exception("unreadable input passed over", extra={"stream_sequence": sequence})
+            return Entry(sequence, at, None)
+
+
+class JetStreamIntake:
+    """See the port. A tenant's inputs all go to one shard, for ever: the count is fixed."""
+
+    def __init__(self, bus: Bus, shards: int) -> None:
+        self._bus = bus
+        self._shards = shards
+
+    async def append(self, it: Fact | Command, dedup_id: str) -> None:
+        subject = input_subject(shard_of(it.tenant_id, self._shards))
+        headers = {"Nats-Msg-Id": dedup_id} if dedup_id else None
+        try:
+            await self._bus.js.publish(
+                subject, encode_input(it), timeout=APPEND_TIMEOUT_S, headers=headers
+            )
+        except (APIError, Error, TimeoutError, OSError) as silence:
+            raise Unknown from silence
+
+
+class JetStreamJournal:
+    """See the port. The expected last sequence of the subject is what fences a stale leader."""
+
+    def __init__(self, bus: Bus, owner_id: str) -> None:
+        self._bus = bus
+        self._owner_id = owner_id
+
+    async def read(self, shard: Shard, after: int) -> AsyncGenerator[list[Record], None]:
+        subjects = [journal_subject(shard)]
+        async with aclosing(tail(self._bus, JOURNAL, subjects=subjects, after=after)) as batches:
+            async for batch in batches:
+                if not batch:
+                    return
+                yield [decode_record(message.sequence, message.data) for message in batch]
+                if batch[-1].pending == 0:
+                    return
+
+    async def end(self, shard: Shard) -> int:
+        try:
+            last = await self._bus.js.get_last_msg(JOURNAL, journal_subject(shard))
+        except NotFoundError:
+            return 0
+        except (APIError, Error, TimeoutError, OSError) as silence:
+            raise Unknown from silence
+        return last.seq or 0
+
+    async def append(
+        self, shard: Shard, cursor: int, steps: Sequence[Step], *, since: Position, emitted: int
+    ) -> Position:
+        data, chain = encode_record(
+            cursor, steps, chain=since.chain, emitted=emitted, owner_id=self._owner_id
+        )
+        try:
+            ack = await self._bus.js.publish(
+                journal_subject(shard),
+                data,
+                timeout=APPEND_TIMEOUT_S,
+                headers={Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(since.sequence)},
+            )
+        except APIError as refused:
+            if refused.err_code in _WRONG_LAST_SEQUENCE:
+                raise Fenced from refused
+            raise Unknown from refused
+        except (Error, TimeoutError, OSError) as silence:
+            raise Unknown from silence
+        return Position(ack.seq, cursor, chain, emitted)

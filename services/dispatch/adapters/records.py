@@ -1,0 +1,174 @@
+"""Decisions as they lie in the journal."""
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from centralita.dispatch.journal.v1 import journal_pb2 as wire
+from centralita.dispatch.v1 import events_pb2 as public
+
+from services.dispatch.domain import decisions as made
+from services.dispatch.domain.decisions import OfferEnd, Reason
+from services.dispatch.use_cases.ports import Position, Record, Step
+
+from .inputs import (
+    read_agent,
+    read_presence,
+    read_queue,
+    read_task,
+    write_agent,
+    write_presence,
+    write_queue,
+    write_task,
+)
+
+CHAIN_BYTES = 16
+
+
+def encode_record(
+    cursor: int, steps: Sequence[Step], *, chain: bytes, emitted: int, owner_id: str
+) -> tuple[bytes, bytes]:
+    """Return a record's bytes and the chain after it."""
+    body = wire.Record(
+        input_cursor=cursor, steps=[_write_step(step) for step in steps]
+    ).SerializeToString(deterministic=True)
+    chain = next_chain(chain, body)
+    tail = wire.Record(chain=chain, emitted=emitted, owner_id=owner_id)
+    # Fields of a message may be written one after the other: this is the whole record.
+    return body + tail.SerializeToString(), chain
+
+
+def decode_record(sequence: int, data: bytes) -> Record:
+    message = wire.Record.FromString(data)
+    return Record(
+        Position(sequence, message.input_cursor, message.chain, message.emitted),
+        tuple(_read_step(step) for step in message.steps),
+    )
+
+
+def next_chain(chain: bytes, body: bytes) -> bytes:
+    """Hash a record's cursor and steps onto the chain of the record before."""
+    return blake2b(chain + body, digest_size=CHAIN_BYTES).digest()
+
+
+def _write_step(step: Step) -> wire.Step:
+    return wire.Step(
+        input_sequence=step.input_sequence,
+        at_ms=step.at,
+        decisions=[_WRITERS[type(decision)](decision) for decision in step.decisions],
+    )
+
+
+def _read_step(step: wire.Step) -> Step:
+    return Step(
+        step.input_sequence,
+        step.at_ms,
+        tuple(_read_decision(decision) for decision in step.decisions),
+    )
+
+
+def _read_decision(decision: wire.Decision) -> made.Decision:
+    kind = decision.WhichOneof("body")
+    if kind is None:
+        raise UnknownDecision("A decision of a newer version stands in the journal.")
+    return _READERS[kind](getattr(decision, kind))
+
+
+class UnknownDecision(Exception):
+    """This version cannot fold the journal: it must not lead."""
+
+
+_WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
+    made.QueueSet: lambda d: wire.Decision(
+        queue_set=wire.QueueSet(tenant_id=d.queue.tenant_id, queue=write_queue(d.queue))
+    ),
+    made.AgentSet: lambda d: wire.Decision(
+        agent_set=wire.AgentSet(tenant_id=d.agent.tenant_id, agent=write_agent(d.agent))
+    ),
+    made.PresenceSet: lambda d: wire.Decision(
+        presence_set=wire.PresenceSet(
+            tenant_id=d.presence.tenant_id, presence=write_presence(d.presence)
+        )
+    ),
+    made.Queued: lambda d: wire.Decision(
+        queued=wire.Queued(
+            tenant_id=d.task.tenant_id,
+            task=write_task(d.task),
+            revision=d.revision,
+            excluded=d.excluded,
+        )
+    ),
+    made.Offered: lambda d: wire.Decision(
+        offered=wire.Offered(
+            tenant_id=d.tenant_id,
+            task_id=d.task_id,
+            queue_id=d.queue_id,
+            revision=d.revision,
+            agent_id=d.agent_id,
+            expires_at_ms=d.expires_at,
+        )
+    ),
+    made.OfferClosed: lambda d: wire.Decision(
+        offer_closed=wire.OfferClosed(
+            tenant_id=d.tenant_id,
+            task_id=d.task_id,
+            queue_id=d.queue_id,
+            revision=d.revision,
+            agent_id=d.agent_id,
+            end=public.OfferEnd.ValueType(d.end),
+        )
+    ),
+    made.Assigned: lambda d: wire.Decision(
+        assigned=wire.Assigned(
+            tenant_id=d.tenant_id,
+            task_id=d.task_id,
+            queue_id=d.queue_id,
+            revision=d.revision,
+            agent_id=d.agent_id,
+            assigned_by=d.assigned_by,
+        )
+    ),
+    made.Completed: lambda d: wire.Decision(
+        completed=wire.Completed(
+            tenant_id=d.tenant_id,
+            task_id=d.task_id,
+            queue_id=d.queue_id,
+            revision=d.revision,
+            agent_id=d.agent_id,
+        )
+    ),
+    made.Cancelled: lambda d: wire.Decision(
+        cancelled=wire.Cancelled(
+            tenant_id=d.tenant_id, task_id=d.task_id, queue_id=d.queue_id, revision=d.revision
+        )
+    ),
+    made.Answered: lambda d: wire.Decision(
+        answered=wire.Answered(
+            tenant_id=d.tenant_id,
+            request_id=d.request_id,
+            reason=d.reason,
+            reply_to=d.reply_to,
+        )
+    ),
+}
+
+_READERS: dict[str, Callable[[Any], made.Decision]] = {
+    "queue_set": lambda m: made.QueueSet(read_queue(m.tenant_id, m.queue)),
+    "agent_set": lambda m: made.AgentSet(read_agent(m.tenant_id, m.agent)),
+    "presence_set": lambda m: made.PresenceSet(read_presence(m.tenant_id, m.presence)),
+    "queued": lambda m: made.Queued(read_task(m.tenant_id, m.task), m.revision, tuple(m.excluded)),
+    "offered": lambda m: made.Offered(
+        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.expires_at_ms
+    ),
+    "offer_closed": lambda m: made.OfferClosed(
+        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, OfferEnd(m.end)
+    ),
+    "assigned": lambda m: made.Assigned(
+        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.assigned_by
+    ),
+    "completed": lambda m: made.Completed(
+        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id
+    ),
+    "cancelled": lambda m: made.Cancelled(m.tenant_id, m.task_id, m.queue_id, m.revision),
+    "answered": lambda m: made.Answered(m.tenant_id, m.request_id, Reason(m.reason), m.reply_to),
+}

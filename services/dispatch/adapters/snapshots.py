@@ -1,0 +1,256 @@
+"""A shard's state in the object store, so that recovery folds minutes and not months."""
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from centralita.dispatch.journal.v1 import journal_pb2 as wire
+from nats.errors import Error
+from nats.js.errors import APIError, NotFoundError
+
+from services.dispatch.domain.decisions import Answered, Reason
+from services.dispatch.domain.index import Agent, Task
+from services.dispatch.domain.inputs import (
+    AgentConfigured,
+    PresenceObserved,
+    QueueConfigured,
+    TaskSubmitted,
+)
+from services.dispatch.domain.state import State, Tenant, restored
+from services.dispatch.use_cases.ports import Position, Shard, Unknown
+from services.kernel.bus import Bus
+
+from .inputs import (
+    read_agent,
+    read_presence,
+    read_queue,
+    read_task,
+    write_agent,
+    write_presence,
+    write_queue,
+    write_task,
+)
+
+BUCKET = "dispatch-snapshots"
+SLICE = 200
+"""Objects written before others get their turn: a snapshot must not hold an offer up."""
+
+_Agent = tuple[AgentConfigured, PresenceObserved, int, int]
+_Task = tuple[TaskSubmitted, int, tuple[str, ...], str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Photograph:
+    """References to the immutable parts of a state, taken in one go."""
+
+    position: Position
+    at: int
+    order: int
+    queues: tuple[QueueConfigured, ...]
+    agents: tuple[_Agent, ...]
+    tasks: tuple[_Task, ...]
+    answers: tuple[tuple[str, str, Reason, int], ...]
+    ended: tuple[tuple[str, str, int], ...]
+
+
+class ObjectStoreSnapshots:
+    """See the port."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def load(self, shard: Shard) -> tuple[State, Position] | None:
+        try:
+            store = await self._bus.js.object_store(BUCKET)
+            found = await store.get(f"shard-{shard}")
+        except NotFoundError:
+            return None
+        except (Error, APIError, TimeoutError, OSError) as silence:
+            raise Unknown from silence
+        return read_snapshot(found.data or b"")
+
+    def save(self, shard: Shard, state: State, position: Position) -> Coroutine[Any, Any, None]:
+        return self._put(shard, _photograph(state, position))
+
+    async def _put(self, shard: Shard, photograph: _Photograph) -> None:
+        data = bytearray()
+        for piece in _pieces(photograph):
+            data += piece.SerializeToString()
+            await asyncio.sleep(0)
+        try:
+            store = await self._bus.js.object_store(BUCKET)
+            await store.put(f"shard-{shard}", bytes(data))
+        except (Error, APIError, TimeoutError, OSError) as silence:
+            raise Unknown from silence
+
+
+def write_snapshot(state: State, position: Position) -> bytes:
+    return b"".join(piece.SerializeToString() for piece in _pieces(_photograph(state, position)))
+
+
+def read_snapshot(data: bytes) -> tuple[State, Position]:
+    message = wire.Snapshot.FromString(data)
+    tenants: dict[str, Tenant] = {}
+
+    def tenant(tenant_id: str) -> Tenant:
+        return tenants.setdefault(tenant_id, Tenant(tenant_id))
+
+    for queue_set in message.queues:
+        queue = read_queue(queue_set.tenant_id, queue_set.queue)
+        tenant(queue.tenant_id).queues[queue.queue_id] = queue
+    for agent_state in message.agents:
+        agent = _read_agent_state(agent_state)
+        tenant(agent.tenant_id).agents[agent.id] = agent
+    for task_state in message.tasks:
+        task = _read_task_state(task_state)
+        tenant(task.submitted.tenant_id).tasks[task.submitted.task_id] = task
+    for answered, at in zip(message.answers, message.answered_at_ms, strict=True):
+        answer = (Reason(answered.reason), at)
+        tenant(answered.tenant_id).answers[answered.request_id] = answer
+    for ended in message.ended:
+        tenant(ended.tenant_id).ended[ended.task_id] = ended.ended_at_ms
+    position = Position(
+        message.journal_sequence, message.input_cursor, message.chain, message.emitted
+    )
+    return restored(tenants, message.at_ms, message.order), position
+
+
+def _photograph(state: State, position: Position) -> _Photograph:
+    tenants = tuple(state.tenants.values())
+    return _Photograph(
+        position=position,
+        at=state.at,
+        order=state.order,
+        queues=tuple(queue for tenant in tenants for queue in tenant.queues.values()),
+        agents=tuple(
+            (agent.config, agent.presence, agent.idle_since, agent.idle_order)
+            for tenant in tenants
+            for agent in tenant.agents.values()
+        ),
+        tasks=tuple(
+            (
+                task.submitted,
+                task.revision,
+                task.excluded,
+                task.agent_id,
+                task.expires_at,
+                task.priority,
+            )
+            for tenant in tenants
+            for task in tenant.tasks.values()
+        ),
+        answers=tuple(
+            (tenant.id, request_id, *answer)
+            for tenant in tenants
+            for request_id, answer in tenant.answers.items()
+        ),
+        ended=tuple(
+            (tenant.id, task_id, at) for tenant in tenants for task_id, at in tenant.ended.items()
+        ),
+    )
+
+
+def _pieces(photograph: _Photograph) -> Iterator[wire.Snapshot]:
+    """Yield snapshots of which the concatenated bytes are the whole one."""
+    position = photograph.position
+    yield wire.Snapshot(
+        journal_sequence=position.sequence,
+        input_cursor=position.cursor,
+        chain=position.chain,
+        emitted=position.emitted,
+        at_ms=photograph.at,
+        order=photograph.order,
+    )
+    for queues in _slices(photograph.queues):
+        yield wire.Snapshot(
+            queues=[
+                wire.QueueSet(tenant_id=queue.tenant_id, queue=write_queue(queue))
+                for queue in queues
+            ]
+        )
+    for agents in _slices(photograph.agents):
+        yield wire.Snapshot(agents=[_write_agent_state(*agent) for agent in agents])
+    for tasks in _slices(photograph.tasks):
+        yield wire.Snapshot(tasks=[_write_task_state(*task) for task in tasks])
+    for answers in _slices(photograph.answers):
+        yield wire.Snapshot(
+            answers=[
+                _write_answer(Answered(tenant_id, request_id, reason, ""))
+                for tenant_id, request_id, reason, _ in answers
+            ],
+            answered_at_ms=[at for *_, at in answers],
+        )
+    for ended in _slices(photograph.ended):
+        yield wire.Snapshot(
+            ended=[
+                wire.EndedTask(tenant_id=tenant_id, task_id=task_id, ended_at_ms=at)
+                for tenant_id, task_id, at in ended
+            ]
+        )
+
+
+def _slices(of: Iterable[Any]) -> Iterator[list[Any]]:
+    rest = iter(of)
+    while some := list(islice(rest, SLICE)):
+        yield some
+
+
+def _write_agent_state(
+    config: AgentConfigured, presence: PresenceObserved, idle_since: int, idle_order: int
+) -> wire.AgentState:
+    return wire.AgentState(
+        tenant_id=config.tenant_id,
+        agent=write_agent(config),
+        presence=write_presence(presence),
+        idle_since_ms=idle_since,
+        idle_order=idle_order,
+    )
+
+
+def _read_agent_state(state: wire.AgentState) -> Agent:
+    return Agent(
+        state.tenant_id,
+        state.agent.agent_id,
+        read_agent(state.tenant_id, state.agent),
+        read_presence(state.tenant_id, state.presence),
+        idle_since=state.idle_since_ms,
+        idle_order=state.idle_order,
+    )
+
+
+def _write_task_state(  # noqa: PLR0913, PLR0917 - one argument a column
+    submitted: TaskSubmitted,
+    revision: int,
+    excluded: tuple[str, ...],
+    agent_id: str,
+    expires_at: int,
+    priority: int,
+) -> wire.TaskState:
+    return wire.TaskState(
+        tenant_id=submitted.tenant_id,
+        task=write_task(submitted),
+        revision=revision,
+        excluded=excluded,
+        agent_id=agent_id,
+        expires_at_ms=expires_at,
+        priority=priority,
+    )
+
+
+def _read_task_state(state: wire.TaskState) -> Task:
+    return Task(
+        read_task(state.tenant_id, state.task),
+        state.revision,
+        state.priority,
+        tuple(state.excluded),
+        state.agent_id,
+        state.expires_at_ms,
+    )
+
+
+def _write_answer(answer: Answered) -> wire.Answered:
+    return wire.Answered(
+        tenant_id=answer.tenant_id, request_id=answer.request_id, reason=answer.reason
+    )

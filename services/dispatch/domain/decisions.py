@@ -1,0 +1,130 @@
+"""What the router decides. The journal is a list of these, and the state is their fold.
+
+A decision holds all that its public event says, so that events can be sent again from the
+journal alone.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from .inputs import AgentConfigured, PresenceObserved, QueueConfigured, TaskSubmitted
+
+
+class OfferEnd(IntEnum):
+    """Why an offer ended without being accepted."""
+
+    DECLINED = 1
+    TIMED_OUT = 2
+    RESCINDED = 3
+
+
+class Reason(StrEnum):
+    """Why a command was refused. Part of the API: never renamed."""
+
+    DONE = ""
+    TASK_NOT_FOUND = "TASK_NOT_FOUND"
+    OFFER_NOT_YOURS = "OFFER_NOT_YOURS"
+    TASK_ALREADY_ASSIGNED = "TASK_ALREADY_ASSIGNED"
+    TASK_NOT_ASSIGNED = "TASK_NOT_ASSIGNED"
+    TASK_NOT_YOURS = "TASK_NOT_YOURS"
+    TASK_NOT_IN_YOUR_QUEUES = "TASK_NOT_IN_YOUR_QUEUES"
+    ASSIGNEE_NOT_IN_QUEUE = "ASSIGNEE_NOT_IN_QUEUE"
+    ASSIGNEE_NOT_CONNECTED = "ASSIGNEE_NOT_CONNECTED"
+    ASSIGNEE_AT_CAPACITY = "ASSIGNEE_AT_CAPACITY"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSet:
+    queue: QueueConfigured
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSet:
+    agent: AgentConfigured
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceSet:
+    presence: PresenceObserved
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The task waits, with its original age, and is not offered to the excluded."""
+
+    task: TaskSubmitted
+    revision: int
+    excluded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    tenant_id: str
+    task_id: str
+    queue_id: str
+    revision: int
+    agent_id: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfferClosed:
+    """The offer is over; what becomes of the task is the next decision of the same step."""
+
+    tenant_id: str
+    task_id: str
+    queue_id: str
+    revision: int
+    agent_id: str
+    end: OfferEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    tenant_id: str
+    task_id: str
+    queue_id: str
+    revision: int
+    agent_id: str
+    assigned_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    tenant_id: str
+    task_id: str
+    queue_id: str
+    revision: int
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    tenant_id: str
+    task_id: str
+    queue_id: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The outcome of a command; kept for a while so that its repetition is answered alike."""
+
+    tenant_id: str
+    request_id: str
+    reason: Reason
+    reply_to: str
+
+
+Decision = (
+    QueueSet
+    | AgentSet
+    | PresenceSet
+    | Queued
+    | Offered
+    | OfferClosed
+    | Assigned
+    | Completed
+    | Cancelled
+    | Answered
+)

@@ -1,0 +1,76 @@
+"""What the router refuses to do, as its callers hear it."""
+
+from collections.abc import Mapping
+
+from .decisions import Reason
+
+
+class Refusal(Exception):
+    """A rule said no. `reason` and `details` are public API; the sentence may change."""
+
+    def __init__(self, reason: str, sentence: str, **details: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.details: Mapping[str, str] = details
+
+
+class NotFound(Refusal):
+    """There is no such task."""
+
+
+class NotAllowed(Refusal):
+    """The caller may not do this."""
+
+
+class NotNow(Refusal):
+    """The task or the agent is not in a state for this."""
+
+
+class Invalid(Refusal):
+    """The request itself is wrong."""
+
+
+class Unanswered(Exception):
+    """The command may have been carried out or not: repeat it with the same request_id."""
+
+    reason = "OUTCOME_UNKNOWN"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The router did not answer in time; repeat the call with the same request_id."
+        )
+        self.details: Mapping[str, str] = {}
+
+
+_SENTENCES: dict[Reason, tuple[type[Refusal], str]] = {
+    Reason.TASK_NOT_FOUND: (NotFound, "There is no such task; look at the list again."),
+    Reason.OFFER_NOT_YOURS: (
+        NotNow,
+        "This task does not ring at you any more; wait for the next offer.",
+    ),
+    Reason.TASK_ALREADY_ASSIGNED: (NotNow, "Somebody holds this task; look at the list again."),
+    Reason.TASK_NOT_ASSIGNED: (NotNow, "Nobody holds this task; accept or assign it first."),
+    Reason.TASK_NOT_YOURS: (NotNow, "Somebody else holds this task; ask them or a supervisor."),
+    Reason.TASK_NOT_IN_YOUR_QUEUES: (
+        NotAllowed,
+        "This task waits in a queue you do not answer; ask a manager.",
+    ),
+    Reason.ASSIGNEE_NOT_IN_QUEUE: (
+        NotNow,
+        "This user does not answer the task's queue; choose somebody who does.",
+    ),
+    Reason.ASSIGNEE_NOT_CONNECTED: (
+        NotNow,
+        "This user is offline; choose somebody who is there.",
+    ),
+    Reason.ASSIGNEE_AT_CAPACITY: (
+        NotNow,
+        "This user can hold no more; end something first or choose somebody else.",
+    ),
+}
+
+
+def refusal(reason: Reason, task_id: str) -> Refusal:
+    """Return the refusal that a reason stands for."""
+    kind, sentence = _SENTENCES[reason]
+    return kind(reason, sentence, task_id=task_id)

@@ -1,0 +1,132 @@
+"""What the router is told: facts about the world, and commands of people.
+
+All times are milliseconds since 1970 UTC. A fact that carries a version is ignored when it is
+not newer than what is known, so facts may be repeated and may come late.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+Skills = tuple[tuple[str, int], ...]
+"""Skill and level, sorted by skill."""
+
+
+class AgentSelection(IntEnum):
+    """How a queue picks among the agents who can take a task."""
+
+    LONGEST_IDLE = 1
+    LEAST_BUSY = 2
+
+
+class Role(IntEnum):
+    """Rank of a user, lowest first."""
+
+    NONE = 0
+    AGENT = 1
+    SUPERVISOR = 2
+    MANAGER = 3
+    ADMINISTRATOR = 4
+    OWNER = 5
+
+
+@dataclass(frozen=True, slots=True)
+class QueueConfigured:
+    tenant_id: str
+    queue_id: str
+    version: int = 0
+    removed: bool = False
+    agent_selection: AgentSelection = AgentSelection.LONGEST_IDLE
+    offer_timeout_ms: int = 20_000
+    priority: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfigured:
+    tenant_id: str
+    agent_id: str
+    version: int = 0
+    removed: bool = False
+    queue_ids: tuple[str, ...] = ()
+    skills: Skills = ()
+    capacity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceObserved:
+    tenant_id: str
+    agent_id: str
+    version: int = 0
+    connected: bool = False
+    receive_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSubmitted:
+    tenant_id: str
+    task_id: str
+    queue_id: str
+    enqueued_at: int
+    cost: int = 1
+    skills: Skills = ()
+    priority: int = 0
+    """1 to 100. 0: the queue's."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskClosed:
+    """The conversation or call is over, whoever ended it."""
+
+    tenant_id: str
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptOffer:
+    tenant_id: str
+    task_id: str
+    agent_id: str
+    request_id: str = ""
+    reply_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclineOffer:
+    tenant_id: str
+    task_id: str
+    agent_id: str
+    request_id: str = ""
+    reply_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AssignTask:
+    tenant_id: str
+    task_id: str
+    actor_id: str
+    actor_role: Role
+    assignee_id: str
+    request_id: str = ""
+    reply_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteTask:
+    tenant_id: str
+    task_id: str
+    actor_id: str
+    actor_role: Role
+    request_id: str = ""
+    reply_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRangOut:
+    """A timer of the state: the offer's deadline has passed."""
+
+    tenant_id: str
+    task_id: str
+
+
+Fact = QueueConfigured | AgentConfigured | PresenceObserved | TaskSubmitted | TaskClosed
+Command = AcceptOffer | DeclineOffer | AssignTask | CompleteTask
+Input = Fact | Command | OfferRangOut

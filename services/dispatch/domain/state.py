@@ -1,0 +1,284 @@
+"""The router's state: the fold of its decisions, and nothing else.
+
+`evolve` is the only way it changes. It owns the state it is given and changes it in place: the
+router has one writer, and a state that may be wrong is thrown away, never repaired.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import chain
+from typing import Any
+
+from .decisions import (
+    AgentSet,
+    Answered,
+    Assigned,
+    Cancelled,
+    Completed,
+    Decision,
+    OfferClosed,
+    Offered,
+    PresenceSet,
+    Queued,
+    QueueSet,
+    Reason,
+)
+from .index import Agent, Index, Task
+from .inputs import AgentConfigured, OfferRangOut, PresenceObserved, QueueConfigured
+
+ANSWERS_KEPT_MS = 10 * 60_000
+"""A command may be repeated this long and is answered as the first time."""
+
+ENDED_KEPT_MS = 24 * 3_600_000
+"""The beginning of a task may be repeated this long after its end without making a ghost."""
+
+
+@dataclass(slots=True)
+class Tenant:
+    """One tenant's share of a shard."""
+
+    id: str
+    queues: dict[str, QueueConfigured] = field(default_factory=dict)
+    agents: dict[str, Agent] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
+    answers: dict[str, tuple[Reason, int]] = field(default_factory=dict)
+    index: Index = field(default_factory=Index)
+
+    def queue(self, queue_id: str) -> QueueConfigured:
+        """Return the queue, or one with defaults: work in an unknown queue waits, visibly."""
+        return self.queues.get(queue_id) or QueueConfigured(self.id, queue_id)
+
+    def agent(self, agent_id: str) -> Agent:
+        """Return the agent; one heard of for the first time has no capacity and is away."""
+        agent = self.agents.get(agent_id)
+        if agent is None:
+            agent = self.agents[agent_id] = Agent(
+                self.id,
+                agent_id,
+                AgentConfigured(self.id, agent_id),
+                PresenceObserved(self.id, agent_id),
+            )
+        return agent
+
+
+@dataclass(slots=True)
+class State:
+    """All tenants of a shard, and the timers."""
+
+    tenants: dict[str, Tenant] = field(default_factory=dict)
+    at: int = 0
+    order: int = 0
+    timers: list[tuple[int, str, str, int]] = field(default_factory=list)
+
+    def tenant(self, tenant_id: str) -> Tenant:
+        tenant = self.tenants.get(tenant_id)
+        if tenant is None:
+            tenant = self.tenants[tenant_id] = Tenant(tenant_id)
+        return tenant
+
+    def next_timer(self) -> tuple[int, OfferRangOut] | None:
+        """Return the earliest live deadline and what to decide on when it has passed."""
+        while self.timers:
+            expires_at, tenant_id, task_id, revision = self.timers[0]
+            task = self.tenants[tenant_id].tasks.get(task_id)
+            if task is not None and task.rings and task.revision == revision:
+                return expires_at, OfferRangOut(tenant_id, task_id)
+            heappop(self.timers)
+        return None
+
+    def load_changed(self, agent: Agent, at: int) -> None:
+        """Send an agent to the end of the line of the idle."""
+        self.order += 1
+        agent.idle_since = at
+        agent.idle_order = self.order
+
+
+def evolve(state: State, decision: Decision, at: int) -> State:
+    """Fold one decision, made at `at`, into the state."""
+    state.at = at
+    _FOLDS[type(decision)](state, decision, at)
+    return state
+
+
+def _queue_set(state: State, it: QueueSet, _at: int) -> None:
+    tenant = state.tenant(it.queue.tenant_id)
+    tenant.queues[it.queue.queue_id] = it.queue
+    tenant.index.select(it.queue.queue_id, it.queue.agent_selection)
+
+
+def _agent_set(state: State, it: AgentSet, at: int) -> None:
+    tenant = state.tenant(it.agent.tenant_id)
+    agent = tenant.agent(it.agent.agent_id)
+    was_receiving = agent.receiving
+    agent.config = it.agent
+    _present(state, tenant, agent, at, was_receiving=was_receiving)
+
+
+def _presence_set(state: State, it: PresenceSet, at: int) -> None:
+    tenant = state.tenant(it.presence.tenant_id)
+    agent = tenant.agent(it.presence.agent_id)
+    was_receiving = agent.receiving
+    agent.presence = it.presence
+    _present(state, tenant, agent, at, was_receiving=was_receiving)
+
+
+def _present(state: State, tenant: Tenant, agent: Agent, at: int, *, was_receiving: bool) -> None:
+    if agent.receiving and not was_receiving:
+        state.load_changed(agent, at)
+        _readmit(tenant, agent)
+    tenant.index.place_agent(agent)
+
+
+def _readmit(tenant: Tenant, agent: Agent) -> None:
+    """Who turns to work again may be offered again what they had refused."""
+    for task in agent.excluded_from.values():
+        task.excluded = tuple(other for other in task.excluded if other != agent.id)
+        if task.entry is not None:
+            tenant.index.remove_task(task)
+            tenant.index.place_task(task)
+    agent.excluded_from.clear()
+
+
+def _queued(state: State, it: Queued, at: int) -> None:
+    submitted = it.task
+    tenant = state.tenant(submitted.tenant_id)
+    task = tenant.tasks.get(submitted.task_id)
+    if task is None:
+        priority = submitted.priority or tenant.queue(submitted.queue_id).priority
+        task = tenant.tasks[submitted.task_id] = Task(submitted, it.revision, priority)
+    elif task.agent_id:
+        _release(state, tenant, task, at)
+    task.revision = it.revision
+    task.excluded = it.excluded
+    for agent_id in it.excluded:
+        tenant.agent(agent_id).excluded_from[submitted.task_id] = task
+    tenant.index.place_task(task)
+
+
+def _offered(state: State, it: Offered, at: int) -> None:
+    tenant = state.tenants[it.tenant_id]
+    task = tenant.tasks[it.task_id]
+    _load(state, tenant, task, it.agent_id, at)
+    task.revision = it.revision
+    task.expires_at = it.expires_at
+    heappush(state.timers, (it.expires_at, it.tenant_id, it.task_id, it.revision))
+
+
+def _offer_closed(state: State, it: OfferClosed, at: int) -> None:
+    tenant = state.tenants[it.tenant_id]
+    task = tenant.tasks[it.task_id]
+    _release(state, tenant, task, at)
+    task.revision = it.revision
+
+
+def _assigned(state: State, it: Assigned, at: int) -> None:
+    tenant = state.tenants[it.tenant_id]
+    task = tenant.tasks[it.task_id]
+    if task.agent_id != it.agent_id:
+        _load(state, tenant, task, it.agent_id, at)
+    task.revision = it.revision
+    task.expires_at = 0
+
+
+def _completed(state: State, it: Completed, at: int) -> None:
+    tenant = state.tenants[it.tenant_id]
+    _release(state, tenant, tenant.tasks[it.task_id], at)
+    _end(tenant, it.task_id, at)
+
+
+def _cancelled(state: State, it: Cancelled, at: int) -> None:
+    _end(state.tenant(it.tenant_id), it.task_id, at)
+
+
+def _answered(state: State, it: Answered, at: int) -> None:
+    if not it.request_id:
+        return
+    answers = state.tenant(it.tenant_id).answers
+    answers.pop(it.request_id, None)
+    answers[it.request_id] = (it.reason, at)
+    while True:
+        oldest = next(iter(answers))
+        if answers[oldest][1] > at - ANSWERS_KEPT_MS:
+            break
+        del answers[oldest]
+
+
+def _load(state: State, tenant: Tenant, task: Task, agent_id: str, at: int) -> None:
+    agent = tenant.agent(agent_id)
+    tenant.index.remove_task(task)
+    task.agent_id = agent_id
+    agent.tasks[task.submitted.task_id] = task
+    agent.used += task.submitted.cost
+    state.load_changed(agent, at)
+    tenant.index.place_agent(agent)
+
+
+def _release(state: State, tenant: Tenant, task: Task, at: int) -> None:
+    agent = tenant.agent(task.agent_id)
+    task.agent_id = ""
+    task.expires_at = 0
+    del agent.tasks[task.submitted.task_id]
+    agent.used -= task.submitted.cost
+    state.load_changed(agent, at)
+    tenant.index.place_agent(agent)
+
+
+def _end(tenant: Tenant, task_id: str, at: int) -> None:
+    task = tenant.tasks.pop(task_id, None)
+    if task is not None:
+        tenant.index.remove_task(task)
+        for agent_id in task.excluded:
+            tenant.agent(agent_id).excluded_from.pop(task_id, None)
+    ended = tenant.ended
+    ended[task_id] = at
+    while True:
+        oldest = next(iter(ended))
+        if ended[oldest] > at - ENDED_KEPT_MS:
+            break
+        del ended[oldest]
+
+
+_FOLDS: dict[type[Any], Callable[[State, Any, int], None]] = {
+    QueueSet: _queue_set,
+    AgentSet: _agent_set,
+    PresenceSet: _presence_set,
+    Queued: _queued,
+    Offered: _offered,
+    OfferClosed: _offer_closed,
+    Assigned: _assigned,
+    Completed: _completed,
+    Cancelled: _cancelled,
+    Answered: _answered,
+}
+
+
+def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
+    """Build a state from what a snapshot holds: everything derived is made anew."""
+    state = State(tenants, at, order)
+    for tenant in tenants.values():
+        for queue in tenant.queues.values():
+            tenant.index.select(queue.queue_id, queue.agent_selection)
+        for agent in tenant.agents.values():
+            tenant.index.place_agent(agent)
+        for task in tenant.tasks.values():
+            submitted = task.submitted
+            for agent_id in task.excluded:
+                tenant.agent(agent_id).excluded_from[submitted.task_id] = task
+            if not task.agent_id:
+                tenant.index.place_task(task)
+                continue
+            agent = tenant.agent(task.agent_id)
+            agent.tasks[submitted.task_id] = task
+            agent.used += submitted.cost
+            tenant.index.place_agent(agent)
+            if task.rings:
+                timer = (task.expires_at, tenant.id, submitted.task_id, task.revision)
+                heappush(state.timers, timer)
+    return state
+
+
+def tasks_of(state: State) -> chain[Task]:
+    """Walk every task of the shard."""
+    return chain.from_iterable(tenant.tasks.values() for tenant in state.tenants.values())

@@ -1,0 +1,103 @@
+"""What dispatch does when the rest of the system speaks: tell the router, in its own words."""
+
+from centralita.conversations.v1.events_pb2 import ConversationClosed, ConversationOpened
+from centralita.directory.v1.events_pb2 import QueueChanged, UserChanged
+from centralita.presence.v1.events_pb2 import PresenceChanged
+from faststream.nats import NatsRouter
+
+from services.kernel.consume import consumer, meta
+
+from .domain.inputs import (
+    AgentConfigured,
+    AgentSelection,
+    Fact,
+    PresenceObserved,
+    QueueConfigured,
+    TaskClosed,
+    TaskSubmitted,
+)
+from .use_cases.ports import Intake
+
+CHAT_COST = 1
+
+
+def handlers(intake: Intake) -> NatsRouter:
+    """Every handler appends one fact; the event's id keeps a redelivery from counting twice."""
+    router = NatsRouter()
+
+    async def tell(fact: Fact) -> None:
+        await intake.append(fact, dedup_id=f"in-{meta().event_id}")
+
+    @router.subscriber(
+        **consumer(ConversationOpened, stream="CONVERSATIONS", durable="dispatch-submit-task")
+    )
+    async def submit_task(event: ConversationOpened) -> None:
+        """A conversation began: it waits for an agent."""
+        await tell(
+            TaskSubmitted(
+                event.tenant_id,
+                event.conversation_id,
+                event.queue_id,
+                event.opened_at.ToMilliseconds(),
+                CHAT_COST,
+            )
+        )
+
+    @router.subscriber(
+        **consumer(ConversationClosed, stream="CONVERSATIONS", durable="dispatch-close-task")
+    )
+    async def close_task(event: ConversationClosed) -> None:
+        """A conversation is over: so is its task."""
+        await tell(TaskClosed(event.tenant_id, event.conversation_id))
+
+    @router.subscriber(
+        **consumer(QueueChanged, stream="DIRECTORY", durable="dispatch-configure-queue")
+    )
+    async def configure_queue(event: QueueChanged) -> None:
+        """A queue has new settings."""
+        queue = event.queue
+        fact = QueueConfigured(event.tenant_id, event.queue_id, event.version, event.removed)
+        await tell(
+            QueueConfigured(
+                event.tenant_id,
+                event.queue_id,
+                event.version,
+                event.removed,
+                AgentSelection(queue.agent_selection or fact.agent_selection),
+                queue.offer_timeout.ToMilliseconds() or fact.offer_timeout_ms,
+                queue.priority or fact.priority,
+            )
+        )
+
+    @router.subscriber(
+        **consumer(UserChanged, stream="DIRECTORY", durable="dispatch-configure-agent")
+    )
+    async def configure_agent(event: UserChanged) -> None:
+        """A user answers other queues, or holds more or less at once."""
+        await tell(
+            AgentConfigured(
+                event.tenant_id,
+                event.user_id,
+                event.version,
+                event.removed,
+                tuple(sorted(event.queue_ids)),
+                capacity=event.chat_capacity,
+            )
+        )
+
+    @router.subscriber(
+        **consumer(PresenceChanged, stream="PRESENCE", durable="dispatch-observe-presence")
+    )
+    async def observe_presence(event: PresenceChanged) -> None:
+        """An agent came, went, or chose to receive new work or none."""
+        await tell(
+            PresenceObserved(
+                event.tenant_id,
+                event.user_id,
+                event.version,
+                event.connected,
+                event.receive_new,
+            )
+        )
+
+    return router

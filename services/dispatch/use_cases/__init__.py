@@ -1,0 +1,1 @@
+"""What dispatch does: lead shards, take inputs in, answer commands."""

@@ -1,0 +1,34 @@
+"""Commands of people: into the input log, and the answer back."""
+
+from collections.abc import Callable
+
+from services.dispatch.domain.decisions import Reason
+from services.dispatch.domain.errors import Unanswered, refusal
+from services.dispatch.domain.inputs import Command
+
+from .ports import Intake, Replies, Unknown
+
+ANSWER_WITHIN_S = 5.0
+
+
+class Ask:
+    """Has the router decide on a command. Repeating one with its request_id changes nothing."""
+
+    def __init__(self, intake: Intake, replies: Replies) -> None:
+        self._intake = intake
+        self._replies = replies
+
+    async def __call__(self, command: Callable[[str], Command]) -> None:
+        """Carry out the command made for a reply_to. Raises Refusal, Unanswered."""
+        with self._replies.expect() as awaited:
+            it = command(awaited.reply_to)
+            try:
+                # No de-duplication on the way in: a repetition must be answered, too.
+                await self._intake.append(it, dedup_id="")
+            except Unknown as silence:
+                raise Unanswered from silence
+            reason = await awaited.within(ANSWER_WITHIN_S)
+        if reason is None:
+            raise Unanswered
+        if reason is not Reason.DONE:
+            raise refusal(reason, it.task_id)

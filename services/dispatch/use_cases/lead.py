@@ -1,0 +1,190 @@
+"""The loop of one shard: read, decide, commit, tell.
+
+One process leads a shard at a time, and if two believe they do, the journal refuses one of them.
+Whatever goes wrong, the leader steps down and forgets its state: the next one folds the journal.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from services.dispatch.domain.engine import step
+from services.dispatch.domain.inputs import Input
+from services.dispatch.domain.state import State, evolve
+
+from .news import News
+from .ports import Entry, Fenced, Outlet, Ports, Position, Shard, Step, Unknown
+
+log = logging.getLogger(__name__)
+
+SNAPSHOT_EVERY_RECORDS = 20_000
+SNAPSHOT_EVERY_MS = 60_000
+PAUSE_AFTER_TROUBLE_S = 0.5
+LOOK_UP_S = 0.25
+"""A leader without work looks this often whether it still leads."""
+LAST_WORDS_S = 5.0
+
+
+class Lead:
+    """Leads a shard whenever it holds the lease."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    async def __call__(self, shard: Shard) -> None:
+        """Run until cancelled."""
+        while True:
+            try:
+                await self._term(shard)
+            except Fenced:
+                log.warning("stepped down: the journal has another writer", extra={"shard": shard})
+            except Unknown:
+                log.warning("stepped down: the bus did not answer", extra={"shard": shard})
+            except Exception:
+                log.exception("stepped down", extra={"shard": shard})
+            await asyncio.sleep(PAUSE_AFTER_TROUBLE_S)
+
+    async def _term(self, shard: Shard) -> None:
+        ports = self._ports
+        async with ports.leases.held(shard) as leading:
+            state, position = await self._recover(shard)
+            async with (
+                ports.outlets.open(shard, position.emitted) as outlet,
+                aclosing(ports.inputs.follow(shard, position.cursor)) as entries,
+                News(entries) as news,
+            ):
+                await self._tell_again(shard, position, outlet)
+                log.info("leading", extra={"shard": shard, "journal_sequence": position.sequence})
+                term = _Term(ports, shard, state, position, outlet)
+                try:
+                    while leading():
+                        await term.turn(await news.within(term.patience()))
+                finally:
+                    await term.close()
+
+    async def _recover(self, shard: Shard) -> tuple[State, Position]:
+        """Fold what was decided since the last snapshot."""
+        loaded = await self._ports.snapshots.load(shard)
+        state, position = loaded if loaded is not None else (State(), Position())
+        async with aclosing(self._ports.journal.read(shard, position.sequence)) as journal:
+            async for records in journal:
+                for record in records:
+                    for made in record.steps:
+                        for decision in made.decisions:
+                            evolve(state, decision, made.at)
+                    position = record.position
+        self._ports.checkpoint("folded")
+        # A journal that aged away after the snapshot begins anew; appending must expect that.
+        if await self._ports.journal.end(shard) == 0:
+            position = replace(position, sequence=0, emitted=0)
+        return state, position
+
+    async def _tell_again(self, shard: Shard, position: Position, outlet: Outlet) -> None:
+        """Send what the leader before may not have sent; receivers know what they have seen."""
+        async with aclosing(self._ports.journal.read(shard, position.emitted)) as journal:
+            async for records in journal:
+                for record in records:
+                    await outlet.emit(record.position.sequence, record.steps)
+        self._ports.checkpoint("told again")
+
+
+class _Term:
+    """One leader's time: the state, and how far it is committed and saved."""
+
+    def __init__(
+        self, ports: Ports, shard: Shard, state: State, position: Position, outlet: Outlet
+    ) -> None:
+        self._ports = ports
+        self._shard = shard
+        self._state = state
+        self._position = position
+        self._outlet = outlet
+        self._saved = position
+        self._saved_at = ports.clock()
+        self._saving: asyncio.Task[None] | None = None
+        self._sound = True
+
+    def patience(self) -> float:
+        """Seconds until the next timer, if it comes before the next look up."""
+        timer = self._state.next_timer()
+        if timer is None:
+            return LOOK_UP_S
+        return min(LOOK_UP_S, (timer[0] - self._ports.clock()) / 1000)
+
+    async def turn(self, batch: list[Entry]) -> None:
+        """Decide, commit, tell. An exception leaves a state that must not be used again."""
+        passed = self._ports.checkpoint
+        passed("read")
+        self._sound = False
+        steps = self._decide(batch)
+        passed("decided")
+        if steps:
+            cursor = batch[-1].sequence if batch else self._position.cursor
+            self._position = await self._ports.journal.append(
+                self._shard, cursor, steps, since=self._position, emitted=self._outlet.emitted
+            )
+            passed("committed")
+            await self._outlet.emit(self._position.sequence, steps)
+            passed("told")
+        self._sound = True
+        if self._snapshot_due():
+            self._save()
+
+    def _decide(self, batch: list[Entry]) -> list[Step]:
+        state = self._state
+        steps: list[Step] = []
+        for entry in batch:
+            self._fire(entry.at, steps)
+            if entry.input is not None:
+                self._step(entry.sequence, entry.input, max(entry.at, state.at), steps)
+        self._fire(self._ports.clock(), steps)
+        return steps
+
+    def _fire(self, until: int, steps: list[Step]) -> None:
+        """Decide on every timer that is due, at the moment it was due."""
+        state = self._state
+        while (timer := state.next_timer()) is not None and timer[0] <= until:
+            self._step(0, timer[1], max(state.at, timer[0]), steps)
+
+    def _step(self, sequence: int, it: Input, at: int, steps: list[Step]) -> None:
+        decisions = step(self._state, it, at)
+        if decisions:
+            steps.append(Step(sequence, at, tuple(decisions)))
+
+    def _snapshot_due(self) -> bool:
+        if self._saving is not None and not self._saving.done():
+            return False
+        behind = self._position.sequence - self._saved.sequence
+        return behind >= SNAPSHOT_EVERY_RECORDS or (
+            behind > 0 and self._ports.clock() - self._saved_at >= SNAPSHOT_EVERY_MS
+        )
+
+    def _save(self) -> asyncio.Task[None]:
+        self._saved = replace(self._position, emitted=self._outlet.emitted)
+        self._saved_at = self._ports.clock()
+        saving = self._ports.snapshots.save(self._shard, self._state, self._saved)
+        self._saving = asyncio.create_task(self._save_or_say(saving))
+        return self._saving
+
+    async def _save_or_say(self, saving: Coroutine[Any, Any, None]) -> None:
+        """Failing to save is harmless: the journal holds everything."""
+        try:
+            await saving
+        except Unknown:
+            log.warning("snapshot not saved", extra={"shard": self._shard})
+        self._ports.checkpoint("saved")
+
+    async def close(self) -> None:
+        """Leave little for the next leader to do."""
+        try:
+            async with asyncio.timeout(LAST_WORDS_S):
+                if self._saving is not None:
+                    await self._saving
+                if self._sound and self._position.sequence > self._saved.sequence:
+                    await self._outlet.flushed()
+                    await self._save()
+        except TimeoutError:
+            log.warning("left without a snapshot", extra={"shard": self._shard})

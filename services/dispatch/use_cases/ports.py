@@ -1,0 +1,171 @@
+"""What the use cases need from the outside, and the values that cross."""
+
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from services.dispatch.domain.decisions import Decision, Reason
+from services.dispatch.domain.inputs import Command, Fact
+from services.dispatch.domain.state import State
+
+Shard = int
+
+Millis = Callable[[], int]
+"""The wall clock: milliseconds since 1970 UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One input in the log, with the moment the log took it. No input: unreadable bytes."""
+
+    sequence: int
+    at: int
+    input: Fact | Command | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One input, or one timer (sequence 0), and what was decided on it."""
+
+    input_sequence: int
+    at: int
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One append to the journal."""
+
+    position: "Position"
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a shard is: folded up to `sequence` of the journal, `cursor` of the input log.
+
+    Events and answers are known to be out up to `emitted` of the journal.
+    """
+
+    sequence: int = 0
+    cursor: int = 0
+    chain: bytes = b""
+    emitted: int = 0
+
+
+class Fenced(Exception):
+    """Somebody else has appended: this process no longer leads the shard."""
+
+
+class Unknown(Exception):
+    """No answer from the bus: what was sent may have happened or not."""
+
+
+class InputLog(Protocol):
+    """dispatch.in.<shard>: everything that concerns the routing of its tenants, in order."""
+
+    def follow(self, shard: Shard, after: int) -> AsyncGenerator[list[Entry], None]:
+        """Yield what comes after a sequence, for ever."""
+        ...
+
+
+class Intake(Protocol):
+    """The way into the input log."""
+
+    async def append(self, it: Fact | Command, dedup_id: str) -> None:
+        """Take an input in, durably; the same id again soon is the same input. Raises Unknown."""
+        ...
+
+
+class Journal(Protocol):
+    """dispatch.journal.<shard>: what was decided, one writer at a time."""
+
+    def read(self, shard: Shard, after: int) -> AsyncGenerator[list[Record], None]:
+        """Yield every record after a sequence, up to the last there is."""
+        ...
+
+    async def end(self, shard: Shard) -> int:
+        """Return the sequence of the last record, 0 when none is kept any more."""
+        ...
+
+    async def append(
+        self, shard: Shard, cursor: int, steps: Sequence[Step], *, since: Position, emitted: int
+    ) -> Position:
+        """Commit steps if the journal still ends at `since`. Raises Fenced, Unknown."""
+        ...
+
+
+class Snapshots(Protocol):
+    async def load(self, shard: Shard) -> tuple[State, Position] | None: ...
+
+    def save(self, shard: Shard, state: State, position: Position) -> Coroutine[Any, Any, None]:
+        """Save the state as it is at the moment of the call. Awaiting raises Unknown."""
+        ...
+
+
+class Outlet(Protocol):
+    """Where the committed decisions of one shard become events and answers."""
+
+    @property
+    def emitted(self) -> int:
+        """Journal sequence up to which everything is known to be out."""
+        ...
+
+    async def emit(self, record: int, steps: Sequence[Step]) -> None:
+        """Send in order, each until it is taken; waits only while too much is on its way."""
+        ...
+
+    async def flushed(self) -> None:
+        """Wait until everything is out."""
+        ...
+
+
+class Outlets(Protocol):
+    def open(self, shard: Shard, emitted: int) -> AbstractAsyncContextManager[Outlet]: ...
+
+
+class Leases(Protocol):
+    """Who leads a shard. Only saves work: the journal is what makes two leaders harmless."""
+
+    def held(self, shard: Shard) -> AbstractAsyncContextManager[Callable[[], bool]]:
+        """Wait for the lease, hold it while the context lasts; the value says if it still is."""
+        ...
+
+
+class Awaited(Protocol):
+    """The answer to one command."""
+
+    @property
+    def reply_to(self) -> str: ...
+
+    async def within(self, seconds: float) -> Reason | None:
+        """Return the outcome, or None when none came in time."""
+        ...
+
+
+class Replies(Protocol):
+    """Where this process awaits the answers to its commands."""
+
+    def expect(self) -> AbstractContextManager[Awaited]: ...
+
+
+Checkpoint = Callable[[str], None]
+"""Told between any two steps of the loop; tests crash or pause there."""
+
+
+def passed(_: str) -> None:
+    """Go on: nothing happens between two steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a leader needs."""
+
+    inputs: InputLog
+    journal: Journal
+    snapshots: Snapshots
+    outlets: Outlets
+    leases: Leases
+    clock: Millis
+    checkpoint: Checkpoint = passed
