@@ -1,0 +1,136 @@
+"""deploy/envoy/envoy.yaml says what the protos and the services say."""
+
+import base64
+import re
+import string
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]  # no stubs
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs
+
+from services.standalone.edge import ADMIN, CONFIG, LISTENER, METRICS, moved, rendered
+from tests.upstreams import SERVICES, methods
+
+EDGE = yaml.safe_load(CONFIG.read_text())
+EVERYWHERE = {
+    **{f"{name}:50051": "127.0.0.1:1" for name in SERVICES},
+    **{f"{name}:8080": "127.0.0.1:2" for name in ("directory", "ingestion")},
+    **dict.fromkeys((LISTENER, METRICS, ADMIN), "127.0.0.1:3"),
+}
+#: Made to be called by connectors over gRPC only; everything else is called by people.
+WITHOUT_REST = {"centralita.ingestion.v1.IngestionService"}
+
+
+def _all(config: Any, key: str) -> Iterator[Any]:
+    """Every value of a key, wherever it is."""
+    match config:
+        case dict():
+            if key in config:
+                yield config[key]
+            for value in config.values():
+                yield from _all(value, key)
+        case list():
+            for value in config:
+                yield from _all(value, key)
+
+
+def _filter(name: str) -> Any:
+    (found,) = [
+        item["typed_config"]
+        for filters in _all(EDGE, "http_filters")
+        for item in filters
+        if item["name"] == f"envoy.filters.http.{name}" and "typed_config" in item
+    ][:1]
+    return found
+
+
+def _manager() -> Any:
+    return EDGE["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0][
+        "typed_config"
+    ]
+
+
+def _routes() -> list[Any]:
+    (host,) = _manager()["route_config"]["virtual_hosts"]
+    routes: list[Any] = host["routes"]
+    return routes
+
+
+def test_every_grpc_service_has_a_route_to_its_own_cluster() -> None:
+    routed = {
+        route["match"]["prefix"].strip("/"): route["route"]["cluster"]
+        for route in _routes()
+        if route["match"].get("prefix", "").startswith("/centralita.")
+    }
+    assert routed == {
+        name: name.split(".")[1] for name in {path.split("/")[1] for path in methods()}
+    }
+
+
+def test_every_service_is_transcoded_but_those_without_rest() -> None:
+    services = {path.split("/")[1] for path in methods()}
+    assert set(_filter("grpc_json_transcoder")["services"]) == services - WITHOUT_REST
+
+
+def test_every_route_leads_to_a_cluster_that_exists_but_the_one_to_nowhere() -> None:
+    clusters = {cluster["name"] for cluster in EDGE["static_resources"]["clusters"]}
+    assert set(_all(_routes(), "cluster")) - clusters == {"nowhere"}
+
+
+def test_healthz_waits_for_every_cluster_of_a_service() -> None:
+    (awaited,) = _all(EDGE, "cluster_min_healthy_percentages")
+    clusters = {cluster["name"]: cluster for cluster in EDGE["static_resources"]["clusters"]}
+    assert awaited.keys() == clusters.keys() - {"admin"}
+    assert all("health_checks" in clusters[name] for name in awaited)
+
+
+def test_every_server_stream_has_no_deadline_of_the_edge() -> None:
+    unending = {
+        route["match"]["path"]
+        for route in _routes()
+        if "path" in route["match"] and route.get("route", {}).get("timeout") == "0s"
+    }
+    assert unending == {path for path, method in methods().items() if method.server_streaming}
+
+
+def test_the_admin_interface_listens_on_loopback_only() -> None:
+    assert EDGE["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
+
+
+def _native_errors() -> list[tuple[str, str, str]]:
+    mappers = _manager()["local_reply_config"]["mappers"]
+    texts = {m["body"]["inline_string"]: m for m in mappers if "body" in m}
+    spoken = [m["body_format_override"]["json_format"] for m in mappers if "body" not in m]
+    assert [said["message"] for said in spoken] == list(texts), "gRPC and REST differ"
+    return [
+        (said["reason"], said["message"], header["header"]["value"])
+        for said in spoken
+        for header in texts[said["message"]]["headers_to_add"]
+    ]
+
+
+@pytest.mark.parametrize(("reason", "message", "header"), _native_errors())
+def test_an_error_of_the_edge_says_the_same_in_grpc_as_in_rest(
+    reason: str, message: str, header: str
+) -> None:
+    status = Status.FromString(base64.b64decode(header + "=" * (-len(header) % 4)))
+    info = ErrorInfo()
+    expected = Status(code=status.code, message=message)
+    expected.details.add().Pack(ErrorInfo(reason=reason, domain="centralita.edge"))
+    right = base64.b64encode(expected.SerializeToString()).decode().rstrip("=")
+    assert status.details[0].Unpack(info)
+    assert header == right
+    assert re.fullmatch(r"[A-Z_]+", reason)
+    assert message.endswith(".")
+    assert set(message) <= set(string.printable)
+
+
+def test_moving_forgets_no_address() -> None:
+    assert "directory" not in {
+        place["address"] for place in _all(moved(EDGE, EVERYWHERE), "socket_address")
+    }
+    with pytest.raises(KeyError):
+        rendered({key: value for key, value in EVERYWHERE.items() if key != "dispatch:50051"})

@@ -1,0 +1,321 @@
+"""The edge by itself: a real Envoy with the real configuration, and stand-ins for the services."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import grpc
+import pytest
+import pytest_asyncio
+from centralita.options.v1.options_pb2 import access
+from google.api.annotations_pb2 import http  # type: ignore[import-untyped]  # no stubs
+from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]  # no stubs
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+from grpc_status import rpc_status
+
+from tests.tokens import bearer
+from tests.upstreams import NOT_FOUND, WATCH, Upstreams, envoy, methods, upstreams
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+METHODS = methods()
+BETWEEN_SERVICES = {
+    "/centralita.directory.v1.SessionService/IssueServiceToken",
+    "/centralita.directory.v1.DirectoryService/ResolveChannelAccount",
+    "/centralita.contacts.v1.ContactsService/ResolveContact",
+}
+TENANT = "/centralita.directory.v1.DirectoryService/GetTenant"
+MIB = 1 << 20
+
+
+@dataclass
+class Door:
+    behind: Upstreams
+    address: str
+    http: aiohttp.ClientSession
+    channel: grpc.aio.Channel
+    log: Path
+
+    async def ask(self, verb: str, path: str, **more: Any) -> tuple[int, bytes]:
+        async with self.http.request(verb, f"http://{self.address}{path}", **more) as answer:
+            return answer.status, await answer.read()
+
+    async def refusal(self, verb: str, path: str, **more: Any) -> tuple[int, str]:
+        async with self.http.request(verb, f"http://{self.address}{path}", **more) as answer:
+            body = await answer.json()
+            assert body["details"][0]["reason"] == body["reason"]
+            return answer.status, body["reason"]
+
+    async def call(self, path: str, token: str = "") -> tuple[grpc.StatusCode, str]:
+        """Call with an empty request; the code and the reason, if one was given."""
+        try:
+            method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(path)
+            await method(b"", metadata=bearer(token) if token else (), timeout=10)
+        except grpc.aio.AioRpcError as error:
+            return error.code(), _reason(error)
+        return grpc.StatusCode.OK, ""
+
+    def authorized(self) -> dict[str, str]:
+        return dict(bearer(self.behind.token()))
+
+
+def _reason(error: grpc.aio.AioRpcError) -> str:
+    status = rpc_status.from_call(error)  # type: ignore[arg-type] # has what it takes
+    info = ErrorInfo()
+    if status is None or not status.details[0].Unpack(info):
+        return ""
+    return str(info.reason)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+    home = tmp_path_factory.mktemp("edge")
+    async with AsyncExitStack() as stack:
+        behind = await stack.enter_async_context(upstreams())
+        process = envoy(behind.places, home)
+        address = await asyncio.to_thread(process.__enter__)
+        stack.push_async_callback(asyncio.to_thread, process.__exit__, None, None, None)
+        client = await stack.enter_async_context(aiohttp.ClientSession())
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
+        it = Door(behind, address, client, channel, home / "envoy.log")
+        await _eventually(lambda: it.ask("GET", "/healthz"), 200)
+        yield it
+
+
+async def _eventually(ask: Callable[[], Any], status: int) -> None:
+    async with asyncio.timeout(20):
+        while (await ask())[0] != status:  # noqa: ASYNC110 - the edge has nothing to wait on
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("path", sorted(METHODS.keys() - {WATCH, NOT_FOUND}))
+async def test_a_method_asks_for_a_token_unless_anyone_may_call_it(door: Door, path: str) -> None:
+    rule = METHODS[path].GetOptions().Extensions[access]
+    door.behind.arrived.clear()
+
+    code, reason = await door.call(path)
+
+    if rule.anyone and path not in BETWEEN_SERVICES:
+        assert (code, [arrived for arrived, _ in door.behind.arrived]) == (
+            grpc.StatusCode.OK,
+            [path],
+        )
+    else:
+        assert (code, reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING")
+        assert not door.behind.arrived
+
+
+@pytest.mark.parametrize("path", sorted(METHODS.keys() - {WATCH, NOT_FOUND}))
+async def test_a_method_is_reached_with_a_token_unless_it_is_between_services(
+    door: Door, path: str
+) -> None:
+    door.behind.arrived.clear()
+
+    code, reason = await door.call(path, door.behind.token())
+
+    if path in BETWEEN_SERVICES:
+        assert (code, reason) == (grpc.StatusCode.UNIMPLEMENTED, "ROUTE_NOT_FOUND")
+        assert not door.behind.arrived
+    else:
+        assert code is grpc.StatusCode.OK
+        assert [arrived for arrived, _ in door.behind.arrived] == [path]
+
+
+async def test_what_only_services_may_call_is_known_here() -> None:
+    only_services = {
+        path
+        for path, method in METHODS.items()
+        if method.GetOptions().Extensions[access].services
+        and not method.GetOptions().Extensions[access].least_role
+    }
+    assert only_services <= BETWEEN_SERVICES <= METHODS.keys()
+
+
+def _bindings() -> list[tuple[str, str, str]]:
+    found = []
+    for path, method in METHODS.items():
+        rule = method.GetOptions().Extensions[http]
+        if verb := rule.WhichOneof("pattern"):
+            found.append((verb.upper(), getattr(rule, verb), path))
+    return found
+
+
+@pytest.mark.parametrize(("verb", "template", "path"), _bindings())
+async def test_rest_arrives_as_the_method_it_stands_for(
+    door: Door, verb: str, template: str, path: str
+) -> None:
+    door.behind.arrived.clear()
+    concrete = "/".join(
+        "some" + part[part.index("}") + 1 :] if part.startswith("{") else part
+        for part in template.split("/")
+    )
+    body = b"{}" if verb in {"POST", "PUT"} else None
+
+    await door.ask(verb, concrete, data=body, headers=door.authorized())
+
+    assert [arrived for arrived, _ in door.behind.arrived] == [path]
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda up: up.token(exp=1), "TOKEN_EXPIRED"),
+        (lambda up: up.token(aud="another"), "TOKEN_INVALID"),
+        (lambda up: up.token()[:-8] + "AAAAAAAA", "TOKEN_INVALID"),
+        (lambda _: "nonsense", "TOKEN_INVALID"),
+    ],
+)
+async def test_a_bad_token_has_the_same_reason_in_grpc_and_rest(
+    door: Door, make: Callable[[Upstreams], str], reason: str
+) -> None:
+    token = make(door.behind)
+    assert await door.call(TENANT, token) == (grpc.StatusCode.UNAUTHENTICATED, reason)
+    assert await door.refusal("GET", "/v1/tenant", headers=dict(bearer(token))) == (401, reason)
+
+
+async def test_a_token_in_the_query_string_is_no_token(door: Door) -> None:
+    path = f"/v1/tenant?access_token={door.behind.token()}"
+    status, _ = await door.refusal("GET", path)
+    assert status in {400, 401}
+
+
+async def test_a_refusal_of_a_service_keeps_its_reason_in_rest(door: Door) -> None:
+    status, body = await door.ask("GET", "/v1/conversations/c1", headers=door.authorized())
+    assert status == 404
+    assert b'"reason":"CONVERSATION_NOT_FOUND"' in body
+    assert await door.call(NOT_FOUND, door.behind.token()) == (
+        grpc.StatusCode.NOT_FOUND,
+        "CONVERSATION_NOT_FOUND",
+    )
+
+
+async def test_rest_that_cannot_be_understood_is_refused_with_a_reason(door: Door) -> None:
+    malformed = (400, "REQUEST_MALFORMED")
+    for path, body in [
+        ("signIn", b'{"tenantId":'),
+        ("signIn", b'{"tenantId":{}}'),
+        ("signIn", b"[]"),
+    ]:
+        assert await door.refusal("POST", f"/v1/session:{path}", data=body) == malformed
+    for path in ("/v1/tenant?nope=1", "/v1/users?pageSize=many"):
+        assert await door.refusal("GET", path, headers=door.authorized()) == malformed
+
+
+async def test_what_does_not_exist_is_not_found_with_a_token_and_hidden_without(door: Door) -> None:
+    for path in ("/", "/v1/nope", "/grpc.health.v1.Health/Check", "/v1/contacts:resolve"):
+        assert await door.refusal("GET", path) == (401, "TOKEN_MISSING")
+        assert await door.refusal("GET", path, headers=door.authorized()) == (
+            404,
+            "ROUTE_NOT_FOUND",
+        )
+
+
+async def test_one_mebibyte_is_the_most_a_request_may_bring(door: Door) -> None:
+    webhook = "/channels/demo/shop/messages"
+    assert (await door.ask("POST", webhook, data=BytesIO(bytes(MIB))))[0] == 200
+    too_large = (413, "REQUEST_TOO_LARGE")
+    assert await door.refusal("POST", webhook, data=BytesIO(bytes(MIB + 1))) == too_large
+    long_name = BytesIO(b'{"tenantId":"' + b"x" * (2 * MIB) + b'"}')
+    assert await door.refusal("POST", "/v1/session:signIn", data=long_name) == too_large
+
+
+async def test_webhooks_and_the_key_set_need_no_token(door: Door) -> None:
+    for path in ("/channels/demo/shop/messages", "/webchat/demo/web/sessions"):
+        assert (await door.ask("POST", path, data=b"{}"))[0] == 200
+    status, body = await door.ask("GET", "/.well-known/jwks.json")
+    assert (status, b"OKP" in body) == (200, True)
+
+
+async def test_a_header_that_only_the_edge_may_set_does_not_come_through(door: Door) -> None:
+    forged = {"x-jwt-payload": "e30", "x-envoy-original-path": "/x", "x-envoy-internal": "true"}
+    door.behind.arrived.clear()
+    await door.ask("GET", "/v1/tenant", headers={**door.authorized(), **forged})
+    await door.ask("POST", "/channels/demo/shop/messages", data=b"", headers=forged)
+    assert len(door.behind.arrived) == 2
+    for _, headers in door.behind.arrived:
+        lower = {key.lower(): value for key, value in headers.items()}
+        assert lower.get("x-envoy-original-path") != "/x"
+        assert not {"x-jwt-payload", "x-envoy-internal"} & lower.keys()
+
+
+async def test_the_token_goes_on_to_the_service_that_verifies_it_again(door: Door) -> None:
+    door.behind.arrived.clear()
+    authorized = door.authorized()
+    await door.ask("GET", "/v1/tenant", headers=authorized)
+    assert door.behind.arrived[0][1]["authorization"] == authorized["authorization"]
+
+
+async def test_a_watch_is_one_json_per_line_in_rest_and_a_stream_in_grpc(door: Door) -> None:
+    _, body = await door.ask("GET", "/v1/cards:watch", headers=door.authorized())
+    assert [line[:14] for line in body.splitlines()] == [b'{"position":"1', b'{"position":"2']
+    watch: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = door.channel.unary_stream(WATCH)
+    stream = watch(b"", metadata=bearer(door.behind.token()))
+    assert len([message async for message in stream]) == 2
+
+
+async def test_grpc_web_is_answered_in_its_own_form(door: Door) -> None:
+    more: dict[str, Any] = {"data": bytes(5)}
+    web = {"content-type": "application/grpc-web+proto"}
+    status, body = await door.ask("POST", TENANT, headers={**web, **door.authorized()}, **more)
+    assert (status, b"grpc-status:0" in body) == (200, True)
+    url = f"http://{door.address}{TENANT}"
+    async with door.http.post(url, headers=web, **more) as answer:
+        assert answer.headers["grpc-status"] == "16"
+        assert answer.headers["grpc-status-details-bin"]
+
+
+async def test_only_known_origins_may_read_answers_and_webchat_decides_for_itself(
+    door: Door,
+) -> None:
+    async def allowed(path: str, origin: str) -> str | None:
+        asks = {"origin": origin, "access-control-request-method": "POST"}
+        async with door.http.options(f"http://{door.address}{path}", headers=asks) as answer:
+            return answer.headers.get("access-control-allow-origin")
+
+    for path in ("/v1/session:signIn", TENANT):
+        assert await allowed(path, "http://localhost:5173") == "http://localhost:5173"
+        assert await allowed(path, "https://evil.example") is None
+    door.behind.arrived.clear()
+    assert await allowed("/webchat/demo/web/messages", "http://localhost:5173") is None
+    assert [path for path, _ in door.behind.arrived] == ["/webchat/demo/web/messages"]
+
+
+async def test_the_log_has_paths_and_no_query_strings(door: Door) -> None:
+    await door.ask("GET", "/v1/users?pageToken=canary", headers=door.authorized())
+    async with asyncio.timeout(20):
+        while b'"/v1/users"' not in door.log.read_bytes():
+            await door.ask("GET", "/v1/users?pageToken=canary", headers=door.authorized())
+            await asyncio.sleep(0.2)
+    assert b"canary" not in door.log.read_bytes()
+
+
+async def test_a_service_that_is_away_is_said_and_makes_the_whole_unready(door: Door) -> None:
+    await door.behind.states.set("", HealthCheckResponse.NOT_SERVING)
+    try:
+        await _eventually(lambda: door.ask("GET", "/healthz"), 503)
+        code, reason = await door.call(TENANT, door.behind.token())
+        assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE")
+        assert await door.refusal("GET", "/v1/tenant", headers=door.authorized()) == (
+            503,
+            "SERVICE_UNAVAILABLE",
+        )
+        assert (await door.ask("GET", "/livez"))[0] == 200
+    finally:
+        await door.behind.states.set("", HealthCheckResponse.SERVING)
+    await _eventually(lambda: door.ask("GET", "/healthz"), 200)
+
+
+async def test_one_address_cannot_try_passwords_without_end(door: Door) -> None:
+    answers = [await door.ask("POST", "/v1/session:signIn", data=b"{}") for _ in range(100)]
+    assert {status for status, _ in answers} == {200, 429}
+    assert b"RATE_LIMITED" in answers[-1][1]
+    assert await door.call("/centralita.directory.v1.SessionService/SignIn") == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "RATE_LIMITED",
+    )
+    assert await door.call(TENANT, door.behind.token()) == (grpc.StatusCode.OK, "")
