@@ -1,0 +1,118 @@
+"""What the other services said about one conversation, and the card that follows from it.
+
+Two streams tell of a conversation and neither waits for the other, so every fold here commutes
+and repeats without harm: dispatch's word is the one of its highest revision, a message counts by
+its arrival number, an opening is told once, and an end is for ever. Whatever the order, the same
+facts make the same card.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from .card import Card, CardState, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A conversation began and waits in a queue."""
+
+    contact_id: str
+    channel: int
+    channel_account_id: str
+    queue_id: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message joined: the `arrival`-th, written at `sent_at` by the provider's clock."""
+
+    arrival: int
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The conversation is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Where the task stands since its event number `revision`: the whole of it."""
+
+    revision: int
+    standing: Standing
+    offer_expires_at: datetime | None = None
+
+
+Fact = Opening | Said | Ended | Routed
+
+UNTOLD = Routed(0, Standing())
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything told so far. `revision` counts the changes; it is the version in the store."""
+
+    tenant_id: str
+    conversation_id: str
+    opening: Opening | None = None
+    routed: Routed = UNTOLD
+    message_count: int = 0
+    last_message_at: datetime | None = None
+    ended: bool = False
+    revision: int = 0
+
+    def told(self, fact: Fact) -> "Sources":
+        """Fold one fact in. The same object comes back when it brings nothing new."""
+        after = self._fold(fact)
+        return self if after == self else replace(after, revision=self.revision + 1)
+
+    def _fold(self, fact: Fact) -> "Sources":
+        match fact:
+            case Opening():
+                return replace(self, opening=self.opening or fact)
+            case Routed():
+                newer = fact.revision > self.routed.revision
+                return replace(self, routed=fact) if newer else self
+            case Said(arrival=arrival, sent_at=sent_at):
+                latest = self.last_message_at
+                return replace(
+                    self,
+                    message_count=max(self.message_count, arrival),
+                    last_message_at=sent_at if latest is None else max(latest, sent_at),
+                )
+            case Ended():
+                return replace(self, ended=True)
+
+    @property
+    def standing(self) -> Standing:
+        """Dispatch knows best; before it has spoken the conversation waits where it was opened."""
+        routed = self.routed.standing
+        queue_id = routed.queue_id or (self.opening.queue_id if self.opening else "")
+        if self.ended:
+            return Standing(CardState.CLOSED, queue_id, routed.agent_id)
+        if self.routed.revision:
+            return routed
+        if self.opening:
+            return Standing(CardState.WAITING, queue_id)
+        return Standing()
+
+    @property
+    def card(self) -> Card:
+        """The card as agents see it."""
+        opening, standing = self.opening, self.standing
+        offered = standing.state is CardState.OFFERED
+        return Card(
+            self.tenant_id,
+            self.conversation_id,
+            standing,
+            contact_id=opening.contact_id if opening else "",
+            channel=opening.channel if opening else 0,
+            channel_account_id=opening.channel_account_id if opening else "",
+            opened_at=opening.opened_at if opening else None,
+            offer_expires_at=self.routed.offer_expires_at if offered else None,
+            message_count=self.message_count,
+            last_message_at=self.last_message_at,
+            revision=self.revision,
+        )

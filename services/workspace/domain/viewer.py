@@ -1,0 +1,40 @@
+"""Who sees which card."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from .card import CardState, Standing
+
+
+class Role(IntEnum):
+    """Rank of a user, lowest first. The numbers are those of the public contract."""
+
+    NONE = 0
+    AGENT = 1
+    SUPERVISOR = 2
+    MANAGER = 3
+    ADMINISTRATOR = 4
+    OWNER = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """One user with what decides their view. `version` 0: the directory has not spoken of them."""
+
+    tenant_id: str
+    user_id: str
+    role: Role = Role.NONE
+    queue_ids: frozenset[str] = frozenset()
+    version: int = 0
+
+    @property
+    def sees_every_queue(self) -> bool:
+        """Managers and above see the unassigned of the whole tenant."""
+        return self.role >= Role.MANAGER
+
+    def sees(self, standing: Standing) -> bool:
+        """Their own work, and what nobody holds in their queues."""
+        if standing.unassigned and (self.sees_every_queue or standing.queue_id in self.queue_ids):
+            return True
+        mine = standing.state in (CardState.OFFERED, CardState.ASSIGNED)
+        return mine and standing.agent_id == self.user_id

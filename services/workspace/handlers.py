@@ -1,0 +1,157 @@
+"""What the workspace does when the rest of the system speaks."""
+
+from datetime import datetime
+
+from centralita.conversations.v1.events_pb2 import (
+    ConversationClosed,
+    ConversationOpened,
+    MessageAppended,
+)
+from centralita.directory.v1.events_pb2 import UserChanged
+from centralita.dispatch.v1.events_pb2 import (
+    OfferEnded,
+    TaskAssigned,
+    TaskCancelled,
+    TaskCompleted,
+    TaskOffered,
+    TaskQueued,
+)
+from faststream.nats import NatsRouter
+
+from services.kernel.consume import consumer
+
+from .domain.card import CardState, Standing
+from .domain.sources import Ended, Opening, Routed, Said
+from .domain.viewer import Role, Viewer
+from .messages import moment
+from .use_cases.fold import FoldFact
+from .use_cases.viewers import FollowUser
+
+Routing = TaskQueued | TaskOffered | OfferEnded | TaskAssigned | TaskCompleted | TaskCancelled
+
+WORKERS = 32
+
+
+def handlers(fold: FoldFact, follow_user: FollowUser) -> NatsRouter:
+    router = NatsRouter()
+    _conversations(router, fold)
+    _dispatch(router, fold)
+
+    @router.subscriber(
+        **consumer(UserChanged, stream="DIRECTORY", durable="workspace-user-changed")
+    )
+    async def user_changed(event: UserChanged) -> None:
+        """A user's role or queues may be others now: so is their view."""
+        queues = frozenset(event.queue_ids)
+        role = Role(event.role)
+        await follow_user(Viewer(event.tenant_id, event.user_id, role, queues, event.version))
+
+    return router
+
+
+def _conversations(router: NatsRouter, fold: FoldFact) -> None:
+    stream = "CONVERSATIONS"
+
+    @router.subscriber(
+        **consumer(
+            ConversationOpened,
+            stream=stream,
+            durable="workspace-conversation-opened",
+            max_workers=WORKERS,
+        )
+    )
+    async def conversation_opened(event: ConversationOpened) -> None:
+        """A card is born, unless dispatch was heard first."""
+        opening = Opening(
+            event.contact_id,
+            event.channel,
+            event.channel_account_id,
+            event.queue_id,
+            moment(event.opened_at),
+        )
+        await fold(event.tenant_id, event.conversation_id, opening)
+
+    @router.subscriber(
+        **consumer(
+            MessageAppended,
+            stream=stream,
+            durable="workspace-message-appended",
+            max_workers=WORKERS,
+        )
+    )
+    async def message_appended(event: MessageAppended) -> None:
+        """The card counts one more."""
+        said = Said(event.arrival, moment(event.sent_at))
+        await fold(event.tenant_id, event.conversation_id, said)
+
+    @router.subscriber(
+        **consumer(
+            ConversationClosed,
+            stream=stream,
+            durable="workspace-conversation-closed",
+            max_workers=WORKERS,
+        )
+    )
+    async def conversation_closed(event: ConversationClosed) -> None:
+        """The card leaves every view."""
+        await fold(event.tenant_id, event.conversation_id, Ended())
+
+
+def _dispatch(router: NatsRouter, fold: FoldFact) -> None:
+    stream = "DISPATCH"
+
+    async def stands(
+        event: Routing, state: CardState, agent_id: str = "", until: datetime | None = None
+    ) -> None:
+        routed = Routed(event.revision, Standing(state, event.queue_id, agent_id), until)
+        await fold(event.tenant_id, event.task_id, routed)
+
+    @router.subscriber(
+        **consumer(TaskQueued, stream=stream, durable="workspace-task-queued", max_workers=WORKERS)
+    )
+    async def task_queued(event: TaskQueued) -> None:
+        """It waits, for the first time or again."""
+        await stands(event, CardState.WAITING)
+
+    @router.subscriber(
+        **consumer(
+            TaskOffered, stream=stream, durable="workspace-task-offered", max_workers=WORKERS
+        )
+    )
+    async def task_offered(event: TaskOffered) -> None:
+        """It rings at an agent."""
+        await stands(event, CardState.OFFERED, event.agent_id, moment(event.expires_at))
+
+    @router.subscriber(
+        **consumer(OfferEnded, stream=stream, durable="workspace-offer-ended", max_workers=WORKERS)
+    )
+    async def offer_ended(event: OfferEnded) -> None:
+        """It rings no more; what becomes of it follows, and until then it waits."""
+        await stands(event, CardState.WAITING)
+
+    @router.subscriber(
+        **consumer(
+            TaskAssigned, stream=stream, durable="workspace-task-assigned", max_workers=WORKERS
+        )
+    )
+    async def task_assigned(event: TaskAssigned) -> None:
+        """One agent holds it, and only they see it."""
+        await stands(event, CardState.ASSIGNED, event.agent_id)
+
+    @router.subscriber(
+        **consumer(
+            TaskCompleted, stream=stream, durable="workspace-task-completed", max_workers=WORKERS
+        )
+    )
+    async def task_completed(event: TaskCompleted) -> None:
+        """It is done and leaves every view."""
+        await stands(event, CardState.CLOSED, event.agent_id)
+
+    @router.subscriber(
+        **consumer(
+            TaskCancelled, stream=stream, durable="workspace-task-cancelled", max_workers=WORKERS
+        )
+    )
+    async def task_cancelled(event: TaskCancelled) -> None:
+        """It ended before anybody held it and leaves every view."""
+        await stands(event, CardState.CLOSED)

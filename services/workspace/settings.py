@@ -1,0 +1,23 @@
+"""What an operator can set."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class Settings:
+    nats_url: str = field(repr=False)
+    mongo_url: str = field(repr=False)
+    jwks_url: str
+    mongo_database: str = "workspace"
+    grpc_address: str = "127.0.0.1:50051"
+    health_address: str = ""
+    issuer: str = "centralita"
+    audience: str = "centralita"
+
+    replay_changes: int = 20_000
+    """Changes of all tenants kept in memory; a client that missed more gets a snapshot."""
+    watch_buffer: int = 2_000
+    """Frames that may wait for one slow client before its stream is ended."""
+    watch_quiet: timedelta = timedelta(seconds=12)
+    """After this long without a frame a stream gets a sign of life. The contract says 15 s."""

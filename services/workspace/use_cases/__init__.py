@@ -1,0 +1,1 @@
+"""What the workspace does: fold what others say, and show it."""
