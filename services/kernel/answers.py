@@ -7,18 +7,21 @@ may change. What nobody foresaw is INTERNAL and says nothing of its cause.
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, cast, runtime_checkable
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import grpc
-from google.protobuf.any_pb2 import Any
+from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError
-from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]  # no stubs
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs
+from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped, unused-ignore]  # no stubs
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped, unused-ignore]  # no stubs
 from grpc import StatusCode
 from grpc_status import rpc_status
 
-Codes = Mapping[type[Exception], StatusCode]
-"""A service's table from what it refuses to the code that says so. Subclasses inherit."""
+Codes = Mapping[Any, StatusCode]
+"""A service's table from what it refuses to the code that says so. Subclasses inherit.
+
+Keys are exception types; a mapping is invariant in them, hence Any.
+"""
 
 NO_DETAILS: Mapping[str, str] = {}
 
@@ -92,7 +95,7 @@ def answer_to(error: Exception, codes: Codes) -> Answer:
 
 def as_status(answer: Answer, domain: str) -> grpc.Status:
     """Dress an answer as a gRPC status whose details are exactly one ErrorInfo."""
-    info = Any()
+    info = any_pb2.Any()
     info.Pack(ErrorInfo(reason=answer.reason, domain=domain, metadata=answer.details))
     number, _ = answer.code.value
     return rpc_status.to_status(Status(code=number, message=answer.message, details=[info]))

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import grpc
 from centralita.options.v1.options_pb2 import access as access_option
-from google.api.annotations_pb2 import http as http_option  # type: ignore[import-untyped]  # no stubs
+from google.api.annotations_pb2 import http as http_option  # type: ignore[import-untyped, unused-ignore]  # no stubs
 from google.protobuf import descriptor_pool
 from grpc import StatusCode
 from grpc.aio import ClientCallDetails, Metadata

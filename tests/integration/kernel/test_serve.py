@@ -17,7 +17,7 @@ from centralita.directory.v1 import session_service_pb2_grpc as session_grpc
 from centralita.options.v1.options_pb2 import Role
 from centralita.workspace.v1 import workspace_service_pb2 as workspace
 from centralita.workspace.v1 import workspace_service_pb2_grpc as workspace_grpc
-from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]  # no stubs
+from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped, unused-ignore]  # no stubs
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2

@@ -1,0 +1,142 @@
+"""Whatever goes wrong over HTTP, the answer is one small JSON object."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from io import BytesIO
+from typing import Any, ClassVar
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from grpc import StatusCode
+
+from services.kernel.serve_http import DRAINING, LARGEST_BODY, problem, serving_http
+
+
+class Throttled(Exception):
+    reason: ClassVar[str] = "TOO_MANY"
+    details: Mapping[str, str] = {}
+
+
+async def echo(request: web.Request) -> web.Response:
+    return web.Response(body=await request.read())
+
+
+async def bug(_: web.Request) -> web.Response:
+    raise ValueError("secret")
+
+
+async def throttle(_: web.Request) -> web.Response:
+    raise Throttled("Slower, please.")
+
+
+async def outage(_: web.Request) -> web.Response:
+    raise ConnectionRefusedError("secret")
+
+
+async def own(_: web.Request) -> web.Response:
+    return problem(StatusCode.UNAUTHENTICATED, "SIGNATURE_WRONG", "Sign it.")
+
+
+async def parse(request: web.Request) -> web.Response:
+    return web.json_response(await request.json())
+
+
+async def moved(_: web.Request) -> web.Response:
+    raise web.HTTPFound("/echo")
+
+
+ROUTES = [
+    web.post("/echo", echo),
+    web.get("/bug", bug),
+    web.get("/throttle", throttle),
+    web.get("/outage", outage),
+    web.get("/own", own),
+    web.post("/parse", parse),
+    web.get("/moved", moved),
+]
+
+
+@asynccontextmanager
+async def client(**options: Any) -> AsyncIterator[aiohttp.ClientSession]:
+    async with (
+        serving_http(
+            "127.0.0.1:0", ROUTES, codes={Throttled: StatusCode.RESOURCE_EXHAUSTED}, **options
+        ) as address,
+        aiohttp.ClientSession(f"http://{address}") as session,
+    ):
+        yield session
+
+
+async def test_a_body_up_to_the_limit_arrives_and_a_larger_one_is_413() -> None:
+    async with client() as session:
+        async with session.post("/echo", data=BytesIO(b"x" * LARGEST_BODY)) as response:
+            assert len(await response.read()) == LARGEST_BODY
+        async with session.post("/echo", data=BytesIO(b"x" * (LARGEST_BODY + 1))) as response:
+            assert response.status == 413
+            assert (await response.json())["reason"] == "BODY_TOO_LARGE"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code", "reason"),
+    [
+        ("GET", "/nowhere", 404, "NOT_FOUND", "ROUTE_NOT_FOUND"),
+        ("GET", "/echo", 405, "UNIMPLEMENTED", "METHOD_NOT_ALLOWED"),
+        ("GET", "/bug", 500, "INTERNAL", "INTERNAL"),
+        ("POST", "/parse", 500, "INTERNAL", "INTERNAL"),
+        ("GET", "/throttle", 429, "RESOURCE_EXHAUSTED", "TOO_MANY"),
+        ("GET", "/outage", 503, "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE"),
+        ("GET", "/own", 401, "UNAUTHENTICATED", "SIGNATURE_WRONG"),
+    ],
+)
+async def test_an_error_is_a_code_a_reason_and_a_sentence(
+    method: str, path: str, status: int, code: str, reason: str
+) -> None:
+    async with client() as session, session.request(method, path) as response:
+        body = await response.json()
+    assert response.status == status
+    assert set(body) == {"code", "reason", "message"}
+    assert (body["code"], body["reason"]) == (code, reason)
+    assert "secret" not in str(body)
+
+
+async def test_the_allowed_methods_are_named() -> None:
+    async with client() as session, session.get("/echo") as response:
+        assert response.headers["Allow"] == "POST"
+
+
+async def test_a_redirection_is_no_error() -> None:
+    async with client() as session, session.get("/moved", allow_redirects=False) as response:
+        assert response.status == 302
+
+
+async def test_a_middleware_of_the_route_owner_sees_errors_too() -> None:
+    @web.middleware
+    async def stamp(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        response.headers["X-Stamp"] = "yes"
+        return response
+
+    async with client(middlewares=[stamp]) as session, session.get("/bug") as response:
+        assert response.headers["X-Stamp"] == "yes"
+        assert response.status == 500
+
+
+async def test_a_stop_lets_a_request_finish_and_tells_a_long_one() -> None:
+    began = asyncio.Event()
+
+    async def long(request: web.Request) -> web.Response:
+        began.set()
+        await request.app[DRAINING].wait()
+        return web.Response(text="goodbye")
+
+    async with aiohttp.ClientSession() as session:
+        async with serving_http("127.0.0.1:0", [web.get("/long", long)]) as address:
+            waiting = asyncio.create_task(session.get(f"http://{address}/long"))
+            await asyncio.wait_for(began.wait(), 5)
+        response = await waiting
+        assert await response.text() == "goodbye"
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.get(f"http://{address}/long")
