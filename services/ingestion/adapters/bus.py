@@ -1,0 +1,40 @@
+"""Facts of ingestion on the bus. Ids are stable, so that telling one again changes nothing."""
+
+from centralita.ingestion.v1.events_pb2 import MessageRefused
+from google.protobuf.message import Message
+from nats.js.errors import APIError
+
+from services.ingestion import messages
+from services.ingestion.domain.account import ChannelAccount
+from services.ingestion.domain.delivery import Fate
+from services.ingestion.domain.errors import BusUnavailable
+from services.ingestion.domain.message import InboundMessage
+from services.kernel import bus as kernel
+from services.kernel.clock import Clock
+from services.kernel.wire import outgoing
+
+
+class BusFacts:
+    def __init__(self, bus: kernel.Bus, clock: Clock) -> None:
+        self._bus = bus
+        self._clock = clock
+
+    async def received(self, account: ChannelAccount, message: InboundMessage) -> bool:
+        event_id = ":".join((*account.key, message.fingerprint()))
+        return await self._publish(messages.received(account, message), event_id)
+
+    async def refused(self, event: MessageRefused, event_id: str) -> None:
+        await self._publish(event, event_id)
+
+    async def tell(self, fate: Fate) -> None:
+        event_id = f"{fate.tenant_id}:{fate.message_id}:{fate.status.value}"
+        await self._publish(messages.updated(fate), event_id)
+
+    async def _publish(self, event: Message, event_id: str) -> bool:
+        try:
+            return await self._bus.publish(outgoing(event, event_id=event_id, at=self._clock()))
+        except (kernel.BusUnavailable, APIError) as trouble:
+            raise BusUnavailable(
+                "The bus gave no durable ack, so whether it was stored is unknown: send the same"
+                " again, it will not count twice."
+            ) from trouble

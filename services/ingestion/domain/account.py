@@ -1,0 +1,26 @@
+"""A configured way in, as much of it as the edge needs."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Channel(Enum):
+    WEBCHAT = "webchat"
+    CUSTOM = "custom"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelAccount:
+    """`secrets` are newest first: any of them verifies, the first one signs."""
+
+    tenant_id: str
+    channel_account_id: str
+    channel: Channel
+    queue_id: str
+    secrets: tuple[str, ...] = field(repr=False)
+    callback_url: str = field(default="", repr=False)
+    allowed_origins: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.tenant_id, self.channel_account_id

@@ -1,0 +1,153 @@
+"""NATS in: what connectors hand over on the bus, and the replies that shall reach customers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from centralita.conversations.v1.events_pb2 import ReplyRequested
+from centralita.ingestion.v1.events_pb2 import MessageRefused, MessageSubmitted
+from faststream import StreamMessage
+from faststream.nats import NatsRouter
+from google.protobuf.message import DecodeError
+from nats.aio.msg import Msg
+
+from services.kernel.bus import Bus
+from services.kernel.consume import consumer
+from services.kernel.delivery import delivery
+from services.kernel.pull import Pull
+from services.kernel.settle import settle
+from services.kernel.wire import BadToken, parsed, subject_of, template_of
+
+from . import messages
+from .domain.account import Channel
+from .domain.delivery import GIVE_UP_AFTER
+from .domain.errors import MessageMalformed, Refusal
+from .use_cases import AcceptMessage, DeliverReply, Envelope
+
+SUBMITTED = consumer(
+    MessageSubmitted,
+    stream="INBOUND",
+    durable="ingestion-accept-message",
+    max_workers=32,
+    max_deliver=100,  # about three quarters of an hour of directory being out
+)
+REQUESTED = consumer(
+    ReplyRequested,
+    stream="OUTBOUND",
+    durable="ingestion-deliver-reply",
+    max_workers=256,  # most of them wait for a provider
+    ack_wait=timedelta(seconds=30),
+    max_deliver=-1,  # GIVE_UP_AFTER ends it: waiting for a slow account is not a failure
+)
+# A reply that waits for its next try counts as pending; it must not keep others from coming.
+REQUESTED["config"] = REQUESTED["config"].evolve(max_ack_pending=20_000)
+_LONGEST_TRY = 30.0
+
+
+class Refusals(Protocol):
+    async def refused(self, event: MessageRefused, event_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A message as it lies in the stream. The stream's clock, not the sender's, says since when."""
+
+    tenant_id: str
+    subject: str
+    payload: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    stored_at: datetime
+    sequence: int
+
+
+async def as_stored(message: StreamMessage[Any]) -> Submission:
+    """Leave reading it to the handler: a stranger's mistake gets an answer, no dead letter."""
+    raw: Msg = message.raw_message
+    return Submission(
+        tenant_id=raw.subject.split(".")[1],
+        subject=raw.subject,
+        payload=raw.data,
+        headers={name.lower(): value for name, value in (raw.headers or {}).items()},
+        stored_at=raw.metadata.timestamp,
+        sequence=raw.metadata.sequence.stream,
+    )
+
+
+def handlers(accept: AcceptMessage, refusals: Refusals) -> NatsRouter:
+    router = NatsRouter()
+
+    @router.subscriber(**{**SUBMITTED, "decoder": as_stored})
+    async def accept_message(it: Submission) -> None:
+        """A connector handed a message in: pass it on, or tell why not."""
+        event = MessageSubmitted()
+        try:
+            event = _read(it)
+            envelope = Envelope(
+                body=event.message.SerializeToString(),
+                headers={**it.headers, "content-type": "application/protobuf"},
+                wrapping=it.payload,
+            )
+            key = (event.tenant_id, event.channel_account_id)
+            await accept(Channel.CUSTOM, key, envelope, arrived_at=it.stored_at)
+        except Refusal as no:
+            refused = MessageRefused(
+                tenant_id=it.tenant_id,
+                channel_account_id=event.channel_account_id[:64],
+                provider_message_id=event.message.provider_message_id[:200],
+                reason=no.reason,
+            )
+            await refusals.refused(refused, f"{it.tenant_id}:{it.sequence}:refused")
+
+    return router
+
+
+def _read(it: Submission) -> MessageSubmitted:
+    try:
+        event = parsed(MessageSubmitted, it.payload, it.headers)
+        honest = subject_of(event) == it.subject
+    except (DecodeError, BadToken, RecursionError) as flaw:
+        raise MessageMalformed("Publish a MessageSubmitted.") from flaw
+    if not honest:
+        raise MessageMalformed("Publish under the tenant that the message names.")
+    return event
+
+
+@asynccontextmanager
+async def delivering(bus: Bus, deliver: DeliverReply) -> AsyncIterator[None]:
+    """Run the consumer of ReplyRequested.
+
+    Driven here rather than by `consuming`: how long a reply waits is what the provider asked for,
+    and waiting is neither success nor failure.
+    """
+
+    async def handle(message: Msg) -> None:
+        wait, outcome = None, None
+        template, durable = template_of(ReplyRequested), REQUESTED["durable"]
+        try:
+            with delivery(message, template=template, durable=durable):
+                async with asyncio.timeout(_LONGEST_TRY):
+                    event = parsed(ReplyRequested, message.data, message.headers or {})
+                    wait = await deliver(messages.reply(event))
+        except Exception as trouble:  # noqa: BLE001 (settle says what each one means)
+            outcome = trouble
+        if wait is not None:
+            await message.nak(delay=max(wait.total_seconds(), 0.05))
+            return
+        expired = datetime.now(UTC) - message.metadata.timestamp > GIVE_UP_AFTER
+        await settle(bus, message, outcome, answers=(), max_deliver=1 if expired else 0)
+
+    pull = Pull(
+        bus,
+        REQUESTED["stream"].name,
+        REQUESTED["config"],
+        handle,
+        max_workers=REQUESTED["pull_sub"].batch_size,
+    )
+    await pull.start()
+    try:
+        yield
+    finally:
+        await pull.stop()

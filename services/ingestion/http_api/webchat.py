@@ -1,0 +1,162 @@
+"""The chat of a visitor: a session, messages in, replies as a page and as server-sent events."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
+
+from aiohttp import web
+
+from services.ingestion.domain.account import Channel, ChannelAccount
+from services.ingestion.domain.errors import MessageMalformed
+from services.ingestion.messages import rfc3339
+from services.ingestion.use_cases import AcceptMessage, ReadReplies, Sessions
+from services.ingestion.use_cases.webchat import StoredReply
+from services.kernel.serve_http import DRAINING, Next
+
+from .answers import answering, envelope_of, key_of
+
+_PREFIX = "/webchat/{tenant_id}/{channel_account_id}"
+# Set once an account has said that the page's origin may read the answer.
+_ALLOWED = web.RequestKey("allowed_origin", str)
+_MOST_DIGITS = 16
+
+
+def webchat_routes(
+    sessions: Sessions, accept: AcceptMessage, replies: ReadReplies
+) -> list[web.RouteDef]:
+    async def account_of(request: web.Request) -> ChannelAccount:
+        origin = request.headers.get("Origin", "")
+        account = await sessions.account(key_of(request), origin, request.host)
+        request[_ALLOWED] = origin
+        return account
+
+    @answering
+    async def preflight(request: web.Request) -> web.Response:
+        await account_of(request)
+        return web.Response(status=204, headers=_PREFLIGHT)
+
+    @answering
+    async def open_session(request: web.Request) -> web.Response:
+        session = sessions.open(await account_of(request), _bearer(request))
+        body = {
+            "visitorId": session.visitor_id,
+            "token": session.token,
+            "expiresAt": rfc3339(session.expires_at),
+        }
+        return web.json_response(body, status=201)
+
+    @answering
+    async def send(request: web.Request) -> web.Response:
+        await account_of(request)
+        envelope = await envelope_of(request)
+        duplicate = await accept(Channel.WEBCHAT, key_of(request), envelope)
+        return web.json_response({"duplicate": duplicate}, status=202)
+
+    @answering
+    async def history(request: web.Request) -> web.Response:
+        seen = sessions.recognise(await account_of(request), _bearer(request))
+        after = _position(request.query.get("after", ""))
+        found = await replies.page(seen.visitor, after)
+        return web.json_response({"messages": [_shown(one) for one in found]})
+
+    @answering
+    async def events(request: web.Request) -> web.StreamResponse:
+        seen = sessions.recognise(await account_of(request), _bearer(request))
+        resume = request.headers.get("Last-Event-ID") or request.query.get("after", "")
+        feed = replies.follow(seen, _position(resume))
+        draining = asyncio.create_task(request.app[DRAINING].wait())
+        try:
+            async with aclosing(feed):
+                batch = await _next(feed, draining)
+                response = web.StreamResponse(headers=_EVENT_STREAM | _cors(request))
+                # A client that has gone is an ordinary end, not a failure.
+                with suppress(ConnectionError):
+                    await response.prepare(request)
+                    await response.write(b"retry: 1000\n\n")
+                    while batch is not None:
+                        await response.write(_framed(batch))
+                        batch = await _next(feed, draining)
+        finally:
+            draining.cancel()
+        return response
+
+    return [
+        web.post(f"{_PREFIX}/sessions", open_session),
+        web.post(f"{_PREFIX}/messages", send),
+        web.get(f"{_PREFIX}/messages", history),
+        web.get(f"{_PREFIX}/events", events),
+        web.options(f"{_PREFIX}/{{what:sessions|messages|events}}", preflight),
+    ]
+
+
+async def cross_origin(request: web.Request, handler: Next) -> web.StreamResponse:
+    """Let an allowed page read every answer, refusals too."""
+    response = await handler(request)
+    if not response.prepared:
+        response.headers.update(_cors(request))
+    return response
+
+
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "authorization, content-type, last-event-id",
+    "Access-Control-Max-Age": "600",
+}
+_EVENT_STREAM = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+}
+
+
+def _cors(request: web.Request) -> dict[str, str]:
+    if not request.path.startswith("/webchat/"):
+        return {}
+    allowed = request.get(_ALLOWED)
+    origin = {"Access-Control-Allow-Origin": allowed} if allowed else {}
+    return {**origin, "Access-Control-Expose-Headers": "Retry-After", "Vary": "Origin"}
+
+
+def _bearer(request: web.Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _position(text: str) -> int:
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS:
+        raise MessageMalformed("Resume after a position that an answer named.", field="after")
+    return int(text)
+
+
+def _shown(reply: StoredReply) -> dict[str, object]:
+    return {
+        "id": reply.message_id,
+        "position": str(reply.position),
+        "text": reply.text,
+        "sentAt": rfc3339(reply.sent_at),
+    }
+
+
+def _framed(batch: Sequence[StoredReply]) -> bytes:
+    """Frame replies as events; a comment when there are none keeps the connection alive."""
+    events = "".join(
+        f"id: {one.position}\nevent: reply\ndata: {json.dumps(_shown(one))}\n\n" for one in batch
+    )
+    return (events or ": alive\n\n").encode()
+
+
+async def _next(
+    feed: AsyncGenerator[Sequence[StoredReply], None], draining: "asyncio.Task[bool]"
+) -> Sequence[StoredReply] | None:
+    """Return the next batch, or None at the end of the token or of this process."""
+    following = asyncio.ensure_future(anext(feed, None))
+    try:
+        await asyncio.wait({following, draining}, return_when=asyncio.FIRST_COMPLETED)
+        return following.result() if following.done() else None
+    finally:
+        if not following.done():
+            following.cancel()
+            await asyncio.wait({following})

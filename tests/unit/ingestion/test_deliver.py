@@ -1,0 +1,178 @@
+"""What becomes of a reply, decided without a clock or a socket."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.ingestion.domain.account import Channel, ChannelAccount
+from services.ingestion.domain.delivery import (
+    GIVE_UP_AFTER,
+    KEEP_ORDER_FOR,
+    Delivery,
+    Fate,
+    Final,
+    Reply,
+    Retry,
+    Sent,
+    Status,
+)
+from services.ingestion.domain.errors import ChannelAccountNotFound
+from services.ingestion.domain.gate import Gate
+from services.ingestion.domain.message import InboundMessage
+from services.ingestion.use_cases import DeliverReply, Envelope
+from services.ingestion.use_cases.connector import Capabilities
+
+NINE = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+SHOP = ChannelAccount("acme", "shop", Channel.CUSTOM, "sales", ("s",))
+FIRST = Reply("acme", "c-1", "m-1", Channel.CUSTOM, "shop", "+1555", "hi", NINE)
+SECOND = replace(FIRST, message_id="m-2", sent_at=NINE + timedelta(milliseconds=1))
+
+
+class World:
+    """Ports, the channel and the clock in memory."""
+
+    capabilities = Capabilities(max_text=10)
+
+    def __init__(self) -> None:
+        self.now = NINE
+        self.accounts = {SHOP.key: SHOP}
+        self.answers: list[Exception] = []
+        self.sent: list[str] = []
+        self.known: dict[str, tuple[Reply, Delivery]] = {}
+        self.fates: list[Fate] = []
+
+    async def get(self, tenant_id: str, channel_account_id: str) -> ChannelAccount:
+        try:
+            return self.accounts[tenant_id, channel_account_id]
+        except KeyError:
+            raise ChannelAccountNotFound from None
+
+    def verify(self, envelope: Envelope, account: ChannelAccount, now: datetime) -> str:
+        raise AssertionError
+
+    def parse(self, envelope: Envelope, speaker: str, now: datetime) -> InboundMessage:
+        raise AssertionError
+
+    async def send(self, account: ChannelAccount, reply: Reply) -> Sent:
+        if self.answers:
+            raise self.answers.pop(0)
+        self.sent.append(reply.message_id)
+        return Sent()
+
+    async def begin(self, reply: Reply, now: datetime) -> Delivery:
+        new = Delivery(reply.tenant_id, "c-1", reply.message_id, reply.channel_account_id, now)
+        return self.known.setdefault(reply.message_id, (reply, new))[1]
+
+    async def is_behind(self, reply: Reply, since: datetime) -> bool:
+        return any(
+            delivery.status is Status.PENDING
+            and delivery.began_at > since
+            and (other.sent_at, other.message_id) < (reply.sent_at, reply.message_id)
+            for other, delivery in self.known.values()
+        )
+
+    async def tried(self, reply: Reply) -> None:
+        kept, delivery = self.known[reply.message_id]
+        self.known[reply.message_id] = kept, replace(delivery, attempts=delivery.attempts + 1)
+
+    async def settle(self, reply: Reply, status: Status, cause: str) -> None:
+        kept, delivery = self.known[reply.message_id]
+        self.known[reply.message_id] = kept, replace(delivery, status=status, cause=cause)
+
+    async def tell(self, fate: Fate) -> None:
+        self.fates.append(fate)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def deliver(world: World) -> DeliverReply:
+    return DeliverReply(
+        accounts=world,
+        connectors={Channel.CUSTOM: world},
+        deliveries=world,
+        fates=world,
+        clock=lambda: world.now,
+        gate=Gate(most=2),
+    )
+
+
+async def test_a_reply_is_sent_once_and_told_as_often_as_asked(
+    deliver: DeliverReply, world: World
+) -> None:
+    assert await deliver(FIRST) is None
+    assert await deliver(FIRST) is None
+    assert world.sent == ["m-1"]
+    assert world.fates == [Fate("acme", "c-1", "m-1", Status.SENT)] * 2
+
+
+async def test_failures_put_it_off_ever_longer_until_it_is_sent(
+    deliver: DeliverReply, world: World
+) -> None:
+    world.answers = [Retry("CHANNEL_ERROR") for _ in range(3)]
+    waits = [await deliver(FIRST) for _ in range(4)]
+    assert waits == [*(timedelta(seconds=s) for s in (1, 2, 4)), None]
+    assert [fate.status for fate in world.fates] == [Status.SENT]
+
+
+async def test_after_a_day_of_failures_it_has_failed_with_the_last_cause(
+    deliver: DeliverReply, world: World
+) -> None:
+    world.answers = [Retry("CHANNEL_ERROR"), Retry("CHANNEL_TIMEOUT")]
+    assert await deliver(FIRST)
+    world.now += GIVE_UP_AFTER
+    assert await deliver(FIRST) is None
+    assert world.fates == [Fate("acme", "c-1", "m-1", Status.FAILED, "CHANNEL_TIMEOUT")]
+
+
+@pytest.mark.parametrize(
+    ("reply", "cause"),
+    [
+        (FIRST, "REFUSED_BY_CHANNEL"),
+        (replace(FIRST, channel_account_id="gone"), "CHANNEL_ACCOUNT_NOT_FOUND"),
+        (replace(FIRST, channel=Channel.WEBCHAT), "CHANNEL_ACCOUNT_NOT_FOUND"),
+        (replace(FIRST, text="x" * 11), "TEXT_TOO_LONG"),
+    ],
+)
+async def test_what_can_never_be_sent_has_failed_with_its_cause(
+    deliver: DeliverReply, world: World, reply: Reply, cause: str
+) -> None:
+    world.answers = [Final("REFUSED_BY_CHANNEL")]
+    assert await deliver(reply) is None
+    assert [(fate.status, fate.cause) for fate in world.fates] == [(Status.FAILED, cause)]
+
+
+async def test_a_pause_that_one_reply_was_told_holds_the_account_s_others_back(
+    deliver: DeliverReply, world: World
+) -> None:
+    wish = timedelta(seconds=90)
+    world.answers = [Retry("CHANNEL_BUSY", after=wish, pause_account=True)]
+    assert await deliver(FIRST) == wish
+    other = replace(SECOND, conversation_id="c-2", sent_at=NINE - timedelta(seconds=1))
+    assert await deliver(other) == wish
+    world.now += wish
+    assert await deliver(other) is None
+
+
+async def test_a_later_reply_of_a_conversation_waits_for_the_earlier_but_not_for_ever(
+    deliver: DeliverReply, world: World
+) -> None:
+    world.answers = [Retry("CHANNEL_ERROR")]
+    assert await deliver(FIRST)
+    assert await deliver(SECOND)
+    assert not world.sent
+    world.now += KEEP_ORDER_FOR
+    assert await deliver(SECOND) is None
+    assert world.sent == ["m-2"]
+
+
+async def test_a_fault_of_ours_gives_the_place_back(deliver: DeliverReply, world: World) -> None:
+    world.answers = [RuntimeError() for _ in range(5)]
+    for _ in range(5):
+        with pytest.raises(RuntimeError):
+            await deliver(FIRST)
+    assert await deliver(FIRST) is None
