@@ -73,6 +73,7 @@ class ContactsServiceServicer:
 
     def BatchGetContacts(self, request, context):
         """Several contacts at once, for a list on the screen. Unknown ids are left out.
+        INVALID_ARGUMENT TOO_MANY_IDS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

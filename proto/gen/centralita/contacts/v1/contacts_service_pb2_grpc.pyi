@@ -40,7 +40,9 @@ class ContactsServiceStub:
     GetContact: _grpc.UnaryUnaryMultiCallable[_contacts_service_pb2.GetContactRequest, _contacts_service_pb2.GetContactResponse]
     """One contact. NOT_FOUND CONTACT_NOT_FOUND."""
     BatchGetContacts: _grpc.UnaryUnaryMultiCallable[_contacts_service_pb2.BatchGetContactsRequest, _contacts_service_pb2.BatchGetContactsResponse]
-    """Several contacts at once, for a list on the screen. Unknown ids are left out."""
+    """Several contacts at once, for a list on the screen. Unknown ids are left out.
+    INVALID_ARGUMENT TOO_MANY_IDS.
+    """
 
 @_typing.type_check_only
 class ContactsServiceAsyncStub(ContactsServiceStub):
@@ -54,7 +56,9 @@ class ContactsServiceAsyncStub(ContactsServiceStub):
     GetContact: _aio.UnaryUnaryMultiCallable[_contacts_service_pb2.GetContactRequest, _contacts_service_pb2.GetContactResponse]  # type: ignore[assignment]
     """One contact. NOT_FOUND CONTACT_NOT_FOUND."""
     BatchGetContacts: _aio.UnaryUnaryMultiCallable[_contacts_service_pb2.BatchGetContactsRequest, _contacts_service_pb2.BatchGetContactsResponse]  # type: ignore[assignment]
-    """Several contacts at once, for a list on the screen. Unknown ids are left out."""
+    """Several contacts at once, for a list on the screen. Unknown ids are left out.
+    INVALID_ARGUMENT TOO_MANY_IDS.
+    """
 
 class ContactsServiceServicer(metaclass=_abc_1.ABCMeta):
     """People and their identities."""
@@ -83,6 +87,8 @@ class ContactsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _contacts_service_pb2.BatchGetContactsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_service_pb2.BatchGetContactsResponse, _abc.Awaitable[_contacts_service_pb2.BatchGetContactsResponse]]:
-        """Several contacts at once, for a list on the screen. Unknown ids are left out."""
+        """Several contacts at once, for a list on the screen. Unknown ids are left out.
+        INVALID_ARGUMENT TOO_MANY_IDS.
+        """
 
 def add_ContactsServiceServicer_to_server(servicer: ContactsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,45 @@
+"""python -m services.contacts: who writes and calls."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from centralita.contacts.v1.contacts_service_pb2_grpc import add_ContactsServiceServicer_to_server
+
+from services.kernel.bus import connected
+from services.kernel.clock import utc_now
+from services.kernel.env import from_env
+from services.kernel.identity import Guard
+from services.kernel.ids import new_id
+from services.kernel.keys import Jwks
+from services.kernel.mongo import database
+from services.kernel.outbox import outbox
+from services.kernel.run import Running, run
+from services.kernel.serve import Exposed, serving
+
+from .adapters.mongo import MongoContacts, prepare
+from .grpc_api import CODES, ContactsApi
+from .settings import Settings
+from .use_cases import ReadContacts, ResolveContact
+
+
+@asynccontextmanager
+async def service(settings: Settings) -> AsyncIterator[Running]:
+    async with (
+        connected(settings.nats_url, name="contacts") as bus,
+        database(settings.mongo_url, settings.mongo_database) as db,
+        outbox(db["contacts"], bus) as relay,
+    ):
+        await prepare(db["contacts"])
+        contacts = MongoContacts(db["contacts"], relay, utc_now)
+        api = ContactsApi(ResolveContact(contacts, new_id), ReadContacts(contacts))
+        async with serving(
+            settings.grpc_address,
+            [Exposed(add_ContactsServiceServicer_to_server, api)],
+            guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
+            codes=CODES,
+        ) as address:
+            yield Running(grpc_address=address)
+
+
+if __name__ == "__main__":
+    run(service, from_env(Settings))

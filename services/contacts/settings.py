@@ -1,0 +1,16 @@
+"""What an operator can set; the names of the variables are these in upper case."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Settings:
+    nats_url: str = field(repr=False)
+    mongo_url: str = field(repr=False)
+    mongo_database: str = "contacts"
+    grpc_address: str = "127.0.0.1:50051"
+    health_address: str = ""
+    jwks_url: str = "http://directory:8080/.well-known/jwks.json"
+    issuer: str = "centralita"
+    audience: str = "centralita"
+    event_loop: str = "uvloop"
