@@ -67,7 +67,7 @@ class ListMessagesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
     page_size: _builtins.int
-    """At most this many, 1 to 200. Unset (0): 50."""
+    """At most this many, 1 to 200; more is taken as 200. Unset (0): 50."""
     page_token: _builtins.str
     """The next_page_token of the page before. Empty: the first page."""
     def __init__(

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class ConversationsServiceStub:
-    """An agent sees a conversation that is theirs or waits in one of their queues; managers and
-    above see all. What the caller may not see is NOT_FOUND CONVERSATION_NOT_FOUND.
+    """An agent sees a conversation that is theirs or waits in one of their queues, a supervisor all of
+    those queues; managers and above see all. What the caller may not see is NOT_FOUND CONVERSATION_NOT_FOUND.
     """
 
     def __init__(self, channel):
@@ -59,8 +59,8 @@ class ConversationsServiceStub:
 
 
 class ConversationsServiceServicer:
-    """An agent sees a conversation that is theirs or waits in one of their queues; managers and
-    above see all. What the caller may not see is NOT_FOUND CONVERSATION_NOT_FOUND.
+    """An agent sees a conversation that is theirs or waits in one of their queues, a supervisor all of
+    those queues; managers and above see all. What the caller may not see is NOT_FOUND CONVERSATION_NOT_FOUND.
     """
 
     def GetConversation(self, request, context):
@@ -71,7 +71,7 @@ class ConversationsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMessages(self, request, context):
-        """Its messages, oldest first, in pages.
+        """Its messages, oldest first, in pages. INVALID_ARGUMENT PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,8 +125,8 @@ def add_ConversationsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ConversationsService:
-    """An agent sees a conversation that is theirs or waits in one of their queues; managers and
-    above see all. What the caller may not see is NOT_FOUND CONVERSATION_NOT_FOUND.
+    """An agent sees a conversation that is theirs or waits in one of their queues, a supervisor all of
+    those queues; managers and above see all. What the caller may not see is NOT_FOUND CONVERSATION_NOT_FOUND.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ConversationsServiceStub:
-    """An agent sees a conversation that is theirs or waits in one of their queues; managers and
-    above see all. What the caller may not see is NOT_FOUND CONVERSATION_NOT_FOUND.
+    """An agent sees a conversation that is theirs or waits in one of their queues, a supervisor all of
+    those queues; managers and above see all. What the caller may not see is NOT_FOUND CONVERSATION_NOT_FOUND.
     """
 
     @_typing.overload
@@ -38,7 +38,7 @@ class ConversationsServiceStub:
     GetConversation: _grpc.UnaryUnaryMultiCallable[_conversations_service_pb2.GetConversationRequest, _conversations_service_pb2.GetConversationResponse]
     """One conversation."""
     ListMessages: _grpc.UnaryUnaryMultiCallable[_conversations_service_pb2.ListMessagesRequest, _conversations_service_pb2.ListMessagesResponse]
-    """Its messages, oldest first, in pages."""
+    """Its messages, oldest first, in pages. INVALID_ARGUMENT PAGE_TOKEN_INVALID."""
     Reply: _grpc.UnaryUnaryMultiCallable[_conversations_service_pb2.ReplyRequest, _conversations_service_pb2.ReplyResponse]
     """Answer the customer. Only the assignee may: FAILED_PRECONDITION CONVERSATION_NOT_YOURS,
     CONVERSATION_CLOSED; INVALID_ARGUMENT TEXT_MISSING, TEXT_TOO_LONG, REQUEST_ID_MISSING.
@@ -50,15 +50,15 @@ class ConversationsServiceStub:
 
 @_typing.type_check_only
 class ConversationsServiceAsyncStub(ConversationsServiceStub):
-    """An agent sees a conversation that is theirs or waits in one of their queues; managers and
-    above see all. What the caller may not see is NOT_FOUND CONVERSATION_NOT_FOUND.
+    """An agent sees a conversation that is theirs or waits in one of their queues, a supervisor all of
+    those queues; managers and above see all. What the caller may not see is NOT_FOUND CONVERSATION_NOT_FOUND.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetConversation: _aio.UnaryUnaryMultiCallable[_conversations_service_pb2.GetConversationRequest, _conversations_service_pb2.GetConversationResponse]  # type: ignore[assignment]
     """One conversation."""
     ListMessages: _aio.UnaryUnaryMultiCallable[_conversations_service_pb2.ListMessagesRequest, _conversations_service_pb2.ListMessagesResponse]  # type: ignore[assignment]
-    """Its messages, oldest first, in pages."""
+    """Its messages, oldest first, in pages. INVALID_ARGUMENT PAGE_TOKEN_INVALID."""
     Reply: _aio.UnaryUnaryMultiCallable[_conversations_service_pb2.ReplyRequest, _conversations_service_pb2.ReplyResponse]  # type: ignore[assignment]
     """Answer the customer. Only the assignee may: FAILED_PRECONDITION CONVERSATION_NOT_YOURS,
     CONVERSATION_CLOSED; INVALID_ARGUMENT TEXT_MISSING, TEXT_TOO_LONG, REQUEST_ID_MISSING.
@@ -69,8 +69,8 @@ class ConversationsServiceAsyncStub(ConversationsServiceStub):
     """
 
 class ConversationsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """An agent sees a conversation that is theirs or waits in one of their queues; managers and
-    above see all. What the caller may not see is NOT_FOUND CONVERSATION_NOT_FOUND.
+    """An agent sees a conversation that is theirs or waits in one of their queues, a supervisor all of
+    those queues; managers and above see all. What the caller may not see is NOT_FOUND CONVERSATION_NOT_FOUND.
     """
 
     @_abc_1.abstractmethod
@@ -87,7 +87,7 @@ class ConversationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_service_pb2.ListMessagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conversations_service_pb2.ListMessagesResponse, _abc.Awaitable[_conversations_service_pb2.ListMessagesResponse]]:
-        """Its messages, oldest first, in pages."""
+        """Its messages, oldest first, in pages. INVALID_ARGUMENT PAGE_TOKEN_INVALID."""
 
     @_abc_1.abstractmethod
     def Reply(

@@ -1,0 +1,99 @@
+"""python -m services.conversations: what was said."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from centralita.contacts.v1.contacts_service_pb2_grpc import ContactsServiceStub
+from centralita.conversations.v1.conversations_service_pb2_grpc import (
+    add_ConversationsServiceServicer_to_server,
+)
+
+from services.kernel.bus import connected
+from services.kernel.channels import ServiceToken, channel
+from services.kernel.clock import utc_now
+from services.kernel.consume import consuming
+from services.kernel.env import from_env
+from services.kernel.identity import Guard
+from services.kernel.ids import new_id
+from services.kernel.keys import Jwks
+from services.kernel.mongo import database
+from services.kernel.outbox import outbox
+from services.kernel.run import Running, run
+from services.kernel.serve import Exposed, serving
+
+from .adapters import mongo_conversations, mongo_messages
+from .adapters.contacts import GrpcContacts
+from .adapters.memberships import memberships
+from .adapters.mongo_conversations import MongoConversations
+from .adapters.mongo_messages import MongoMessages
+from .domain.errors import Refusal
+from .grpc_api import CODES, ConversationsApi, Working
+from .handlers import Following, handlers, sweeping
+from .settings import Settings
+from .use_cases import (
+    AppendMessage,
+    Assignments,
+    Close,
+    EndWithTask,
+    Facts,
+    MergeDelivery,
+    NoteTask,
+    ReadConversation,
+    ReadMessages,
+    Reply,
+    StoreStaged,
+)
+
+
+@asynccontextmanager
+async def service(settings: Settings) -> AsyncIterator[Running]:
+    token = ServiceToken(settings.directory_address, "conversations", settings.service_secret)
+    async with (
+        connected(settings.nats_url, name="conversations") as bus,
+        database(settings.mongo_url, settings.mongo_database) as db,
+        outbox(db["conversations"], bus) as relay,
+        channel(settings.contacts_address, token=token) as to_contacts,
+        memberships(bus) as known,
+    ):
+        await mongo_conversations.prepare(db["conversations"])
+        await mongo_messages.prepare(db["messages"])
+
+        conversations = MongoConversations(db["conversations"], relay)
+        stored = MongoMessages(db["messages"])
+        contacts = GrpcContacts(ContactsServiceStub(to_contacts))
+        store = StoreStaged(conversations, stored, utc_now)
+        facts = Facts()
+        assignments = Assignments(conversations, facts)
+        following = Following(
+            append=AppendMessage(contacts, conversations, stored, store, utc_now, new_id),
+            note=NoteTask(conversations, facts),
+            end=EndWithTask(conversations, store, utc_now),
+            merge=MergeDelivery(conversations, stored, store),
+        )
+        read = ReadConversation(conversations)
+        working = Working(
+            read=read,
+            list_messages=ReadMessages(read, stored),
+            reply=Reply(conversations, stored, store, assignments, utc_now),
+            close=Close(conversations, store, assignments, utc_now),
+        )
+        async with (
+            sweeping(store),
+            consuming(bus, handlers(following), answers=(Refusal,)),
+            serving(
+                settings.grpc_address,
+                [
+                    Exposed(
+                        add_ConversationsServiceServicer_to_server,
+                        ConversationsApi(working, known),
+                    )
+                ],
+                guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
+                codes=CODES,
+            ) as address,
+        ):
+            yield Running(grpc_address=address)
+
+
+if __name__ == "__main__":
+    run(service, from_env(Settings))

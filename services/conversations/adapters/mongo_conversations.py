@@ -1,0 +1,151 @@
+"""Conversations in MongoDB. One document is one transaction: messages staged, outbox included."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import DuplicateKeyError
+
+from services.conversations.domain.conversation import Conversation, Lane
+from services.conversations.domain.errors import ConversationNotFound, Stale
+from services.conversations.domain.events import Appended, Closed, Event
+from services.conversations.messages import from_events
+from services.kernel.outbox import Outbox, entry
+
+from . import documents
+from .documents import Document
+
+Collection = AsyncIOMotorCollection[Document]
+
+# What is on its way out is nobody's business here.
+_ALL_BUT_OUTBOX = {"outbox": 0}
+
+
+async def prepare(collection: Collection) -> None:
+    lane = [
+        ("tenant_id", ASCENDING),
+        ("channel_account_id", ASCENDING),
+        ("contact_id", ASCENDING),
+    ]
+    # The promise, kept by the store: at most one open conversation of a lane.
+    await collection.create_index(
+        lane, name="open_lane", unique=True, partialFilterExpression={"state": "open"}
+    )
+    # Whoever opens takes the next ordinal, so an opening decided before another conversation
+    # came and went is refused; and the latest of a lane is one step in the index.
+    await collection.create_index(
+        [*lane, ("ordinal", DESCENDING)], name="lane_ordinal", unique=True
+    )
+    await collection.create_index([("pending_since", ASCENDING)], name="staged", sparse=True)
+
+
+class MongoConversations:
+    def __init__(self, collection: Collection, relay: Outbox) -> None:
+        self._collection = collection
+        self._relay = relay
+
+    async def latest_in(self, lane: Lane) -> Conversation | None:
+        found = await self._collection.find_one(
+            {
+                "tenant_id": lane.tenant_id,
+                "channel_account_id": lane.channel_account_id,
+                "contact_id": lane.contact_id,
+            },
+            _ALL_BUT_OUTBOX,
+            sort=[("ordinal", DESCENDING)],
+        )
+        return None if found is None else documents.to_conversation(found)
+
+    async def get(self, tenant_id: str, conversation_id: str) -> Conversation:
+        found = await self._collection.find_one(
+            {"_id": conversation_id, "tenant_id": tenant_id}, _ALL_BUT_OUTBOX
+        )
+        if found is None:
+            raise ConversationNotFound("No such conversation.", conversationId=conversation_id)
+        return documents.to_conversation(found)
+
+    async def save(self, it: Conversation, *events: Event) -> None:
+        """Write what happened and its events in one write, or raise Stale and write neither."""
+        after = it.apply(*events)
+        entries = [entry(message, at) for message, at in from_events(after, events)]
+        if it.version == 0:
+            await self._open(after, entries)
+        else:
+            await self._change(it, after, events, entries)
+        self._relay.nudge(it.id)
+
+    async def _open(self, after: Conversation, entries: list[Document]) -> None:
+        document = documents.from_conversation(after) | {
+            "pending_since": after.opened_at,
+            "outbox": entries,
+        }
+        try:
+            await self._collection.insert_one(document)
+        except DuplicateKeyError as clash:
+            raise Stale("Another one was opened meanwhile.") from clash
+
+    async def _change(
+        self,
+        it: Conversation,
+        after: Conversation,
+        events: Sequence[Event],
+        entries: list[Document],
+    ) -> None:
+        as_read: Document = {
+            "_id": it.id,
+            "tenant_id": it.lane.tenant_id,
+            "version": it.version,
+            "state": "open",
+        }
+        change: dict[str, Document] = {
+            "$set": {"version": after.version, "message_count": after.message_count},
+            "$push": {"outbox": {"$each": entries}},
+        }
+        appended = [each.message for each in events if isinstance(each, Appended)]
+        if appended:
+            staged = [documents.from_staged(message) for message in appended]
+            change["$push"]["staged"] = {"$each": staged}
+            change["$min"] = {"pending_since": appended[0].arrived_at}
+        if any(isinstance(each, Closed) for each in events):
+            as_read["staged"] = []  # a closed document holds no messages
+            change["$set"] |= {
+                "state": documents.state_of(after),
+                "closed": documents.from_closed(after.closed),
+            }
+        done = await self._collection.update_one(as_read, change)
+        if not done.matched_count:
+            raise Stale("It changed meanwhile.", conversationId=it.id)
+
+    async def unstage(self, conversation_id: str, message_ids: Sequence[str]) -> None:
+        """Drop messages that are documents now. The version stays: nothing has happened."""
+        ids = list(message_ids)
+        others = {"$elemMatch": {"id": {"$nin": ids}}}
+        done = await self._collection.update_one(
+            {"_id": conversation_id, "staged": {"$not": others}},
+            {"$set": {"staged": []}, "$unset": {"pending_since": ""}},
+        )
+        if not done.matched_count:
+            await self._collection.update_one(
+                {"_id": conversation_id}, {"$pull": {"staged": {"id": {"$in": ids}}}}
+            )
+
+    async def note_task(
+        self, tenant_id: str, conversation_id: str, revision: int, queue_id: str, assignee_id: str
+    ) -> None:
+        noted: Document = {"task_revision": revision, "assignee_id": assignee_id}
+        if queue_id:
+            noted["queue_id"] = queue_id
+        await self._collection.update_one(
+            {"_id": conversation_id, "tenant_id": tenant_id, "task_revision": {"$lt": revision}},
+            {"$set": noted, "$inc": {"version": 1}},
+        )
+
+    async def left_staged(self, before: datetime, most: int) -> list[Conversation]:
+        found: list[Any] = (
+            await self._collection.find({"pending_since": {"$lt": before}}, _ALL_BUT_OUTBOX)
+            .limit(most)
+            .to_list(most)
+        )
+        return [documents.to_conversation(document) for document in found]

@@ -1,0 +1,83 @@
+"""Messages in MongoDB: a document each, because a conversation has no end of them."""
+
+from collections.abc import Sequence
+
+from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo import ASCENDING
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from services.conversations.domain.conversation import Conversation
+from services.conversations.domain.message import Delivery, Direction, Message, Place
+
+from . import documents
+from .documents import Document
+
+Collection = AsyncIOMotorCollection[Document]
+
+_DUPLICATE = 11000
+
+
+async def prepare(collection: Collection) -> None:
+    await collection.create_index(
+        [
+            ("tenant_id", ASCENDING),
+            ("conversation_id", ASCENDING),
+            ("sent_at", ASCENDING),
+            ("arrival", ASCENDING),
+        ],
+        name="thread",
+    )
+
+
+class MongoMessages:
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+
+    async def get(self, tenant_id: str, message_id: str) -> Message | None:
+        found = await self._collection.find_one({"_id": message_id, "tenant_id": tenant_id})
+        return None if found is None else documents.to_message(found)
+
+    async def keep(self, it: Conversation, messages: Sequence[Message]) -> None:
+        """Insert them. One that is there already is the same message, perhaps delivered since."""
+        new = [documents.from_message(it, each) for each in messages]
+        try:
+            if len(new) == 1:
+                await self._collection.insert_one(new[0])
+            elif new:
+                await self._collection.insert_many(new, ordered=False)
+        except DuplicateKeyError:
+            pass
+        except BulkWriteError as some:
+            if any(each["code"] != _DUPLICATE for each in some.details["writeErrors"]):
+                raise
+
+    async def after(self, it: Conversation, place: Place | None, most: int) -> list[Message]:
+        wanted: Document = {"tenant_id": it.lane.tenant_id, "conversation_id": it.id}
+        if place is not None:
+            wanted["sent_at"] = {"$gte": place.sent_at}
+            wanted["$or"] = [
+                {"sent_at": {"$gt": place.sent_at}},
+                {"arrival": {"$gt": place.arrival}},
+            ]
+        found = self._collection.find(wanted)
+        found = found.sort([("sent_at", ASCENDING), ("arrival", ASCENDING)]).limit(most)
+        return [documents.to_message(document) for document in await found.to_list(most)]
+
+    async def merge_delivery(
+        self, tenant_id: str, message_id: str, delivery: Delivery, cause: str
+    ) -> bool:
+        done = await self._collection.update_one(
+            {
+                "_id": message_id,
+                "tenant_id": tenant_id,
+                "direction": Direction.OUTBOUND.value,
+                "delivery": {"$lt": int(delivery)},
+            },
+            {
+                "$set": {
+                    "delivery": int(delivery),
+                    "delivery_cause": cause if delivery is Delivery.FAILED else "",
+                }
+            },
+        )
+        return bool(done.matched_count)

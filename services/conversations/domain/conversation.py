@@ -1,0 +1,142 @@
+"""The thread of messages with one contact on one channel account. Values in, values out.
+
+A decision is a method that returns what happened or refuses; `apply` is the only way a
+conversation changes.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from .errors import ConversationClosed, NotYours
+from .events import Appended, Closed, Event, Opened, ReplyRequested
+from .message import Direction, Message, checked_text, placed, reply_id
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """At most one conversation of a lane is open at any time."""
+
+    tenant_id: str
+    channel_account_id: str
+    contact_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A customer's message as it came: whose it is decides the lane, not this."""
+
+    message_id: str
+    text: str
+    sent_at: datetime | None
+    sender_address: str
+    channel: str
+    queue_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """`version` is that of the stored document; 0 means it is not stored yet.
+
+    `ordinal` numbers the conversations of a lane from 1 without gaps. `staged` are messages
+    that are part of the conversation but not yet documents of their own.
+    """
+
+    id: str
+    lane: Lane
+    ordinal: int
+    channel: str
+    queue_id: str
+    recipient_address: str
+    opened_at: datetime
+    assignee_id: str = ""
+    task_revision: int = 0
+    closed: Closed | None = None
+    message_count: int = 0
+    staged: tuple[Message, ...] = ()
+    version: int = 0
+
+    def receive(self, incoming: Incoming, now: datetime) -> tuple[Event, ...]:
+        """Append the customer's message; the first one opens the conversation."""
+        self._insist_on_open()
+        appended = Appended(
+            Message(
+                id=incoming.message_id,
+                direction=Direction.INBOUND,
+                text=checked_text(incoming.text),
+                sent_at=placed(incoming.sent_at, now),
+                arrived_at=now,
+                arrival=self.message_count + 1,
+            )
+        )
+        return (appended,) if self.message_count else (Opened(self.opened_at), appended)
+
+    def reply(self, agent_id: str, request_id: str, text: str, now: datetime) -> tuple[Event, ...]:
+        """Append the assignee's answer and ask for its delivery."""
+        self._insist_on_open()
+        self.insist_on_assignee(agent_id)
+        message = Message(
+            id=reply_id(self.lane.tenant_id, self.id, agent_id, request_id),
+            direction=Direction.OUTBOUND,
+            author_id=agent_id,
+            text=checked_text(text),
+            sent_at=now,
+            arrived_at=now,
+            arrival=self.message_count + 1,
+        )
+        return Appended(message), ReplyRequested(message)
+
+    def close(self, by: str, request_id: str, now: datetime) -> tuple[Event, ...]:
+        """End it. `by` and `request_id` are empty when the system does."""
+        self._insist_on_open()
+        return (Closed(by, request_id, now),)
+
+    def was_closed_by(self, user_id: str, request_id: str) -> bool:
+        """Tell whether this very request closed it, so that a repeat is answered alike."""
+        was = self.closed
+        return was is not None and (was.by, was.request_id) == (user_id, request_id)
+
+    def insist_on_assignee(self, user_id: str) -> None:
+        if self.assignee_id != user_id:
+            raise NotYours(
+                "Only its assignee may do this; accept it first.", conversationId=self.id
+            )
+
+    def holds(self, message_id: str) -> Message | None:
+        """Return a staged message. None says only that it is not staged (any more)."""
+        return next((each for each in self.staged if each.id == message_id), None)
+
+    def apply(self, *events: Event) -> "Conversation":
+        """Return what is stored once these are saved, in one write."""
+        after = replace(self, version=self.version + 1)
+        for event in events:
+            match event:
+                case Appended(message=message):
+                    staged = (*after.staged, message)
+                    after = replace(after, message_count=message.arrival, staged=staged)
+                case Closed():
+                    after = replace(after, closed=event)
+                case Opened() | ReplyRequested():
+                    pass
+        return after
+
+    def _insist_on_open(self) -> None:
+        if self.closed:
+            raise ConversationClosed(
+                "It is closed; the customer's next message opens a new one.",
+                conversationId=self.id,
+            )
+
+
+def opening(
+    conversation_id: str, lane: Lane, ordinal: int, incoming: Incoming, now: datetime
+) -> Conversation:
+    """Return the conversation that a lane's first message, or the first since the last, opens."""
+    return Conversation(
+        id=conversation_id,
+        lane=lane,
+        ordinal=ordinal,
+        channel=incoming.channel,
+        queue_id=incoming.queue_id,
+        recipient_address=incoming.sender_address,
+        opened_at=now,
+    )

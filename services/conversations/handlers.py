@@ -1,0 +1,153 @@
+"""What conversations does when the rest of the system speaks, and what it does by the clock."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from centralita.dispatch.v1.events_pb2 import (
+    TaskAssigned,
+    TaskCancelled,
+    TaskCompleted,
+    TaskQueued,
+)
+from centralita.ingestion.v1.events_pb2 import DeliveryUpdated, MessageReceived
+from faststream.nats import NatsRouter
+from google.protobuf.message import DecodeError
+
+from services.kernel.consume import consumer
+
+from . import messages
+from .domain.errors import Unusable
+from .use_cases import AppendMessage, EndWithTask, MergeDelivery, NoteTask, StoreStaged
+
+log = logging.getLogger(__name__)
+
+SWEEP = 1.0
+
+# About three quarters of an hour of retries: an outage of contacts or of the store heals by
+# itself, and only then does a message become a dead letter.
+PATIENT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """The use cases behind the handlers."""
+
+    append: AppendMessage
+    note: NoteTask
+    end: EndWithTask
+    merge: MergeDelivery
+
+
+def handlers(do: Following) -> NatsRouter:
+    router = NatsRouter()
+
+    @router.subscriber(
+        **consumer(
+            MessageReceived,
+            stream="INBOUND",
+            durable="conversations-append-message",
+            max_workers=32,
+            max_deliver=PATIENT,
+        )
+    )
+    async def append_message(event: MessageReceived) -> None:
+        """A customer wrote: append it where it belongs, or keep it for people to look at."""
+        try:
+            await do.append(messages.to_received(event))
+        except Unusable as never:
+            # Not an answer: nobody reads it, and what was accepted must not vanish.
+            raise DecodeError(never.reason) from never
+
+    @router.subscriber(
+        **consumer(
+            TaskAssigned,
+            stream="DISPATCH",
+            durable="conversations-note-assignee",
+            max_deliver=PATIENT,
+        )
+    )
+    async def note_assignee(event: TaskAssigned) -> None:
+        """Somebody holds it: they may reply and close."""
+        await do.note(
+            event.tenant_id, event.task_id, event.revision, event.queue_id, event.agent_id
+        )
+
+    @router.subscriber(
+        **consumer(
+            TaskQueued,
+            stream="DISPATCH",
+            durable="conversations-clear-assignee",
+            max_deliver=PATIENT,
+        )
+    )
+    async def clear_assignee(event: TaskQueued) -> None:
+        """It waits (again), perhaps elsewhere. The revision says whether that is still so."""
+        await do.note(event.tenant_id, event.task_id, event.revision, event.queue_id, "")
+
+    @router.subscriber(
+        **consumer(
+            TaskCompleted,
+            stream="DISPATCH",
+            durable="conversations-close-completed",
+            max_deliver=PATIENT,
+        )
+    )
+    async def close_completed(event: TaskCompleted) -> None:
+        """The work is done, so the conversation is over."""
+        await do.end(event.tenant_id, event.task_id)
+
+    @router.subscriber(
+        **consumer(
+            TaskCancelled,
+            stream="DISPATCH",
+            durable="conversations-close-cancelled",
+            max_deliver=PATIENT,
+        )
+    )
+    async def close_cancelled(event: TaskCancelled) -> None:
+        """Nobody will work it, so the conversation is over."""
+        await do.end(event.tenant_id, event.task_id)
+
+    @router.subscriber(
+        **consumer(
+            DeliveryUpdated,
+            stream="INGESTION",
+            durable="conversations-merge-delivery",
+            max_deliver=PATIENT,
+        )
+    )
+    async def merge_delivery(event: DeliveryUpdated) -> None:
+        """The channel tells how far a reply has come."""
+        await do.merge(
+            event.tenant_id,
+            event.conversation_id,
+            event.message_id,
+            messages.to_delivery(event.status),
+            event.cause,
+        )
+
+    return router
+
+
+@asynccontextmanager
+async def sweeping(store: StoreStaged, every: float = SWEEP) -> AsyncIterator[None]:
+    """Store, each `every` seconds, what a process that died has left staged."""
+    task = asyncio.create_task(_sweep(store, every))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _sweep(store: StoreStaged, every: float) -> None:
+    while True:
+        try:
+            await store.sweep()
+        except Exception as trouble:  # noqa: BLE001 - whatever it is, the next round tries again
+            log.warning("staged messages wait", extra={"error": type(trouble).__name__})
+        await asyncio.sleep(every)

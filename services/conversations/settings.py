@@ -1,0 +1,20 @@
+"""What an operator can set; the names of the variables are these in upper case."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Settings:
+    nats_url: str = field(repr=False)
+    mongo_url: str = field(repr=False)
+    mongo_database: str = "conversations"
+    grpc_address: str = "127.0.0.1:50051"
+    health_address: str = ""
+    jwks_url: str = "http://directory:8080/.well-known/jwks.json"
+    issuer: str = "centralita"
+    audience: str = "centralita"
+    event_loop: str = "uvloop"
+    directory_address: str = "directory:50051"
+    contacts_address: str = "contacts:50051"
+    service_secret: str = field(default="", repr=False)
+    """What the directory gives us a service token for."""

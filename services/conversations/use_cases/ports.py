@@ -1,0 +1,73 @@
+"""What the use cases need from outside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from services.conversations.domain.conversation import Conversation, Lane
+from services.conversations.domain.events import Event
+from services.conversations.domain.message import Delivery, Message, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who wrote, as the channel addresses them; `name` may be empty."""
+
+    tenant_id: str
+    channel: str
+    channel_account_id: str
+    address: str
+    name: str
+
+
+class Contacts(Protocol):
+    async def resolve(self, sender: Sender) -> str:
+        """Return the contact's id; raise Unusable when no contact can have such an identity."""
+        ...
+
+
+class Conversations(Protocol):
+    async def latest_in(self, lane: Lane) -> Conversation | None: ...
+
+    async def get(self, tenant_id: str, conversation_id: str) -> Conversation:
+        """Return it, or raise ConversationNotFound."""
+        ...
+
+    async def save(self, it: Conversation, *events: Event) -> None:
+        """Write what happened to `it` and tell the others, or raise Stale and do neither."""
+        ...
+
+    async def unstage(self, conversation_id: str, message_ids: Sequence[str]) -> None: ...
+
+    async def note_task(
+        self, tenant_id: str, conversation_id: str, revision: int, queue_id: str, assignee_id: str
+    ) -> None:
+        """Take what the router decided, unless something later is known. Unknown ids are fine."""
+        ...
+
+    async def left_staged(self, before: datetime, most: int) -> list[Conversation]:
+        """Return conversations whose staged messages have waited since `before`."""
+        ...
+
+
+class Messages(Protocol):
+    async def get(self, tenant_id: str, message_id: str) -> Message | None: ...
+
+    async def keep(self, it: Conversation, messages: Sequence[Message]) -> None:
+        """Make documents of them; what is there already stays as it is."""
+        ...
+
+    async def after(self, it: Conversation, place: Place | None, most: int) -> list[Message]:
+        """Return the next messages of the thread behind `place`, in order."""
+        ...
+
+    async def merge_delivery(
+        self, tenant_id: str, message_id: str, delivery: Delivery, cause: str
+    ) -> bool:
+        """Raise the delivery of a reply to this; False when it is not lower, or not there."""
+        ...
+
+
+class Memberships(Protocol):
+    def queues_of(self, tenant_id: str, user_id: str) -> frozenset[str]: ...

@@ -1,0 +1,77 @@
+"""A customer writes: the message joins the lane's open conversation, or opens one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.conversations.domain.conversation import Conversation, Incoming, Lane, opening
+from services.conversations.domain.errors import Refusal, Stale, Unusable
+from services.conversations.domain.message import Message, checked_text
+from services.kernel.again import again_if
+from services.kernel.clock import Clock
+
+from .ports import Contacts, Conversations, Messages, Sender
+from .staging import StoreStaged
+from .turns import Turns
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    sender: Sender
+    incoming: Incoming
+
+
+class AppendMessage:
+    """Repeatable: a message that was appended before, however long ago, changes nothing."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - each is one thing it needs; a bundle would only hide them
+        self,
+        contacts: Contacts,
+        conversations: Conversations,
+        messages: Messages,
+        store: StoreStaged,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._contacts = contacts
+        self._conversations = conversations
+        self._messages = messages
+        self._store = store
+        self._clock = clock
+        self._new_id = new_id
+        self._turns: Turns[Lane] = Turns()
+
+    async def __call__(self, received: Received) -> None:
+        """Append it. Raises Unusable for what can never be a message of ours."""
+        try:
+            checked_text(received.incoming.text)
+        except Refusal as no:
+            raise Unusable(str(no)) from no
+        sender = received.sender
+        contact_id = await self._contacts.resolve(sender)
+        lane = Lane(sender.tenant_id, sender.channel_account_id, contact_id)
+        async with self._turns.of(lane):
+            staged = await self._append(lane, received.incoming)
+        if staged is not None:
+            await self._store(*staged)
+
+    @again_if(Stale)
+    async def _append(
+        self, lane: Lane, incoming: Incoming
+    ) -> tuple[Conversation, tuple[Message, ...]] | None:
+        # The conversation first, the messages second (see staging). A duplicate that is appended
+        # after the first look changes the version, or takes the ordinal, that is saved under.
+        latest = await self._conversations.latest_in(lane)
+        if latest is not None and (known := latest.holds(incoming.message_id)):
+            return latest, (known,)
+        if await self._messages.get(lane.tenant_id, incoming.message_id) is not None:
+            return None
+        now = self._clock()
+        if latest is None or latest.closed:
+            ordinal = latest.ordinal + 1 if latest else 1
+            it = opening(self._new_id(), lane, ordinal, incoming, now)
+        else:
+            it = latest
+        events = it.receive(incoming, now)
+        await self._conversations.save(it, *events)
+        after = it.apply(*events)
+        return after, after.staged[-1:]

@@ -1,0 +1,225 @@
+"""Stores in memory that keep the promises of the real ones, and can be interrupted anywhere."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from services.conversations.domain.conversation import Conversation, Incoming, Lane
+from services.conversations.domain.errors import ConversationNotFound, Stale
+from services.conversations.domain.events import Closed, Event
+from services.conversations.domain.message import Delivery, Message, Place, inbound_id
+from services.conversations.domain.visibility import Rank, Viewer
+from services.conversations.use_cases import (
+    AppendMessage,
+    Assignments,
+    Close,
+    EndWithTask,
+    Facts,
+    MergeDelivery,
+    NoteTask,
+    ReadConversation,
+    ReadMessages,
+    Received,
+    Reply,
+    Sender,
+    StoreStaged,
+)
+
+NINE = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+LANE = Lane("acme", "shop", "contact-of-visitor")
+
+Checkpoint = Callable[[], Awaitable[None]]
+
+
+async def passed() -> None:
+    """Do not interrupt."""
+
+
+class FakeConversations:
+    """One conditional write at a time, each event remembered; `guarded` False plants a bug."""
+
+    def __init__(self, checkpoint: Checkpoint = passed, *, guarded: bool = True) -> None:
+        self.documents: dict[str, Conversation] = {}
+        self.events: list[tuple[str, Event]] = []
+        self._checkpoint = checkpoint
+        self._guarded = guarded
+
+    async def latest_in(self, lane: Lane) -> Conversation | None:
+        await self._checkpoint()
+        mine = [it for it in self.documents.values() if it.lane == lane]
+        return max(mine, key=lambda it: it.ordinal, default=None)
+
+    async def get(self, tenant_id: str, conversation_id: str) -> Conversation:
+        await self._checkpoint()
+        it = self.documents.get(conversation_id)
+        if it is None or it.lane.tenant_id != tenant_id:
+            raise ConversationNotFound("No such conversation.")
+        return it
+
+    async def save(self, it: Conversation, *events: Event) -> None:
+        await self._checkpoint()
+        now = self.documents.get(it.id)
+        if now is None:
+            taken = {(each.lane, each.ordinal) for each in self.documents.values()}
+            fits = it.version == 0 and (it.lane, it.ordinal) not in taken
+        else:
+            fits = now.version == it.version and now.closed is None
+            if any(isinstance(each, Closed) for each in events):
+                fits = fits and not now.staged
+        if self._guarded and not fits:
+            raise Stale("It changed meanwhile.")
+        # What was unstaged since `it` was read stays so.
+        after = it.apply(*events)
+        gone = {each.id for each in it.staged} - {each.id for each in (now or it).staged}
+        left = tuple(each for each in after.staged if each.id not in gone)
+        self.documents[it.id] = replace(after, staged=left)
+        self.events += [(it.id, each) for each in events]
+        await self._checkpoint()
+
+    async def unstage(self, conversation_id: str, message_ids: Sequence[str]) -> None:
+        await self._checkpoint()
+        it = self.documents[conversation_id]
+        left = tuple(each for each in it.staged if each.id not in message_ids)
+        self.documents[it.id] = replace(it, staged=left)
+        await self._checkpoint()
+
+    async def note_task(
+        self, tenant_id: str, conversation_id: str, revision: int, queue_id: str, assignee_id: str
+    ) -> None:
+        await self._checkpoint()
+        it = self.documents.get(conversation_id)
+        if it and it.lane.tenant_id == tenant_id and it.task_revision < revision:
+            self.documents[it.id] = replace(
+                it,
+                task_revision=revision,
+                queue_id=queue_id or it.queue_id,
+                assignee_id=assignee_id,
+                version=it.version + 1,
+            )
+
+    async def left_staged(self, before: datetime, most: int) -> list[Conversation]:
+        await self._checkpoint()
+        left = [it for it in self.documents.values() if it.staged]
+        return [it for it in left if it.staged[0].arrived_at < before][:most]
+
+
+class FakeMessages:
+    def __init__(self, checkpoint: Checkpoint = passed) -> None:
+        self.documents: dict[str, tuple[str, Message]] = {}
+        self._checkpoint = checkpoint
+
+    async def get(self, tenant_id: str, message_id: str) -> Message | None:
+        await self._checkpoint()
+        return self.documents[message_id][1] if message_id in self.documents else None
+
+    async def keep(self, it: Conversation, messages: Sequence[Message]) -> None:
+        await self._checkpoint()
+        for each in messages:
+            self.documents.setdefault(each.id, (it.id, each))
+        await self._checkpoint()
+
+    async def after(self, it: Conversation, place: Place | None, most: int) -> list[Message]:
+        await self._checkpoint()
+        mine = [each for owner, each in self.documents.values() if owner == it.id]
+        behind = [each for each in mine if place is None or each.place > place]
+        return sorted(behind, key=lambda each: each.place)[:most]
+
+    async def merge_delivery(
+        self, tenant_id: str, message_id: str, delivery: Delivery, cause: str
+    ) -> bool:
+        await self._checkpoint()
+        owner, it = self.documents.get(message_id, ("", None))
+        if it is None or it.delivery >= delivery:
+            return False
+        cause = cause if delivery is Delivery.FAILED else ""
+        self.documents[message_id] = (owner, replace(it, delivery=delivery, delivery_cause=cause))
+        return True
+
+
+class FakeContacts:
+    async def resolve(self, sender: Sender) -> str:
+        await asyncio.sleep(0)
+        return f"contact-of-{sender.address}"
+
+
+@dataclass
+class Ids:
+    made: int = 0
+
+    def __call__(self) -> str:
+        self.made += 1
+        return f"conv-{self.made}"
+
+
+@dataclass
+class Clock:
+    now: datetime = NINE
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+
+@dataclass
+class Desk:
+    """The use cases of one replica over stores that several may share."""
+
+    conversations: FakeConversations = field(default_factory=FakeConversations)
+    messages: FakeMessages = field(default_factory=FakeMessages)
+    clock: Clock = field(default_factory=Clock)
+    ids: Ids = field(default_factory=Ids)
+    pauses: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.facts = Facts()
+        assignments = Assignments(self.conversations, self.facts, self.pauses)
+        self.store = StoreStaged(self.conversations, self.messages, self.clock)
+        self.append = AppendMessage(
+            FakeContacts(), self.conversations, self.messages, self.store, self.clock, self.ids
+        )
+        self.note = NoteTask(self.conversations, self.facts)
+        self.end = EndWithTask(self.conversations, self.store, self.clock)
+        self.merge = MergeDelivery(self.conversations, self.messages, self.store)
+        self.read = ReadConversation(self.conversations)
+        self.thread = ReadMessages(self.read, self.messages)
+        self.reply = Reply(self.conversations, self.messages, self.store, assignments, self.clock)
+        self.close = Close(self.conversations, self.store, assignments, self.clock)
+
+    async def latest(self) -> Conversation:
+        latest = await self.conversations.latest_in(LANE)
+        assert latest is not None
+        return latest
+
+    async def held(self, user_id: str = "ana") -> Conversation:
+        """Return a conversation with one message that the user holds."""
+        await self.append(received("p-1"))
+        it = await self.latest()
+        await self.note("acme", it.id, 1, "sales", user_id)
+        return await self.latest()
+
+
+def received(
+    provider_id: str,
+    text: str = "hola",
+    sent_at: datetime | None = None,
+    address: str = "visitor",
+) -> Received:
+    return Received(
+        Sender("acme", "webchat", "shop", address, "Vera"),
+        Incoming(
+            message_id=inbound_id("acme", "shop", provider_id),
+            text=text,
+            sent_at=sent_at,
+            sender_address=address,
+            channel="webchat",
+            queue_id="sales",
+        ),
+    )
+
+
+def agent(user_id: str = "ana", *queues: str) -> Viewer:
+    return Viewer("acme", user_id, Rank.AGENT, frozenset(queues))
+
+
+OWNER = Viewer("acme", "olga", Rank.OWNER)

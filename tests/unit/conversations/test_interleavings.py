@@ -1,0 +1,190 @@
+"""Whatever is interleaved, repeated or cut off: each message once, counted, in one place.
+
+Two replicas share the stores. Every access is a point where another task may go on, or where the
+process may die; what died is delivered again, as the bus would.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.conversations.domain.errors import Refusal
+from services.conversations.domain.events import Appended, Closed, Opened, ReplyRequested
+from services.conversations.domain.message import inbound_id, reply_id
+from services.kernel import again
+from tests.unit.conversations.fakes import (
+    LANE,
+    OWNER,
+    Clock,
+    Desk,
+    FakeConversations,
+    FakeMessages,
+    Ids,
+    agent,
+    received,
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """`dies_after` accesses the process is gone; -1: never."""
+
+    verb: str
+    which: int
+    dies_after: int
+
+
+STEPS = st.lists(
+    st.builds(
+        Step,
+        verb=st.sampled_from(["receive", "receive", "receive", "reply", "close", "end", "sweep"]),
+        which=st.integers(0, 4),
+        dies_after=st.integers(-1, 9),
+    ),
+    min_size=1,
+    max_size=14,
+)
+
+
+class Died(Exception):
+    pass
+
+
+_left: ContextVar[int] = ContextVar("left", default=-1)
+
+
+@dataclass
+class World:
+    seed: int
+    guarded: bool = True
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.conversations = FakeConversations(self.checkpoint, guarded=self.guarded)
+        self.messages = FakeMessages(self.checkpoint)
+        clock, ids = Clock(), Ids()
+        self.desks = [
+            Desk(self.conversations, self.messages, clock, ids, pauses=(0.0,)) for _ in range(2)
+        ]
+        self.answered: set[str] = set()
+
+    async def checkpoint(self) -> None:
+        for _ in range(self.random.randrange(4)):
+            await asyncio.sleep(0)
+        left = _left.get()
+        if left == 0:
+            raise Died
+        _left.set(left - 1)
+
+    async def do(self, step: Step) -> None:
+        _left.set(step.dies_after)
+        desk = self.random.choice(self.desks)
+        try:
+            await self._do(desk, step)
+        except Died:
+            _left.set(-1)
+            if step.verb == "receive":
+                await self._do(self.random.choice(self.desks), step)
+
+    async def _do(self, desk: Desk, step: Step) -> None:
+        verbs: dict[str, Callable[[], Awaitable[object]]] = {
+            "receive": lambda: desk.append(received(f"p-{step.which}")),
+            "reply": lambda: self._reply(desk, f"r-{step.which}"),
+            "close": lambda: self._close(desk, f"c-{step.which}"),
+            "end": lambda: self._end(desk),
+            "sweep": desk.store.sweep,
+        }
+        await verbs[step.verb]()
+
+    async def _reply(self, desk: Desk, request_id: str) -> None:
+        it = await self.conversations.latest_in(LANE)
+        if it is None:
+            return
+        await desk.note("acme", it.id, 1, "sales", "ana")
+        with suppress(Refusal):
+            await desk.reply(agent(), it.id, request_id, "hola")
+            self.answered.add(reply_id("acme", it.id, "ana", request_id))
+
+    async def _close(self, desk: Desk, request_id: str) -> None:
+        it = await self.conversations.latest_in(LANE)
+        if it is not None:
+            with suppress(Refusal):
+                await desk.close(OWNER, it.id, request_id)
+
+    async def _end(self, desk: Desk) -> None:
+        it = await self.conversations.latest_in(LANE)
+        if it is not None:
+            await desk.end("acme", it.id)
+
+    async def settled(self, steps: list[Step]) -> None:
+        await asyncio.gather(*(self.do(step) for step in steps))
+        for desk in self.desks:
+            for it in list(self.conversations.documents.values()):
+                await desk.store(it, it.staged)
+
+    def check(self, steps: list[Step]) -> None:
+        documents = sorted(self.conversations.documents.values(), key=lambda it: it.ordinal)
+        assert [it.ordinal for it in documents] == list(range(1, len(documents) + 1))
+        assert all(it.closed for it in documents[:-1]), "two are open"
+        threads = {
+            it.id: sorted(
+                (m for owner, m in self.messages.documents.values() if owner == it.id),
+                key=lambda m: m.arrival,
+            )
+            for it in documents
+        }
+        for it in documents:
+            arrivals = [m.arrival for m in threads[it.id]]
+            assert arrivals == list(range(1, it.message_count + 1)), "a message is not counted"
+            told = [event for owner, event in self.conversations.events if owner == it.id]
+            assert [type(e) for e in told].count(Opened) == 1
+            assert isinstance(told[0], Opened)
+            appended = [e.message.id for e in told if isinstance(e, Appended)]
+            assert appended == [m.id for m in threads[it.id]]
+            assert sum(isinstance(e, Closed) for e in told) == bool(it.closed)
+        stored = Counter(m.id for thread in threads.values() for m in thread)
+        delivered = {
+            inbound_id("acme", "shop", f"p-{step.which}")
+            for step in steps
+            if step.verb == "receive"
+        }
+        assert delivered | self.answered <= stored.keys(), "a message is lost"
+        assert max(stored.values(), default=1) == 1
+        requested = Counter(
+            e.message.id for _, e in self.conversations.events if isinstance(e, ReplyRequested)
+        )
+        assert max(requested.values(), default=1) == 1, "a reply is delivered twice"
+
+
+def run(steps: list[Step], seed: int, *, guarded: bool = True) -> None:
+    yielding = SimpleNamespace(sleep=lambda _: asyncio.sleep(0))
+    world = World(seed, guarded)
+    with patch.object(again, "asyncio", yielding):
+        asyncio.run(world.settled(steps))
+    world.check(steps)
+
+
+@settings(max_examples=300, deadline=None)
+@given(steps=STEPS, seed=st.integers(0, 2**32 - 1))
+def test_no_interleaving_loses_doubles_or_miscounts(steps: list[Step], seed: int) -> None:
+    run(steps, seed)
+
+
+def test_the_check_catches_a_store_that_does_not_guard_its_writes() -> None:
+    steps = [Step("receive", n % 3, -1) for n in range(6)]
+    caught = 0
+    for seed in range(30):
+        try:
+            run(steps, seed, guarded=False)
+        except AssertionError:
+            caught += 1
+    assert caught

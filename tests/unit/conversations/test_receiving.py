@@ -1,0 +1,91 @@
+"""A customer writes: one message for each provider message, one open conversation for a lane."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from services.conversations.domain.errors import Unusable
+from services.conversations.domain.events import Appended, Opened
+from tests.unit.conversations.fakes import NINE, OWNER, Desk, received
+
+
+async def test_the_first_message_opens_a_conversation_and_tells_so_first() -> None:
+    desk = Desk()
+    await desk.append(received("p-1"))
+    it = await desk.latest()
+    assert (it.ordinal, it.message_count, it.version) == (1, 1, 1)
+    assert it.recipient_address == "visitor"
+    assert [type(event) for _, event in desk.conversations.events] == [Opened, Appended]
+    assert not it.staged
+    assert len(desk.messages.documents) == 1
+
+
+async def test_the_next_message_joins_it() -> None:
+    desk = Desk()
+    for provider_id in ("p-1", "p-2"):
+        await desk.append(received(provider_id))
+    it = await desk.latest()
+    assert (it.ordinal, it.message_count) == (1, 2)
+
+
+async def test_a_repeated_message_changes_nothing() -> None:
+    desk = Desk()
+    for _ in range(3):
+        await desk.append(received("p-1"))
+    assert (await desk.latest()).version == 1
+
+
+async def test_a_message_repeated_after_the_close_opens_nothing() -> None:
+    desk = Desk()
+    it = await desk.held()
+    await desk.close(OWNER, it.id, "r-1")
+    await desk.append(received("p-1"))
+    assert len(desk.conversations.documents) == 1
+
+
+async def test_a_message_after_the_close_opens_the_next_conversation() -> None:
+    desk = Desk()
+    it = await desk.held()
+    await desk.close(OWNER, it.id, "r-1")
+    await desk.append(received("p-2"))
+    latest = await desk.latest()
+    assert latest.id != it.id
+    assert (latest.ordinal, latest.closed) == (2, None)
+
+
+async def test_another_address_has_a_conversation_of_its_own() -> None:
+    desk = Desk()
+    await desk.append(received("p-1"))
+    await desk.append(received("p-2", address="other"))
+    assert len(desk.conversations.documents) == 2
+
+
+async def test_twenty_first_messages_at_once_open_one_conversation() -> None:
+    desk = Desk()
+    await asyncio.gather(*(desk.append(received(f"p-{n}")) for n in range(20)))
+    assert len(desk.conversations.documents) == 1
+    assert (await desk.latest()).message_count == 20
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "x" * 8_001])
+async def test_a_text_that_no_message_may_have_is_unusable(text: str) -> None:
+    with pytest.raises(Unusable):
+        await Desk().append(received("p-1", text=text))
+
+
+async def test_the_thread_is_in_the_order_of_the_providers_time() -> None:
+    desk = Desk()
+    for provider_id, late in (("p-1", 3), ("p-2", 1), ("p-3", 2), ("p-4", 2)):
+        await desk.append(received(provider_id, provider_id, NINE - timedelta(seconds=late)))
+    it = await desk.latest()
+    page = await desk.thread(OWNER, it.id, 0, None)
+    assert [each.text for each in page.messages] == ["p-1", "p-3", "p-4", "p-2"]
+
+
+async def test_a_time_that_cannot_be_true_is_the_time_of_arrival() -> None:
+    desk = Desk()
+    await desk.append(received("p-1", sent_at=NINE + timedelta(days=365)))
+    it = await desk.latest()
+    page = await desk.thread(OWNER, it.id, 0, None)
+    assert page.messages[0].sent_at == it.opened_at
