@@ -1,0 +1,135 @@
+"""Sign-in attempts, sessions and signing keys in MongoDB. Nothing here opens anything stolen."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pymongo import ASCENDING
+from pymongo.errors import DuplicateKeyError
+
+from services.directory.domain.errors import Stale
+from services.directory.domain.keys import SigningKey
+from services.directory.domain.sign_in import FORGOTTEN_AFTER, Attempts, Session
+from services.kernel.ids import new_id
+from services.kernel.mongo import Database
+
+from .seal import Seal
+
+
+class MongoAttempts:
+    """Keyed by a hash of tenant and address, so that no list of guessed names arises."""
+
+    def __init__(self, db: Database) -> None:
+        self._collection = db["sign_in_attempts"]
+
+    async def prepare(self) -> None:
+        await self._collection.create_index(
+            [("last_at", ASCENDING)],
+            name="forgotten",
+            expireAfterSeconds=int(FORGOTTEN_AFTER.total_seconds()),
+        )
+
+    async def of(self, key: str) -> Attempts:
+        found = await self._collection.find_one({"_id": key})
+        if found is None:
+            return Attempts(key)
+        return Attempts(key, found["failures"], found["last_at"], found["version"])
+
+    async def save(self, attempts: Attempts) -> None:
+        try:
+            done = await self._collection.update_one(
+                {"_id": attempts.key, "version": attempts.version},
+                {
+                    "$set": {"failures": attempts.failures, "last_at": attempts.last_at},
+                    "$inc": {"version": 1},
+                },
+                upsert=attempts.version == 0,
+            )
+        except DuplicateKeyError as clash:
+            raise Stale("Somebody signs in at the same moment.") from clash
+        if not done.matched_count and done.upserted_id is None:
+            raise Stale("Somebody signs in at the same moment.")
+
+    async def forget(self, key: str) -> None:
+        await self._collection.delete_one({"_id": key})
+
+
+class MongoSessions:
+    def __init__(self, db: Database) -> None:
+        self._collection = db["sessions"]
+
+    async def prepare(self) -> None:
+        await self._collection.create_index(
+            [("idle_until", ASCENDING)], name="ended", expireAfterSeconds=0
+        )
+
+    async def begin(self, session: Session) -> None:
+        await self._collection.insert_one({"_id": session.id, **_without_id(session)})
+
+    async def at(self, session_id: str) -> Session | None:
+        found = await self._collection.find_one({"_id": session_id})
+        return None if found is None else Session(id=found.pop("_id"), **found)
+
+    async def advance(self, before: Session, after: Session) -> bool:
+        done = await self._collection.update_one(
+            {"_id": before.id, "token_hash": before.token_hash}, {"$set": _without_id(after)}
+        )
+        return bool(done.matched_count)
+
+    async def end(self, session_id: str) -> None:
+        await self._collection.delete_one({"_id": session_id})
+
+
+class MongoKeys:
+    """Ed25519 keys, numbered by `_id`: of two that are made at once the second is refused."""
+
+    def __init__(self, db: Database, seal: Seal) -> None:
+        self._collection = db["signing_keys"]
+        self._seal = seal
+
+    async def all(self) -> list[SigningKey]:
+        found = self._collection.find({}).sort("_id", ASCENDING)
+        return [
+            SigningKey(
+                number=it["_id"],
+                kid=it["kid"],
+                private=self._seal.open(it["private"]),
+                public=bytes(it["public"]),
+                signs_from=it["signs_from"],
+            )
+            async for it in found
+        ]
+
+    async def add(self, key: SigningKey) -> None:
+        try:
+            await self._collection.insert_one(
+                {
+                    "_id": key.number,
+                    "kid": key.kid,
+                    "private": self._seal.close(key.private),
+                    "public": key.public,
+                    "signs_from": key.signs_from,
+                }
+            )
+        except DuplicateKeyError:
+            return  # another replica was faster; its key is as good
+
+    async def remove(self, key: SigningKey) -> None:
+        await self._collection.delete_one({"_id": key.number, "kid": key.kid})
+
+    def fresh(self, number: int, signs_from: datetime) -> SigningKey:
+        private = Ed25519PrivateKey.generate()
+        return SigningKey(
+            number=number,
+            kid=new_id(),
+            private=private.private_bytes_raw(),
+            public=private.public_key().public_bytes_raw(),
+            signs_from=signs_from,
+        )
+
+
+def _without_id(session: Session) -> dict[str, Any]:
+    fields = asdict(session)
+    del fields["id"]
+    return fields

@@ -1,0 +1,118 @@
+"""The rules of single fields: what passes is clean, what does not names field and rule."""
+
+import re
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from .errors import FieldInvalid
+
+MAX_REFERENCES = 1000
+MAX_ORIGINS = 50
+MAX_URL = 2048
+MAX_EMAIL = 254
+MAX_NAME = 100
+
+_SLUG = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_TENANT = re.compile(r"[a-z0-9-]{2,40}", re.ASCII)
+_EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]+")
+
+E = TypeVar("E", bound=IntEnum)
+
+
+def slug(field: str, value: str) -> str:
+    if not _SLUG.fullmatch(value):
+        raise FieldInvalid(field, "slug", "send 1 to 64 of A-Z, a-z, 0-9, _ and -.")
+    return value
+
+
+def tenant_slug(field: str, value: str) -> str:
+    if not _TENANT.fullmatch(value):
+        raise FieldInvalid(field, "slug", "send 2 to 40 of a-z, 0-9 and -.")
+    return value
+
+
+def name(field: str, value: str) -> str:
+    """Return a name people read: 1 to 100 printable characters, no blanks around it."""
+    value = value.strip()
+    if not 1 <= len(value) <= MAX_NAME or not value.isprintable():
+        raise FieldInvalid(field, "length", "send 1 to 100 printable characters.")
+    return value
+
+
+def email(field: str, value: str) -> str:
+    if len(value) > MAX_EMAIL or not value.isprintable() or not _EMAIL.fullmatch(value):
+        raise FieldInvalid(field, "email", "send an address such as ana@example.com.")
+    return value
+
+
+def length(field: str, value: str, least: int, most: int) -> str:
+    if not least <= len(value) <= most:
+        raise FieldInvalid(field, "length", f"send {least} to {most} characters.")
+    return value
+
+
+def number(field: str, value: int, least: int, most: int) -> int:
+    if not least <= value <= most:
+        raise FieldInvalid(field, "range", f"send a number from {least} to {most}.")
+    return value
+
+
+def member(field: str, kind: type[E], value: int) -> E:
+    """Return the member of `kind` with this number; unknown and unspecified are refused."""
+    try:
+        return kind(value)
+    except ValueError:
+        names = ", ".join(it.name for it in kind)
+        raise FieldInvalid(field, "member", f"send one of {names}.") from None
+
+
+def slugs(field: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Return references to others, sorted, each once."""
+    clean = tuple(sorted({slug(field, value) for value in values}))
+    if len(clean) > MAX_REFERENCES:
+        raise FieldInvalid(field, "count", f"send at most {MAX_REFERENCES}.")
+    return clean
+
+
+def url(field: str, value: str) -> str:
+    """Return an address we may post to. Only its form is checked here.
+
+    Whether it leads into our own network is decided when it is used, where names resolve.
+    """
+    parts = _parts(field, value)
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise FieldInvalid(field, "url", "leave out user, password and fragment.")
+    return value
+
+
+def origins(field: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Return web origins as browsers send them, sorted, each once."""
+    clean = tuple(sorted({_origin(field, value) for value in values}))
+    if len(clean) > MAX_ORIGINS:
+        raise FieldInvalid(field, "count", f"send at most {MAX_ORIGINS}.")
+    return clean
+
+
+def _origin(field: str, value: str) -> str:
+    parts = _parts(field, value)
+    default = {"http": 80, "https": 443}[parts.scheme]
+    port = "" if parts.port in {None, default} else f":{parts.port}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    if value != f"{parts.scheme}://{host}{port}":
+        raise FieldInvalid(field, "origin", "send scheme://host or scheme://host:port, lower case.")
+    return value
+
+
+def _parts(field: str, value: str) -> SplitResult:
+    clean = len(value) <= MAX_URL and value.isascii() and value.isprintable() and " " not in value
+    try:
+        parts = urlsplit(value)
+        good = clean and parts.scheme in {"http", "https"} and bool(parts.hostname)
+        good = good and parts.port != 0 and "\\" not in value
+    except ValueError:  # a port that is no number, a bracket left open
+        good = False
+    if not good:
+        raise FieldInvalid(field, "url", "send an http or https URL of at most 2048 characters.")
+    return parts

@@ -1,0 +1,13 @@
+"""One customer organisation of the installation."""
+
+from dataclasses import dataclass, replace
+
+from . import fields
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    display_name: str
+
+    def checked(self) -> "Tenant":
+        return replace(self, display_name=fields.name("tenant.display_name", self.display_name))

@@ -1,0 +1,72 @@
+"""Who may work here, and who may say so."""
+
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+from . import fields
+from .errors import RoleTooLow
+from .slot import Slot
+
+MAX_CHATS = 50
+PASSWORD_LENGTH = (10, 200)
+
+
+class Role(IntEnum):
+    """Ranks, lowest first. The numbers are those of the proto."""
+
+    AGENT = 1
+    SUPERVISOR = 2
+    MANAGER = 3
+    ADMINISTRATOR = 4
+    OWNER = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """What is kept of a password. `id` changes with it, which ends sessions begun before."""
+
+    id: str
+    hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    email: str = field(repr=False)
+    display_name: str = field(repr=False)
+    role: Role
+    queue_ids: tuple[str, ...] = ()
+    chat_capacity: int = 0
+    password: Password | None = None
+
+    def checked(self) -> "User":
+        return replace(
+            self,
+            email=fields.email("user.email", self.email),
+            display_name=fields.name("user.display_name", self.display_name),
+            queue_ids=fields.slugs("user.queue_ids", self.queue_ids),
+            chat_capacity=fields.number("user.chat_capacity", self.chat_capacity, 0, MAX_CHATS),
+        )
+
+    @property
+    def is_owner(self) -> bool:
+        return self.role is Role.OWNER
+
+
+def check_password(plain: str) -> str:
+    return fields.length("password", plain, *PASSWORD_LENGTH)
+
+
+def may_change(actor: Role, before: User | None, after: User | None) -> None:
+    """Refuse unless `actor` outranks what the user is and what the user is to become."""
+    highest = max(user.role for user in (before, after) if user is not None)
+    if highest >= Role.ADMINISTRATOR and actor < Role.OWNER:
+        raise RoleTooLow(
+            "Only an owner may make or change administrators and owners. Ask an owner.",
+            leastRole=Role.OWNER.name.lower(),
+        )
+
+
+def ceases_to_own(before: Slot[User], after: Slot[User]) -> bool:
+    """Whether the tenant loses an owner by this change."""
+    was = before.value is not None and before.value.is_owner
+    return was and not (after.value is not None and after.value.is_owner)

@@ -1,0 +1,1 @@
+"""Load, decide, save. Each module declares the ports it needs in `ports`."""

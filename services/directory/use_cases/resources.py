@@ -1,0 +1,163 @@
+"""Queues, groups and channel accounts."""
+
+import secrets
+from dataclasses import replace
+from datetime import timedelta
+from typing import TypeVar
+
+from services.directory.domain import fields
+from services.directory.domain.channel_account import ChannelAccount
+from services.directory.domain.errors import (
+    ChannelAccountNotFound,
+    GroupNotFound,
+    InUse,
+    QueueNotFound,
+    Stale,
+    UnknownQueue,
+    UnknownUser,
+)
+from services.directory.domain.group import Group
+from services.directory.domain.queue import Queue
+from services.directory.domain.slot import Slot
+from services.directory.domain.user import User
+from services.kernel.again import again_if
+from services.kernel.clock import Clock
+
+from .ports import References, Shelf
+from .shelves import filled, put, remove
+
+T = TypeVar("T")
+
+
+class PutQueue:
+    def __init__(self, queues: Shelf[Queue]) -> None:
+        self._queues = queues
+
+    async def __call__(self, slot: Slot[Queue], *, version: int = 0) -> Slot[Queue]:
+        fields.slug("queue.queue_id", slot.id)
+        queue = _held(slot).checked()
+        return await put(self._queues, slot.tenant_id, slot.id, version, lambda _: queue)
+
+
+class DeleteQueue:
+    """Refused while a user or a channel account names the queue.
+
+    A reference written between the look and the removal stays and leads nowhere: what
+    arrives there waits where supervisors see it, and the next put of its holder is refused.
+    """
+
+    def __init__(self, queues: Shelf[Queue], references: References) -> None:
+        self._queues = queues
+        self._references = references
+
+    async def __call__(self, tenant_id: str, queue_id: str) -> None:
+        fields.slug("queue_id", queue_id)
+        user_of = await self._references.to_queue(tenant_id, queue_id)
+        if user_of is not None:
+            raise InUse("Take the queue out of it first.", kind=user_of[0], id=user_of[1])
+        await remove(self._queues, tenant_id, queue_id, QueueNotFound)
+
+
+class PutGroup:
+    def __init__(self, groups: Shelf[Group], users: Shelf[User]) -> None:
+        self._groups = groups
+        self._users = users
+
+    async def __call__(self, slot: Slot[Group], *, version: int = 0) -> Slot[Group]:
+        fields.slug("group.group_id", slot.id)
+        group = _held(slot).checked()
+        unknown = await self._users.missing(slot.tenant_id, group.user_ids)
+        if unknown:
+            raise UnknownUser("Put the user first.", field="group.user_ids", userId=unknown[0])
+        return await put(self._groups, slot.tenant_id, slot.id, version, lambda _: group)
+
+
+class DeleteGroup:
+    def __init__(self, groups: Shelf[Group]) -> None:
+        self._groups = groups
+
+    async def __call__(self, tenant_id: str, group_id: str) -> None:
+        fields.slug("group_id", group_id)
+        await remove(self._groups, tenant_id, group_id, GroupNotFound)
+
+
+class PutChannelAccount:
+    def __init__(
+        self,
+        accounts: Shelf[ChannelAccount],
+        queues: Shelf[Queue],
+        clock: Clock,
+    ) -> None:
+        self._accounts = accounts
+        self._queues = queues
+        self._clock = clock
+
+    async def __call__(
+        self, slot: Slot[ChannelAccount], *, version: int = 0
+    ) -> Slot[ChannelAccount]:
+        """Write the account. A new one gets a secret; one that is there keeps its own."""
+        fields.slug("channel_account.channel_account_id", slot.id)
+        account = _held(slot).checked()
+        unknown = await self._queues.missing(slot.tenant_id, [account.queue_id])
+        if unknown:
+            raise UnknownQueue(
+                "Put the queue first.", field="channel_account.queue_id", queueId=unknown[0]
+            )
+
+        def decide(before: ChannelAccount | None) -> ChannelAccount:
+            if before is not None:
+                return replace(account, secrets=before.secrets)
+            return account.with_new_secret(new_secret(), self._clock(), timedelta())
+
+        return await put(self._accounts, slot.tenant_id, slot.id, version, decide)
+
+
+class DeleteChannelAccount:
+    def __init__(self, accounts: Shelf[ChannelAccount]) -> None:
+        self._accounts = accounts
+
+    async def __call__(self, tenant_id: str, account_id: str) -> None:
+        fields.slug("channel_account_id", account_id)
+        await remove(self._accounts, tenant_id, account_id, ChannelAccountNotFound)
+
+
+class RotateSecret:
+    def __init__(self, accounts: Shelf[ChannelAccount], clock: Clock, overlap: timedelta) -> None:
+        self._accounts = accounts
+        self._clock = clock
+        self._overlap = overlap
+
+    @again_if(Stale)
+    async def __call__(self, tenant_id: str, account_id: str) -> str:
+        """Return the new secret; the one before it stays good for the overlap."""
+        fields.slug("channel_account_id", account_id)
+        before = filled(await self._accounts.at(tenant_id, account_id), ChannelAccountNotFound)
+        secret = new_secret()
+        account = _held(before).with_new_secret(secret, self._clock(), self._overlap)
+        await self._accounts.save(before.holding(account))
+        return secret
+
+
+class ResolveChannelAccount:
+    def __init__(self, accounts: Shelf[ChannelAccount], clock: Clock) -> None:
+        self._accounts = accounts
+        self._clock = clock
+
+    async def __call__(
+        self, tenant_id: str, account_id: str
+    ) -> tuple[Slot[ChannelAccount], tuple[str, ...]]:
+        """Return the account and the secrets that are good now, newest first."""
+        fields.tenant_slug("tenant_id", tenant_id)
+        fields.slug("channel_account_id", account_id)
+        slot = filled(await self._accounts.at(tenant_id, account_id), ChannelAccountNotFound)
+        return slot, _held(slot).good_secrets(self._clock())
+
+
+def new_secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _held(slot: Slot[T]) -> T:
+    if slot.value is None:
+        raise ValueError("The slot is empty.")
+    return slot.value
