@@ -177,7 +177,9 @@ class Calls:
         if answer is FAULT:
             log.error("call failed", exc_info=error, extra={"method": name})
         elif not answer.expected or answer.code is StatusCode.UNAVAILABLE:
-            log.warning("call failed", exc_info=error, extra={"method": name})
+            # No stack: in an outage there is one such line for every call.
+            extra = {"method": name, "reason": answer.reason, "cause": type(error).__name__}
+            log.warning("call failed", extra=extra)
         return answer
 
 

@@ -2,28 +2,14 @@
 
 import asyncio
 import json
-import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import grpc
-from centralita.options.v1.options_pb2 import access as access_option
-from google.api.annotations_pb2 import http as http_option  # type: ignore[import-untyped, unused-ignore]  # no stubs
-from google.protobuf import descriptor_pool
-from grpc import StatusCode
-from grpc.aio import ClientCallDetails, Metadata
-from opentelemetry import trace
 
-from .telemetry import traceparent, tracer
-
-DEADLINE = 5.0
-"""Seconds, all attempts together, when the caller names none."""
-
-TRIES = 4
-_FIRST_PAUSE = 0.05
+from .asking import Asking, Watching
 
 OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
@@ -107,94 +93,9 @@ async def channel(
     A method is repeated on UNAVAILABLE when its proto says that is safe: it is a GET, it carries
     a request_id, or it is for services only. Streams are never repeated.
     """
-    interceptors = [_Unary(token), _Stream(token)]
+    interceptors = [Asking(token), Watching(token)]
     opened = grpc.aio.insecure_channel(address, options=OPTIONS, interceptors=interceptors)
     try:
         yield opened
     finally:
         await opened.close()
-
-
-class _Unary(grpc.aio.UnaryUnaryClientInterceptor):
-    def __init__(self, token: ServiceToken | None) -> None:
-        self._token = token
-        self._tracer = tracer()
-
-    async def intercept_unary_unary(
-        self, continuation: Any, client_call_details: ClientCallDetails, request: Any
-    ) -> Any:
-        name = _name(client_call_details)
-        ends_at = time.monotonic() + (client_call_details.timeout or DEADLINE)
-        tries = TRIES if repeatable(name) else 1
-        refused = False
-        with _span(self._tracer, name):
-            for lap in range(1, tries + 2):
-                token = await self._token.get() if self._token else ""
-                left = max(0.0, ends_at - time.monotonic())
-                call = await continuation(_detailed(client_call_details, token, left), request)
-                code = await call.code()
-                if code is StatusCode.UNAUTHENTICATED and self._token and not refused:
-                    refused = True
-                    self._token.forget(token)
-                    continue
-                pause = random.uniform(0.5, 1.0) * _FIRST_PAUSE * 2 ** (lap - 1)  # noqa: S311 - jitter
-                if code is not StatusCode.UNAVAILABLE or lap >= tries or pause >= left:
-                    return call
-                await asyncio.sleep(pause)
-            return call
-
-
-class _Stream(grpc.aio.UnaryStreamClientInterceptor):
-    def __init__(self, token: ServiceToken | None) -> None:
-        self._token = token
-        self._tracer = tracer()
-
-    async def intercept_unary_stream(
-        self, continuation: Any, client_call_details: ClientCallDetails, request: Any
-    ) -> Any:
-        with _span(self._tracer, _name(client_call_details)):
-            token = await self._token.get() if self._token else ""
-            details = _detailed(client_call_details, token, client_call_details.timeout)
-            return await continuation(details, request)
-
-
-@cache
-def repeatable(name: str) -> bool:
-    """Say whether package.Service/Method may be called twice with the effect of once."""
-    try:
-        method = descriptor_pool.Default().FindMethodByName(name.replace("/", "."))
-    except KeyError:
-        return False
-    options = method.GetOptions()
-    asks = options.Extensions[http_option].WhichOneof("pattern") == "get"
-    internal = bool(options.Extensions[access_option].services)
-    return asks or internal or "request_id" in method.input_type.fields_by_name
-
-
-def _name(details: ClientCallDetails) -> str:
-    method = cast("str | bytes", details.method)
-    return (method.decode() if isinstance(method, bytes) else method).lstrip("/")
-
-
-def _detailed(details: ClientCallDetails, token: str, timeout: float | None) -> ClientCallDetails:
-    metadata = Metadata(*(details.metadata or ()))
-    if token:
-        metadata["authorization"] = f"Bearer {token}"
-    if parent := traceparent():
-        metadata["traceparent"] = parent
-    return ClientCallDetails(
-        method=details.method,
-        timeout=timeout,
-        metadata=metadata,
-        credentials=details.credentials,
-        wait_for_ready=details.wait_for_ready,
-    )
-
-
-def _span(spans: trace.Tracer, name: str) -> Any:
-    return spans.start_as_current_span(
-        name,
-        kind=trace.SpanKind.CLIENT,
-        record_exception=False,
-        set_status_on_exception=False,
-    )

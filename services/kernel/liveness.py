@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from .telemetry import meter
+
 STUCK = 10.0
 """Seconds without a turn of the loop after which the process counts as dead."""
 
@@ -21,13 +23,17 @@ class Liveness:
         self.address = ""
         self._beaten = time.monotonic()
         self._next: asyncio.TimerHandle | None = None
+        self._lag = meter().create_histogram("centralita.loop.lag", "s")
 
     @property
     def alive(self) -> bool:
         return time.monotonic() - self._beaten < STUCK
 
     def beat(self) -> None:
-        self._beaten = time.monotonic()
+        now = time.monotonic()
+        if self._next is not None:
+            self._lag.record(max(0.0, now - self._beaten - _BEAT))
+        self._beaten = now
         self._next = asyncio.get_running_loop().call_later(_BEAT, self.beat)
 
     def rest(self) -> None:

@@ -58,6 +58,7 @@ async def _until_told(
 ) -> int:
     stop = asyncio.Event()
     _listen(stop)
+    asyncio.get_running_loop().set_exception_handler(_tell)
     address = str(getattr(settings, "health_address", ""))
     async with telemetry(name):
         with liveness(address) as probe:
@@ -93,6 +94,12 @@ async def _live(
         await stop.wait()
         log.info("stopping")
     log.info("stopped")
+
+
+def _tell(_: asyncio.AbstractEventLoop, trouble: dict[str, Any]) -> None:
+    """Log what no task awaited. asyncio itself would show the objects, and what is in them."""
+    error = trouble.get("exception")
+    log.error("nobody caught an error", exc_info=error, extra={"cause": str(trouble["message"])})
 
 
 def _listen(stop: asyncio.Event) -> None:

@@ -121,7 +121,9 @@ def _answering(codes: Codes) -> Middleware:
                 if told is FAULT:
                     log.exception("request failed", extra={"method": name})
                 elif told.code is StatusCode.UNAVAILABLE:
-                    log.warning("request failed", exc_info=error, extra={"method": name})
+                    # No stack: in an outage there is one such line for every request.
+                    extra = {"method": name, "reason": told.reason, "cause": type(error).__name__}
+                    log.warning("request failed", extra=extra)
                 return problem(told.code, told.reason, told.message)
 
     return answer

@@ -87,7 +87,8 @@ class JsonLines(logging.Formatter):
     """One JSON object a line. Of an exception: its type and place, not its words.
 
     The words of an exception may quote a message or a name. Those of an OSError come from the
-    operating system, and an operator needs them.
+    operating system, and an operator needs them. Of what libraries log the wording is kept, not
+    the arguments: they like to show the objects that went wrong.
     """
 
     def __init__(self, service: str) -> None:
@@ -100,7 +101,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "service": self._service,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
         span = trace.get_current_span().get_span_context()
         if span.is_valid:
@@ -110,6 +111,12 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             line |= _told(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False)
+
+
+def _message(record: logging.LogRecord) -> str:
+    if record.name.partition(".")[0] in {"services", "__main__"}:
+        return record.getMessage()
+    return str(record.msg).partition("\n")[0]
 
 
 def _may_be_told(name: str, value: object) -> bool:

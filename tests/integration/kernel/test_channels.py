@@ -18,7 +18,8 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError
 from opentelemetry import trace
 
-from services.kernel.channels import ServiceToken, channel, repeatable
+from services.kernel.asking import repeatable
+from services.kernel.channels import ServiceToken, channel
 from services.kernel.identity import caller
 from services.kernel.serve import Exposed, serving
 from services.kernel.telemetry import telemetry, traceparent
@@ -64,13 +65,19 @@ class Contacts(contacts_grpc.ContactsServiceServicer):
         self.asked = 0
         self.failures = 0
         self.hangs = False
+        self.began = asyncio.Event()
+        self.ended = asyncio.Event()
         self.traced: str | None = None
 
     async def ResolveContact(self, request: Any, context: Any) -> Any:
         self.asked += 1
         self.traced = traceparent()
         if self.hangs:
-            await asyncio.Event().wait()
+            self.began.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.ended.set()
         if self.asked <= self.failures:
             raise ConnectionRefusedError
         return contacts.ResolveContactResponse(contact_id=caller().service)
@@ -170,13 +177,27 @@ async def test_a_long_outage_is_told_after_four_tries() -> None:
 
 
 async def test_a_call_has_a_deadline_though_none_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.kernel.channels.DEADLINE", 0.3)
+    monkeypatch.setattr("services.kernel.asking.DEADLINE", 0.3)
     world = World()
     world.contacts.hangs = True
     async with world.up() as (stub, _):
         with pytest.raises(AioRpcError) as caught:
             await stub.ResolveContact(RESOLVE)
     assert caught.value.code() is StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_who_stops_waiting_stops_the_other_side_too() -> None:
+    world = World()
+    world.contacts.hangs = True
+    async with world.up() as (stub, _):
+        waiting = asyncio.create_task(_resolved(stub))
+        await asyncio.wait_for(world.contacts.began.wait(), 5)
+        waiting.cancel()
+        await asyncio.wait_for(world.contacts.ended.wait(), 2)
+
+
+async def _resolved(stub: Any) -> Any:
+    return await stub.ResolveContact(RESOLVE)
 
 
 async def test_a_trace_goes_on_in_the_service_that_is_called() -> None:

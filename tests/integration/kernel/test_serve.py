@@ -1,149 +1,29 @@
 """A served method is admitted, bounded and answered alike, on a real gRPC connection."""
 
-# ruff: noqa: N802 - gRPC names its methods so
-
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 import grpc
 import pytest
 from centralita.contacts.v1 import contacts_service_pb2 as contacts
-from centralita.contacts.v1 import contacts_service_pb2_grpc as contacts_grpc
 from centralita.directory.v1 import session_service_pb2 as session
 from centralita.directory.v1 import session_service_pb2_grpc as session_grpc
 from centralita.options.v1.options_pb2 import Role
-from centralita.workspace.v1 import workspace_service_pb2 as workspace
-from centralita.workspace.v1 import workspace_service_pb2_grpc as workspace_grpc
-from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped, unused-ignore]  # no stubs
 from grpc import StatusCode
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
-from grpc_status import rpc_status
 
 from services.kernel.answers import reason_of
-from services.kernel.identity import caller
-from services.kernel.serve import Exposed, serving
-from tests.tokens import Issuer, bearer
-
-ISSUER = Issuer()
-ANA = bearer(ISSUER.user("acme", "ana", "agent"))
-
-
-class NoSuchContact(Exception):
-    reason: ClassVar[str] = "CONTACT_NOT_FOUND"
-
-    def __init__(self, message: str, **details: str) -> None:
-        super().__init__(message)
-        self.details: Mapping[str, str] = details
-
-
-class Contacts(contacts_grpc.ContactsServiceServicer):
-    def __init__(self) -> None:
-        self.does: Callable[[Any, Any], Awaitable[Any]] | None = None
-
-    async def GetContact(self, request: Any, context: Any) -> Any:
-        if self.does is not None:
-            return await self.does(request, context)
-        who = caller()
-        response = contacts.GetContactResponse()
-        response.contact.contact_id = f"{who.tenant_id}/{who.user_id}/{who.role}"
-        return response
-
-    async def BatchGetContacts(self, request: Any, context: Any) -> Any:
-        raise NotImplementedError
-
-    async def ResolveContact(self, request: Any, context: Any) -> contacts.ResolveContactResponse:
-        return contacts.ResolveContactResponse(contact_id=caller().service)
-
-
-class Workspace(workspace_grpc.WorkspaceServiceServicer):
-    def __init__(self) -> None:
-        self.fails: Exception | None = None
-        self.ended = asyncio.Event()
-        self.size = 0
-
-    async def Watch(self, request: Any, context: Any) -> AsyncIterator[workspace.WatchResponse]:
-        try:
-            first = workspace.WatchResponse()
-            first.removed_conversation_id = caller().user_id
-            yield first
-            if self.fails:
-                raise self.fails
-            while True:
-                await asyncio.sleep(0.005)
-                yield workspace.WatchResponse(removed_conversation_id="x" * self.size)
-        finally:
-            self.ended.set()
-
-    async def ListCards(self, request: Any, context: Any) -> Any:
-        raise NotImplementedError
-
-
-class Session(session_grpc.SessionServiceServicer):
-    async def SignIn(self, request: Any, context: Any) -> session.SignInResponse:
-        return session.SignInResponse(user_id="anyone")
-
-    async def RefreshSession(self, request: Any, context: Any) -> Any:
-        raise NotImplementedError
-
-    async def SignOut(self, request: Any, context: Any) -> Any:
-        raise NotImplementedError
-
-    async def IssueServiceToken(self, request: Any, context: Any) -> Any:
-        raise NotImplementedError
-
-
-class Served:
-    """A server with three servicers, and stubs that reach it."""
-
-    def __init__(self, address: str, channel: grpc.aio.Channel) -> None:
-        self.address = address
-        self.channel = channel
-        self.session = session_grpc.SessionServiceStub(channel)
-        self.contacts = contacts_grpc.ContactsServiceStub(channel)
-        self.workspace = workspace_grpc.WorkspaceServiceStub(channel)
-        self.health: Any = health_pb2_grpc.HealthStub(channel)
-
-
-@asynccontextmanager
-async def served(
-    its_contacts: Contacts | None = None, its_workspace: Workspace | None = None, grace: float = 5.0
-) -> AsyncIterator[Served]:
-    exposed: list[Exposed[Any]] = [
-        Exposed(contacts_grpc.add_ContactsServiceServicer_to_server, its_contacts or Contacts()),
-        Exposed(
-            workspace_grpc.add_WorkspaceServiceServicer_to_server, its_workspace or Workspace()
-        ),
-        Exposed(session_grpc.add_SessionServiceServicer_to_server, Session()),
-    ]
-    async with (
-        serving(
-            "127.0.0.1:0",
-            exposed,
-            guard=ISSUER.guard(),
-            codes={NoSuchContact: StatusCode.NOT_FOUND},
-            grace=grace,
-        ) as address,
-        grpc.aio.insecure_channel(address) as channel,
-    ):
-        yield Served(address, channel)
-
-
-async def refused(call: Any) -> tuple[StatusCode, ErrorInfo]:
-    """Wait for the refusal of a call; return its code and its one ErrorInfo."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    status = rpc_status.from_call(caught.value)  # type: ignore[arg-type]  # it has what is read
-    assert status is not None
-    assert len(status.details) == 1
-    info = ErrorInfo()
-    assert status.details[0].Unpack(info)
-    assert reason_of(caught.value) == info.reason
-    assert info.domain == "centralita.contacts"
-    return caught.value.code(), info
+from services.kernel.serve import serving
+from tests.servicers import (
+    ANA,
+    ISSUER,
+    Contacts,
+    NoSuchContact,
+    refused,
+    served,
+)
+from tests.tokens import bearer
 
 
 async def test_a_user_is_known_to_the_method_by_the_token_alone() -> None:
@@ -294,84 +174,6 @@ async def test_a_dependency_that_is_down_makes_us_unavailable() -> None:
     assert (code, info.reason) == (StatusCode.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE")
 
 
-async def test_a_stream_knows_its_caller_and_is_closed_when_the_client_goes() -> None:
-    its = Workspace()
-    async with served(its_workspace=its) as it:
-        call = it.workspace.Watch(workspace.WatchRequest(), metadata=ANA)
-        first = await anext(aiter(call))
-        call.cancel()
-        await asyncio.wait_for(its.ended.wait(), 5)
-    assert first.removed_conversation_id == "ana"
-
-
-async def test_a_refusal_in_a_stream_becomes_its_code() -> None:
-    its = Workspace()
-    its.fails = NoSuchContact("No such contact.")
-    async with served(its_workspace=its) as it:
-        code, info = await refused(
-            drained(it.workspace.Watch(workspace.WatchRequest(), metadata=ANA))
-        )
-    assert (code, info.reason) == (StatusCode.NOT_FOUND, "CONTACT_NOT_FOUND")
-
-
-async def test_a_stream_ends_when_its_token_does() -> None:
-    soon = ISSUER.user(exp=time.time() + 1.2)
-    its = Workspace()
-    async with served(its_workspace=its) as it:
-        code, info = await refused(
-            drained(it.workspace.Watch(workspace.WatchRequest(), metadata=bearer(soon)))
-        )
-    assert (code, info.reason) == (StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED")
-    assert its.ended.is_set()
-
-
-async def test_a_stop_sends_streams_elsewhere_and_lets_calls_finish() -> None:
-    began, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slow(_: Any, __: Any) -> contacts.GetContactResponse:
-        began.set()
-        await go_on.wait()
-        return contacts.GetContactResponse()
-
-    its = Contacts()
-    its.does = slow
-    stop = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        up: asyncio.Future[Served] = asyncio.get_running_loop().create_future()
-
-        async def serve() -> None:
-            async with serving(
-                "127.0.0.1:0",
-                [
-                    Exposed(contacts_grpc.add_ContactsServiceServicer_to_server, its),
-                    Exposed(workspace_grpc.add_WorkspaceServiceServicer_to_server, Workspace()),
-                ],
-                guard=ISSUER.guard(),
-                codes={},
-            ) as address:
-                up.set_result(Served(address, grpc.aio.insecure_channel(address)))
-                await stop.wait()
-
-        server = group.create_task(serve())
-        it = await up
-        watching = group.create_task(
-            refused(drained(it.workspace.Watch(workspace.WatchRequest(), metadata=ANA)))
-        )
-        seen = drained(it.health.Watch(health_pb2.HealthCheckRequest(service="")))
-        health = group.create_task(refused(seen))
-        calling = it.contacts.GetContact(contacts.GetContactRequest(), metadata=ANA)
-        await began.wait()
-        stop.set()
-        code, info = await watching
-        assert (code, info.reason) == (StatusCode.UNAVAILABLE, "RECONNECT")
-        assert (await health)[1].reason == "RECONNECT"
-        assert not server.done()
-        go_on.set()
-        assert await calling == contacts.GetContactResponse()
-        await asyncio.wait_for(server, 3)
-        await it.channel.close()
-
-
 async def test_health_names_each_service() -> None:
     async with served() as it:
         for name in ("", "centralita.contacts.v1.ContactsService"):
@@ -401,8 +203,3 @@ async def test_a_port_that_is_taken_is_not_shared() -> None:
         with pytest.raises(RuntimeError):
             async with serving(it.address, [], guard=ISSUER.guard(), codes={}):
                 pass
-
-
-async def drained(call: Any) -> None:
-    async for _ in call:
-        pass

@@ -3,6 +3,7 @@
 import json
 import time
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,6 +33,7 @@ from services.kernel.identity import (
     rules_of,
 )
 from services.kernel.keys import FixedKeys, usable_keys
+from services.kernel.tokens import Tokens
 from tests.tokens import AUDIENCE, ISSUER, Issuer
 
 ROOT = Issuer()
@@ -107,15 +109,14 @@ async def test_clocks_may_be_a_little_apart() -> None:
 
 
 async def test_a_remembered_token_expires_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    guard = ROOT.guard()
+    tokens = Tokens(FixedKeys(ROOT.jwks), ISSUER, AUDIENCE, Claims())
     token = ROOT.user(exp=NOW + 3)
-    await guard.verify(token)
-    who, kid, key = guard._known[token]
-    past = Caller(who.tenant_id, who.user_id, who.role, expires_at=datetime.now(UTC))
-    guard._known[token] = past, kid, key
-    monkeypatch.setattr(guard, "_read", _expired)
+    await tokens.verify(token)
+    who, kid, key = tokens._known[token]
+    tokens._known[token] = replace(who, expires_at=datetime.now(UTC)), kid, key
+    monkeypatch.setattr(tokens, "_read", _expired)
     with pytest.raises(TokenExpired):
-        await guard.verify(token)
+        await tokens.verify(token)
 
 
 def _expired(*_: object) -> Caller:

@@ -68,6 +68,11 @@ def test_each_part_of_a_group_of_exceptions_is_told() -> None:
     assert CANARY not in str(told)
 
 
+def test_of_a_library_the_wording_is_told_and_not_the_arguments() -> None:
+    record = logging.LogRecord("asyncio", logging.ERROR, "f", 1, "lost %s\n%s", (CANARY, 1), None)
+    assert json.loads(JsonLines("test").format(record))["message"] == "lost %s"
+
+
 def test_a_line_within_a_span_names_its_trace() -> None:
     context = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1))
     with trace.use_span(NonRecordingSpan(context)):
