@@ -90,6 +90,7 @@ def webchat_routes(
     ]
 
 
+@web.middleware
 async def cross_origin(request: web.Request, handler: Next) -> web.StreamResponse:
     """Let an allowed page read every answer, refusals too."""
     response = await handler(request)

@@ -1,0 +1,249 @@
+"""A message handed in over the webhook, gRPC or the bus: stored once, or refused with a reason."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from centralita.directory.v1.resources_pb2 import CHANNEL_CUSTOM
+from centralita.ingestion.v1.events_pb2 import MessageReceived, MessageRefused, MessageSubmitted
+from centralita.ingestion.v1.ingestion_service_pb2 import PublishRequest
+from centralita.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
+from centralita.ingestion.v1.resources_pb2 import InboundMessage
+from google.protobuf import json_format
+
+from services.ingestion.domain.signature import HEADER, sign
+from services.kernel.answers import reason_of
+from services.kernel.wire import subject_of
+from tests.integration.ingestion.world import SECRET, World
+from tests.streams import until
+
+HELLO = Path("tests/payloads/custom/hello.json").read_bytes()
+WIRE = json_format.Parse(HELLO, InboundMessage())
+
+
+async def test_a_signed_message_is_on_the_bus_when_it_is_accepted(world: World) -> None:
+    answer = await world.post(HELLO)
+    assert (answer.status, answer.body) == (202, {"duplicate": False})
+    assert await world.stored("INBOUND", MessageReceived) == [
+        MessageReceived(
+            tenant_id=world.tenant,
+            channel_account_id="shop",
+            channel=CHANNEL_CUSTOM,
+            queue_id="sales",
+            message=WIRE,
+        )
+    ]
+
+
+async def test_ten_at_once_make_one_message(world: World) -> None:
+    answers = await asyncio.gather(*(world.post(HELLO) for _ in range(10)))
+    assert {answer.status for answer in answers} == {202}
+    assert sorted(answer.body["duplicate"] for answer in answers) == [False] + [True] * 9
+    assert len(await world.stored("INBOUND", MessageReceived)) == 1
+
+
+async def publish(world: World, message: bytes, *, secret: str = SECRET, to: str = "shop") -> bool:
+    metadata = ((HEADER.lower(), sign(secret, message, datetime.now(UTC))),)
+    async with grpc.aio.insecure_channel(world.running.grpc_address) as channel:
+        request = PublishRequest(tenant_id=world.tenant, channel_account_id=to, message=message)
+        return bool(
+            (await IngestionServiceStub(channel).Publish(request, metadata=metadata)).duplicate
+        )
+
+
+async def submit(
+    world: World,
+    payload: bytes,
+    *,
+    headers: dict[str, str] | None = None,
+    secret: str = SECRET,
+) -> None:
+    subject = subject_of(MessageSubmitted(tenant_id=world.tenant))
+    signature = {HEADER: sign(secret, payload, datetime.now(UTC))}
+    await world.bus.js.publish(subject, payload, headers={**signature, **(headers or {})})
+
+
+def submitted(world: World, **changes: Any) -> MessageSubmitted:
+    given = {"tenant_id": world.tenant, "channel_account_id": "shop", "message": WIRE, **changes}
+    return MessageSubmitted(**given)
+
+
+async def received(world: World) -> MessageReceived:
+    found = await until(lambda: world.stored("INBOUND", MessageReceived))
+    assert len(found) == 1
+    return found[0]
+
+
+async def test_grpc_and_the_bus_hand_in_what_the_webhook_does(world: World) -> None:
+    await world.post(HELLO)
+    by_webhook = await received(world)
+    assert await publish(world, WIRE.SerializeToString()), "the same message, another wire"
+
+    for payload, headers in (
+        (submitted(world).SerializeToString(), {}),
+        (
+            json_format.MessageToJson(submitted(world)).encode(),
+            {"content-type": "application/json"},
+        ),
+    ):
+        await world.bus.js.purge_stream("INBOUND")
+        await submit(world, payload, headers=headers)
+        await until(lambda: _idle(world))
+    assert not await world.stored("INBOUND", MessageReceived), "known by its id for two minutes"
+    assert not await world.stored("INGESTION", MessageRefused)
+    assert by_webhook.message == WIRE
+
+
+async def _idle(world: World) -> bool:
+    info = await world.bus.js.consumer_info("INBOUND", "ingestion-accept-message")
+    return not info.num_pending and not info.num_ack_pending
+
+
+async def test_a_first_message_by_grpc_equals_the_webhook_s(world: World) -> None:
+    assert not await publish(world, WIRE.SerializeToString())
+    assert (await received(world)).message == WIRE
+
+
+@pytest.mark.parametrize("form", ["protobuf", "json"])
+async def test_a_first_message_by_the_bus_equals_the_webhook_s(world: World, form: str) -> None:
+    event = submitted(world)
+    if form == "json":
+        payload = json_format.MessageToJson(event).encode()
+        await submit(world, payload, headers={"Content-Type": "application/json; charset=utf-8"})
+    else:
+        await submit(world, event.SerializeToString())
+    found = await received(world)
+    assert (found.message, found.channel, found.queue_id) == (WIRE, CHANNEL_CUSTOM, "sales")
+
+
+@pytest.mark.parametrize(
+    ("payload", "secret", "reason"),
+    [
+        (lambda world: submitted(world).SerializeToString(), "wrong", "SIGNATURE_REFUSED"),
+        (
+            lambda world: submitted(world, channel_account_id="none").SerializeToString(),
+            SECRET,
+            "CHANNEL_ACCOUNT_NOT_FOUND",
+        ),
+        (
+            lambda world: submitted(world, message=InboundMessage()).SerializeToString(),
+            SECRET,
+            "PROVIDER_MESSAGE_ID_MISSING",
+        ),
+        (
+            lambda world: submitted(world, tenant_id="other").SerializeToString(),
+            SECRET,
+            "MESSAGE_MALFORMED",
+        ),
+        (lambda _: b"\xff\xff", SECRET, "MESSAGE_MALFORMED"),
+    ],
+)
+async def test_a_connector_on_the_bus_may_read_why_it_was_refused(
+    world: World, payload: Callable[[World], bytes], secret: str, reason: str
+) -> None:
+    await submit(world, payload(world), secret=secret)
+    refused = (await until(lambda: world.stored("INGESTION", MessageRefused)))[0]
+    assert (refused.tenant_id, refused.reason) == (world.tenant, reason)
+    assert not await world.stored("INBOUND", MessageReceived)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "reason"),
+    [
+        ({"providerMessageId": ""}, 400, "PROVIDER_MESSAGE_ID_MISSING"),
+        ({"senderAddress": ""}, 400, "SENDER_ADDRESS_MISSING"),
+        ({"text": ""}, 400, "TEXT_MISSING"),
+        ({"text": "x" * 8001}, 400, "TEXT_TOO_LONG"),
+        ({"text": 5}, 400, "MESSAGE_MALFORMED"),
+    ],
+)
+async def test_a_bad_message_is_refused_alike_by_webhook_and_grpc(
+    world: World, change: dict[str, Any], status: int, reason: str
+) -> None:
+    bad = {**json.loads(HELLO), **change}
+    answer = await world.post(json.dumps(bad).encode())
+    assert (answer.status, answer.reason) == (status, reason)
+    assert answer.body["code"] == "INVALID_ARGUMENT"
+    assert answer.body["message"]
+    if reason != "MESSAGE_MALFORMED":
+        wire = json_format.ParseDict(bad, InboundMessage()).SerializeToString()
+        assert await _refused(publish(world, wire)) == ("INVALID_ARGUMENT", reason)
+
+
+async def _refused(call: Any) -> tuple[str, str]:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await call
+    return error.value.code().name, reason_of(error.value)
+
+
+async def test_malformed_json_and_protobuf_are_refused(world: World) -> None:
+    for body in (b"{", b"", b"[" * 100_000):
+        answer = await world.post(body)
+        assert (answer.status, answer.reason) == (400, "MESSAGE_MALFORMED")
+    assert await _refused(publish(world, b"\xff\xff")) == ("INVALID_ARGUMENT", "MESSAGE_MALFORMED")
+
+
+async def test_a_wrong_signature_is_refused_alike_everywhere(world: World) -> None:
+    answer = await world.post(HELLO, secret="wrong")
+    assert (answer.status, answer.reason) == (401, "SIGNATURE_REFUSED")
+    path = f"/channels/{world.tenant}/shop/messages"
+    unsigned = await world.raw("POST", path, HELLO)
+    assert unsigned == unsigned.__class__(401, answer.body, unsigned.headers)
+    call = publish(world, WIRE.SerializeToString(), secret="wrong")
+    assert await _refused(call) == ("UNAUTHENTICATED", "SIGNATURE_REFUSED")
+
+
+async def test_an_unknown_account_is_not_found_whatever_the_wire(world: World) -> None:
+    for account in ("none", "web", "a.b", "*"):
+        answer = await world.post(HELLO, account=account)
+        assert (answer.status, answer.reason) == (404, "CHANNEL_ACCOUNT_NOT_FOUND")
+        call = publish(world, WIRE.SerializeToString(), to=account)
+        assert await _refused(call) == ("NOT_FOUND", "CHANNEL_ACCOUNT_NOT_FOUND")
+
+
+async def test_an_oversized_body_is_refused(world: World) -> None:
+    answer = await world.post(b"x" * (1024 * 1024 + 1))
+    assert (answer.status, answer.reason) == (413, "BODY_TOO_LARGE")
+    answer = await world.post(b"x" * (1024 * 1024))
+    assert (answer.status, answer.reason) == (400, "MESSAGE_MALFORMED")
+
+
+async def test_thousands_of_unsigned_requests_leave_the_bus_and_the_directory_alone(
+    world: World,
+) -> None:
+    path = f"/channels/{world.tenant}/shop/messages"
+    before = world.bus.nc.stats["in_msgs"]
+    for _ in range(20):
+        answers = await asyncio.gather(*(world.raw("POST", path, HELLO) for _ in range(50)))
+        assert {answer.status for answer in answers} == {401}
+    info = await world.bus.js.stream_info("INBOUND")
+    assert info.state.messages == 0
+    assert world.bus.nc.stats["in_msgs"] - before < 10
+    assert world.directory.asked == 1
+
+
+async def test_an_outage_of_the_directory_is_bridged_by_what_is_known(world: World) -> None:
+    assert (await world.post(HELLO)).status == 202
+    world.directory.out = True
+    assert (await world.post(HELLO)).status == 202
+    answer = await world.post(HELLO, account="never-seen")
+    assert (answer.status, answer.reason) == (503, "DEPENDENCY_UNAVAILABLE")
+    assert answer.headers["Retry-After"]
+
+
+async def test_a_new_secret_counts_as_soon_as_it_is_announced(world: World) -> None:
+    assert (await world.post(HELLO)).status == 202
+    world.directory.accounts[world.tenant, "shop"].secrets[:] = ["rotated"]
+    assert (await world.post(HELLO)).status == 202, "cached"
+    await world.change("shop")
+
+    async def refused() -> bool:
+        return (await world.post(HELLO)).status == 401
+
+    await until(refused)
+    assert (await world.post(HELLO, secret="rotated")).status == 202
