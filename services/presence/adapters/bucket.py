@@ -1,0 +1,75 @@
+"""Leases in a key-value bucket: one key for each device, which ends by itself.
+
+The entry's age is told by the server's clock, the one clock all replicas have in common. Renewals
+carry a time to live, so they are plain publishes to the bucket's stream (ADR-48 of NATS).
+"""
+
+import logging
+import math
+from datetime import timedelta
+
+from nats.errors import Error
+from nats.js.errors import APIError, NotFoundError
+
+from services.kernel.bus import Bus
+from services.kernel.clock import Clock
+from services.presence.domain.errors import LeasesUnknown
+from services.presence.domain.leases import Key
+from services.presence.messages import LEASES, is_end, lease_subject
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 2.0
+_SPARE = 2
+"""Seconds an entry outlives its lease, so that who asks at the end finds it rather than nothing."""
+
+
+class BucketLeases:
+    def __init__(self, bus: Bus, lease: timedelta, clock: Clock) -> None:
+        self._bus, self._clock = bus, clock
+        self._lease = lease.total_seconds()
+        ttl = f"{math.ceil(self._lease) + _SPARE}s"
+        self._renewal = {"Nats-TTL": ttl}
+        self._goodbye = {"KV-Operation": "PURGE", "Nats-Rollup": "sub", "Nats-TTL": ttl}
+
+    async def take(self, user: Key, device_id: str) -> None:
+        try:
+            subject = lease_subject(user, device_id)
+            await self._bus.js.publish(subject, headers=self._renewal, timeout=_PATIENCE)
+        except (Error, OSError, TimeoutError, APIError) as trouble:
+            log.warning("a lease is not stored yet", extra={"error": type(trouble).__name__})
+
+    async def renew(self, user: Key, device_id: str) -> None:
+        try:
+            await self._bus.nc.publish(lease_subject(user, device_id), headers=self._renewal)
+        except Error as trouble:  # the client's buffer is full, in a long outage
+            log.debug("a renewal is not stored", extra={"error": type(trouble).__name__})
+
+    async def give_back(self, user: Key, device_id: str) -> None:
+        try:
+            subject = lease_subject(user, device_id)
+            await self._bus.js.publish(subject, headers=self._goodbye, timeout=_PATIENCE)
+        except (Error, OSError, TimeoutError, APIError) as trouble:
+            raise LeasesUnknown("Try again; or do nothing, the lease ends by itself.") from trouble
+
+    async def left(self, user: Key) -> float:
+        js = self._bus.js
+        try:
+            of_user = lease_subject(user, "*")
+            state = (await js.stream_info(LEASES, subjects_filter=of_user)).state
+            left = 0.0
+            for subject in state.subjects or ():
+                left = max(left, await self._left(subject))
+        except (Error, OSError, TimeoutError, APIError) as trouble:
+            raise LeasesUnknown("The bucket does not answer.") from trouble
+        return left
+
+    async def _left(self, subject: str) -> float:
+        try:
+            entry = await self._bus.js.get_last_msg(LEASES, subject)
+        except NotFoundError:
+            return 0.0
+        if entry.time is None or is_end(entry.headers or {}):
+            return 0.0
+        age = (self._clock() - entry.time).total_seconds()
+        return min(self._lease, self._lease - age)
