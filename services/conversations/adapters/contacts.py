@@ -1,14 +1,17 @@
 """Who a sender is, asked of contacts and remembered: the answer never changes."""
 
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 import grpc
 from centralita.contacts.v1.contacts_service_pb2 import Identity, ResolveContactRequest
-from centralita.contacts.v1.contacts_service_pb2_grpc import ContactsServiceAsyncStub
 from grpc import StatusCode
 
 from services.conversations.domain.errors import Unusable
 from services.conversations.use_cases import Sender
+
+if TYPE_CHECKING:  # the generated code has it for type checkers only
+    from centralita.contacts.v1.contacts_service_pb2_grpc import ContactsServiceAsyncStub
 
 MOST_REMEMBERED = 10_000
 
@@ -16,7 +19,7 @@ _Key = tuple[str, str, str, str]
 
 
 class GrpcContacts:
-    def __init__(self, stub: ContactsServiceAsyncStub) -> None:
+    def __init__(self, stub: "ContactsServiceAsyncStub") -> None:
         self._stub = stub
         # The value's second part: whether contacts has heard a name of them already.
         self._known: OrderedDict[_Key, tuple[str, bool]] = OrderedDict()

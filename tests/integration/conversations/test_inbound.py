@@ -1,0 +1,169 @@
+"""Customers' messages on real servers: once each, in one conversation, never lost (R1, R6)."""
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+
+import grpc
+from centralita.contacts.v1.events_pb2 import ContactCreated
+from centralita.conversations.v1.events_pb2 import ConversationOpened, MessageAppended
+from centralita.conversations.v1.resources_pb2 import Message
+
+from services.conversations.adapters.mongo_conversations import MongoConversations
+from services.conversations.domain.conversation import Incoming, Lane
+from services.conversations.domain.message import inbound_id
+from services.kernel.clock import utc_now
+from services.kernel.outbox import Outbox
+from tests.integration.conversations.rig import Rig, shuffled
+from tests.streams import until
+
+
+async def test_a_message_opens_a_conversation_and_everyone_is_told_in_order(rig: Rig) -> None:
+    conversation_id = await rig.opened("p-1")
+
+    (opened,) = await rig.events("CONVERSATIONS", ConversationOpened)
+    (appended,) = await rig.events("CONVERSATIONS", MessageAppended)
+    assert opened.conversation_id == appended.conversation_id == conversation_id
+    assert (opened.queue_id, opened.channel_account_id) == ("sales", "shop")
+    first, second = [
+        (await rig.bus.js.get_msg("CONVERSATIONS", n)).subject for n in await ours(rig)
+    ]
+    assert (first or "").endswith("conversation.opened")
+    assert (second or "").endswith("message.appended")
+
+    (message,) = await rig.thread(conversation_id)
+    assert message.message_id == appended.message_id == inbound_id(rig.tenant, "shop", "p-1")
+    assert message.text == "hola"
+    (contact,) = await rig.events("CONTACTS", ContactCreated)
+    assert contact.contact_id == opened.contact_id
+
+
+async def ours(rig: Rig) -> range:
+    state = (await rig.bus.js.stream_info("CONVERSATIONS")).state
+    return range(state.first_seq, state.last_seq + 1)
+
+
+async def test_ten_deliveries_of_one_message_at_once_make_one_message(rig: Rig) -> None:
+    async with rig.another_replica():
+        await asyncio.gather(*(rig.tell(rig.received("p-1")) for _ in range(10)))
+        await rig.settled()
+    (document,) = await rig.documents()
+    assert (document["message_count"], document["version"], document["staged"]) == (1, 1, [])
+    assert len(await rig.events("CONVERSATIONS", MessageAppended)) == 1
+    assert len(await rig.thread(document["_id"])) == 1
+
+
+async def test_a_burst_of_first_messages_opens_one_conversation(rig: Rig) -> None:
+    async with rig.another_replica():
+        await asyncio.gather(*(rig.tell(rig.received(f"p-{n}")) for n in range(20)))
+        await rig.settled()
+    (document,) = await rig.documents()
+    assert (document["message_count"], document["staged"]) == (20, [])
+    thread = await rig.thread(document["_id"])
+    assert sorted(each.arrival for each in thread) == list(range(1, 21))
+    assert len(await rig.events("CONVERSATIONS", ConversationOpened)) == 1
+    assert len(await rig.events("CONVERSATIONS", MessageAppended)) == 20
+    assert await rig.db["contacts"].count_documents({}) == 1
+
+
+async def test_messages_redelivered_and_shuffled_end_as_in_a_clean_run(rig: Rig) -> None:
+    events = [
+        rig.received(
+            f"p-{n}", text=str(n), sender=f"visitor-{n % 3}", sent_ms=1_700_000_000_000 + n
+        )
+        for n in range(12)
+    ]
+    await rig.tell(*shuffled([*events, *events, *events[:5]]))
+    await rig.settled()
+    documents = await rig.documents()
+    assert [each["message_count"] for each in documents] == [4, 4, 4]
+    threads = [await rig.thread(each["_id"]) for each in documents]
+    assert sorted([m.text for m in thread] for thread in threads) == [
+        ["0", "3", "6", "9"],
+        ["1", "4", "7", "10"],
+        ["2", "5", "8", "11"],
+    ]
+
+
+async def test_messages_that_come_as_it_closes_are_in_it_or_in_the_next(rig: Rig) -> None:
+    conversation_id = await rig.opened("p-0")
+
+    async def close_whatever_is_open(lap: int) -> None:
+        for document in await rig.documents():
+            with suppress(grpc.aio.AioRpcError):
+                await rig.close(document["_id"], f"c-{lap}", rig.owner)
+
+    writing = [rig.tell(rig.received(f"p-{n}")) for n in range(1, 31)]
+    closing = [close_whatever_is_open(lap) for lap in range(6)]
+    await asyncio.gather(*writing, *closing)
+    await rig.settled()
+
+    documents = await rig.documents()
+    assert documents[0]["_id"] == conversation_id
+    assert [each["ordinal"] for each in documents] == list(range(1, len(documents) + 1))
+    assert all(each["state"] == "closed" for each in documents[:-1])
+    where: Counter[str] = Counter()
+    for document in documents:
+        thread: list[Message] = list(await rig.thread(document["_id"]))
+        assert sorted(m.arrival for m in thread) == list(range(1, document["message_count"] + 1))
+        where.update(m.message_id for m in thread)
+    assert where == Counter(inbound_id(rig.tenant, "shop", f"p-{n}") for n in range(31))
+
+
+async def test_what_a_crash_left_staged_is_read_and_then_stored(rig: Rig) -> None:
+    conversation_id = await rig.opened("p-1")
+    document = (await rig.documents())[0]
+    lane = Lane(rig.tenant, "shop", document["contact_id"])
+    relay = Outbox(rig.db["conversations"], rig.bus)
+    dying = MongoConversations(rig.db["conversations"], relay)
+    it = await dying.latest_in(lane)
+    assert it
+    incoming = Incoming(
+        inbound_id(rig.tenant, "shop", "p-2"), "dos", None, "visitor-1", "webchat", "sales"
+    )
+    await dying.save(it, *it.receive(incoming, utc_now()))  # and no further
+
+    assert [m.text for m in await rig.thread(conversation_id)] == ["hola", "dos"]
+    assert await rig.db["messages"].count_documents({}) == 1
+
+    async def stored() -> bool:
+        return await rig.db["messages"].count_documents({}) == 2
+
+    await until(stored, within=8)
+
+    async def unstaged() -> bool:
+        left = (await rig.documents())[0]
+        return left["staged"] == [] and "pending_since" not in left
+
+    await until(unstaged)
+    assert [m.text for m in await rig.thread(conversation_id)] == ["hola", "dos"]
+    await rig.tell(rig.received("p-2", text="dos"))
+    await rig.settled()
+    assert (await rig.conversation(conversation_id)).message_count == 2
+
+
+async def test_a_redelivery_finishes_what_a_crash_left_staged(rig: Rig) -> None:
+    conversation_id = await rig.opened("p-1")
+    document = (await rig.documents())[0]
+    dying = MongoConversations(rig.db["conversations"], Outbox(rig.db["conversations"], rig.bus))
+    it = await dying.latest_in(Lane(rig.tenant, "shop", document["contact_id"]))
+    assert it
+    second = inbound_id(rig.tenant, "shop", "p-2")
+    incoming = Incoming(second, "dos", None, "visitor-1", "webchat", "sales")
+    await dying.save(it, *it.receive(incoming, utc_now()))
+    await rig.tell(rig.received("p-2", text="dos"))
+    await rig.settled()
+    assert await rig.db["messages"].count_documents({}) == 2
+    assert (await rig.conversation(conversation_id)).message_count == 2
+
+
+async def test_a_message_that_can_never_be_one_becomes_a_dead_letter(rig: Rig) -> None:
+    nameless = rig.received("")
+    await rig.tell(nameless, rig.received("p-1", text=""), rig.received("p-2", sender=" "))
+    await rig.settled()
+    assert await rig.documents() == []
+
+    async def kept() -> bool:
+        return (await rig.bus.js.stream_info("DEAD")).state.messages == 3
+
+    await until(kept)
