@@ -69,7 +69,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
             serving(
                 settings.grpc_address,
                 [Exposed(add_DispatchServiceServicer_to_server, DispatchApi(Ask(intake, inbox)))],
-                guard=Guard(Jwks(settings.jwks_url), settings.issuer),
+                guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
                 codes=CODES,
             ) as address,
         ):

@@ -1,15 +1,16 @@
 """What dispatch is told by its environment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Settings:
-    nats_url: str = "nats://127.0.0.1:4222"
-    jwks_url: str = "http://127.0.0.1:8081/.well-known/jwks.json"
-    issuer: str = "centralita"
-    grpc_address: str = "127.0.0.1:0"
+    nats_url: str = field(repr=False)
+    grpc_address: str = "127.0.0.1:50051"
     health_address: str = ""
+    jwks_url: str = "http://directory:8080/.well-known/jwks.json"
+    issuer: str = "centralita"
+    audience: str = "centralita"
     shards: int = 4
     """Fixed for the life of an installation: it decides which shard a tenant belongs to."""
     event_loop: str = "uvloop"

@@ -1,0 +1,159 @@
+"""The engine alone: no bus, no clock."""
+
+import random
+import statistics
+import time
+from dataclasses import dataclass
+from heapq import heapify, heapreplace
+
+from services.dispatch.domain.decisions import Decision, Offered
+from services.dispatch.domain.engine import step
+from services.dispatch.domain.inputs import (
+    AcceptOffer,
+    AgentConfigured,
+    CompleteTask,
+    Input,
+    PresenceObserved,
+    QueueConfigured,
+    Role,
+    Skills,
+    TaskSubmitted,
+)
+from services.dispatch.domain.state import State, Tenant
+
+from .figures import Figure, middle
+
+RUNS = 3
+SIGNATURES, PROFILES, WAITING, QUEUES, SKILLS = 500, 300, 10_000, 20, 40
+ROUNDS = 4_000
+
+
+@dataclass
+class Centre:
+    """A busy centre: every agent holds a task and ten thousand wait."""
+
+    state: State
+    tenant: Tenant
+    random: random.Random
+    needs: list[tuple[str, Skills]]
+    at: int = 1
+    made: int = 0
+
+    def do(self, it: Input) -> list[Decision]:
+        self.at += 1
+        return step(self.state, it, self.at)
+
+    def arrival(self) -> TaskSubmitted:
+        self.made += 1
+        queue_id, skills = self.random.choice(self.needs)
+        return TaskSubmitted("t", f"task-{self.made}", queue_id, self.at, 1, skills)
+
+
+def measure() -> list[Figure]:
+    small = middle([_decisions(100) for _ in range(RUNS)])[0]
+    runs = [(*_decisions(10_000), _match_us(10_000), _floor_us()) for _ in range(RUNS)]
+    decide, match, floor = middle(runs)
+    conditions = f"10,000 agents, {SIGNATURES} signatures, 10,000 waiting"
+    return [
+        Figure("engine.match_us", match, "us", floor, f"{conditions}; floor: a heap of as many"),
+        Figure("engine.decide_us", decide, "us", floor, f"{conditions}; mean over the mix"),
+        Figure("engine.growth", decide / small, "x", None, "decide at 10,000 agents over 100"),
+    ]
+
+
+def _centre(agents: int) -> Centre:
+    rng = random.Random(1)
+    queues = [f"queue-{number}" for number in range(QUEUES)]
+    profiles = [
+        (
+            tuple(sorted(rng.sample(queues, 3))),
+            tuple(
+                sorted((f"s{skill}", rng.randint(1, 5)) for skill in rng.sample(range(SKILLS), 5))
+            ),
+        )
+        for _ in range(PROFILES)
+    ]
+    needs: dict[tuple[str, Skills], None] = {}
+    while len(needs) < SIGNATURES:
+        serves, has = rng.choice(profiles)
+        skills = tuple(
+            sorted((skill, rng.randint(1, level)) for skill, level in rng.sample(has, 2))
+        )
+        needs[rng.choice(serves), skills] = None
+    state = State()
+    centre = Centre(state, state.tenant("t"), rng, list(needs))
+    for queue in queues:
+        centre.do(QueueConfigured("t", queue, 1))
+    for number in range(agents):
+        serves, has = profiles[number % PROFILES]
+        centre.do(AgentConfigured("t", f"agent-{number}", 1, False, serves, has, 1))
+        centre.do(PresenceObserved("t", f"agent-{number}", 1, True, True))
+    waiting = 0
+    while waiting < WAITING:
+        offers = [one for one in centre.do(centre.arrival()) if isinstance(one, Offered)]
+        waiting += not offers
+        for offer in offers:
+            centre.do(AcceptOffer("t", offer.task_id, offer.agent_id, offer.task_id))
+    return centre
+
+
+def _decisions(agents: int) -> tuple[float]:
+    """Return the mean cost of deciding and folding, over complete, accept and submit alike."""
+    centre = _centre(agents)
+    held = [task for task in centre.tenant.tasks.values() if task.held]
+    spent, inputs = 0.0, 0
+    for _ in range(ROUNDS):
+        task = held.pop(centre.random.randrange(len(held)))
+        todo: list[Input] = [
+            centre.arrival(),
+            CompleteTask("t", task.submitted.task_id, task.agent_id, Role.AGENT, f"c{inputs}"),
+        ]
+        while todo:
+            it = todo.pop()
+            began = time.perf_counter()
+            decisions = centre.do(it)
+            spent += time.perf_counter() - began
+            inputs += 1
+            for one in decisions:
+                if isinstance(one, Offered):
+                    todo.append(AcceptOffer("t", one.task_id, one.agent_id, f"a{inputs}"))
+                    held.append(centre.tenant.tasks[one.task_id])
+    return (spent / inputs * 1e6,)
+
+
+def _match_us(agents: int) -> float:
+    centre = _centre(agents)
+    index, everybody = centre.tenant.index, list(centre.tenant.agents.values())
+    waiting = [task for task in centre.tenant.tasks.values() if not task.agent_id]
+
+    def freed() -> None:
+        agent = centre.random.choice(everybody)
+        agent.used -= 1
+        began = time.perf_counter()
+        index.best_task(agent)
+        costs.append(time.perf_counter() - began)
+        agent.used += 1
+
+    def arrived() -> None:
+        task = centre.random.choice(waiting)
+        began = time.perf_counter()
+        index.best_agent(task)
+        costs.append(time.perf_counter() - began)
+
+    costs: list[float] = []
+    for _ in range(ROUNDS):
+        freed()
+        arrived()
+    return statistics.median(costs) * 1e6
+
+
+def _floor_us() -> float:
+    """Return what replacing the head of one heap with 10,000 entries costs."""
+    heap: list[tuple[int, int]] = [(number, number) for number in range(WAITING)]
+    heapify(heap)
+    costs = []
+    for number in range(ROUNDS):
+        began = time.perf_counter()
+        heapreplace(heap, (WAITING + number, number))
+        costs.append(time.perf_counter() - began)
+    return statistics.median(costs) * 1e6

@@ -1,0 +1,56 @@
+"""What the bus alone costs, on this machine, in this minute."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from nats.aio.msg import Msg
+
+from services.kernel.bus import Bus
+
+MESSAGES = 1_000
+PAYLOAD = b"x" * 200
+
+
+async def publish_to_consume(bus: Bus, per_second: float, messages: int = MESSAGES) -> list[float]:
+    """Return the seconds from publishing a message to having it, through JetStream."""
+    sent: dict[int, float] = {}
+    took: list[float] = []
+    done = asyncio.Event()
+
+    async def arrived(message: Msg) -> None:
+        number = int(message.data[:8])
+        took.append(time.perf_counter() - sent[number])
+        if len(took) == messages:
+            done.set()
+
+    await bus.js.add_stream(name="FLOOR", subjects=["floor"])
+    try:
+        await bus.js.subscribe("floor", stream="FLOOR", ordered_consumer=True, cb=arrived)
+        async for number in paced(messages, per_second):
+            sent[number] = time.perf_counter()
+            await bus.nc.publish("floor", b"%08d" % number + PAYLOAD)
+        async with asyncio.timeout(30):
+            await done.wait()
+    finally:
+        await bus.js.delete_stream("FLOOR")
+    return took
+
+
+async def paced(count: int, per_second: float) -> AsyncIterator[int]:
+    """Count at a steady rate, whatever the body takes: a slow body does not slow the arrivals."""
+    began = time.perf_counter()
+    for number in range(count):
+        wait = began + number / per_second - time.perf_counter()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        yield number
+
+
+def synced(home: Path) -> tuple[str, ...]:
+    """Return the options of a NATS server that syncs every write before it acknowledges it."""
+    config = home / "synced.conf"
+    home.mkdir(parents=True, exist_ok=True)
+    config.write_text("jetstream { sync_interval: always }\n")
+    return ("-c", str(config))
