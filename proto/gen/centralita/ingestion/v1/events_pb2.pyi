@@ -53,8 +53,11 @@ Global___DeliveryStatus: _TypeAlias = DeliveryStatus  # noqa: Y015
 
 @_typing.final
 class MessageSubmitted(_message.Message):
-    """A connector handed a message in over the bus, with the header Centralita-Signature over the
-    payload as on the webhook. External connectors publish it; ingestion checks it.
+    """A connector handed a message in over the bus. External connectors publish it; ingestion checks
+    it. The header Centralita-Signature signs the whole payload of the NATS message, byte for byte,
+    as it signs the body on the webhook; its age counts until the stream stored it. The header
+    content-type says application/json for the JSON form; else the payload is protobuf. Becomes
+    MessageReceived, or MessageRefused with the reason.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

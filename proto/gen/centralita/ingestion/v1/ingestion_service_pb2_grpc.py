@@ -52,9 +52,10 @@ class IngestionServiceServicer:
         """Hand a message in. Answered only once it is stored on the bus; handing the same message in
         again answers alike. The metadata key centralita-signature carries the signature that the
         webhook has in its header, over the serialised InboundMessage in `message`.
-        UNAUTHENTICATED SIGNATURE_REFUSED; NOT_FOUND CHANNEL_ACCOUNT_NOT_FOUND;
-        INVALID_ARGUMENT PROVIDER_MESSAGE_ID_MISSING, SENDER_ADDRESS_MISSING, TEXT_MISSING,
-        TEXT_TOO_LONG, MESSAGE_MALFORMED; UNAVAILABLE BUS_UNAVAILABLE: unknown, hand it in again.
+        NOT_FOUND CHANNEL_ACCOUNT_NOT_FOUND, also without a signature: ids of accounts are no secret;
+        UNAUTHENTICATED SIGNATURE_REFUSED; INVALID_ARGUMENT PROVIDER_MESSAGE_ID_MISSING,
+        SENDER_ADDRESS_MISSING, TEXT_MISSING, TEXT_TOO_LONG, MESSAGE_MALFORMED, BODY_TOO_LARGE (1 MiB);
+        UNAVAILABLE BUS_UNAVAILABLE (unknown) or DEPENDENCY_UNAVAILABLE: hand it in again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

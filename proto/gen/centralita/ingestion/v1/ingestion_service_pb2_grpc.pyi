@@ -39,9 +39,10 @@ class IngestionServiceStub:
     """Hand a message in. Answered only once it is stored on the bus; handing the same message in
     again answers alike. The metadata key centralita-signature carries the signature that the
     webhook has in its header, over the serialised InboundMessage in `message`.
-    UNAUTHENTICATED SIGNATURE_REFUSED; NOT_FOUND CHANNEL_ACCOUNT_NOT_FOUND;
-    INVALID_ARGUMENT PROVIDER_MESSAGE_ID_MISSING, SENDER_ADDRESS_MISSING, TEXT_MISSING,
-    TEXT_TOO_LONG, MESSAGE_MALFORMED; UNAVAILABLE BUS_UNAVAILABLE: unknown, hand it in again.
+    NOT_FOUND CHANNEL_ACCOUNT_NOT_FOUND, also without a signature: ids of accounts are no secret;
+    UNAUTHENTICATED SIGNATURE_REFUSED; INVALID_ARGUMENT PROVIDER_MESSAGE_ID_MISSING,
+    SENDER_ADDRESS_MISSING, TEXT_MISSING, TEXT_TOO_LONG, MESSAGE_MALFORMED, BODY_TOO_LARGE (1 MiB);
+    UNAVAILABLE BUS_UNAVAILABLE (unknown) or DEPENDENCY_UNAVAILABLE: hand it in again.
     """
 
 @_typing.type_check_only
@@ -55,9 +56,10 @@ class IngestionServiceAsyncStub(IngestionServiceStub):
     """Hand a message in. Answered only once it is stored on the bus; handing the same message in
     again answers alike. The metadata key centralita-signature carries the signature that the
     webhook has in its header, over the serialised InboundMessage in `message`.
-    UNAUTHENTICATED SIGNATURE_REFUSED; NOT_FOUND CHANNEL_ACCOUNT_NOT_FOUND;
-    INVALID_ARGUMENT PROVIDER_MESSAGE_ID_MISSING, SENDER_ADDRESS_MISSING, TEXT_MISSING,
-    TEXT_TOO_LONG, MESSAGE_MALFORMED; UNAVAILABLE BUS_UNAVAILABLE: unknown, hand it in again.
+    NOT_FOUND CHANNEL_ACCOUNT_NOT_FOUND, also without a signature: ids of accounts are no secret;
+    UNAUTHENTICATED SIGNATURE_REFUSED; INVALID_ARGUMENT PROVIDER_MESSAGE_ID_MISSING,
+    SENDER_ADDRESS_MISSING, TEXT_MISSING, TEXT_TOO_LONG, MESSAGE_MALFORMED, BODY_TOO_LARGE (1 MiB);
+    UNAVAILABLE BUS_UNAVAILABLE (unknown) or DEPENDENCY_UNAVAILABLE: hand it in again.
     """
 
 class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -74,9 +76,10 @@ class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Hand a message in. Answered only once it is stored on the bus; handing the same message in
         again answers alike. The metadata key centralita-signature carries the signature that the
         webhook has in its header, over the serialised InboundMessage in `message`.
-        UNAUTHENTICATED SIGNATURE_REFUSED; NOT_FOUND CHANNEL_ACCOUNT_NOT_FOUND;
-        INVALID_ARGUMENT PROVIDER_MESSAGE_ID_MISSING, SENDER_ADDRESS_MISSING, TEXT_MISSING,
-        TEXT_TOO_LONG, MESSAGE_MALFORMED; UNAVAILABLE BUS_UNAVAILABLE: unknown, hand it in again.
+        NOT_FOUND CHANNEL_ACCOUNT_NOT_FOUND, also without a signature: ids of accounts are no secret;
+        UNAUTHENTICATED SIGNATURE_REFUSED; INVALID_ARGUMENT PROVIDER_MESSAGE_ID_MISSING,
+        SENDER_ADDRESS_MISSING, TEXT_MISSING, TEXT_TOO_LONG, MESSAGE_MALFORMED, BODY_TOO_LARGE (1 MiB);
+        UNAVAILABLE BUS_UNAVAILABLE (unknown) or DEPENDENCY_UNAVAILABLE: hand it in again.
         """
 
 def add_IngestionServiceServicer_to_server(servicer: IngestionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -42,7 +42,7 @@ class InboundMessage(_message.Message):
     """1 to 8,000 characters."""
     @_builtins.property
     def sent_at(self) -> _timestamp_pb2.Timestamp:
-        """When the sender wrote, by the provider's clock. Unset: now."""
+        """When the sender wrote, by the provider's clock. Unset or not yet come: now."""
 
     def __init__(
         self,
