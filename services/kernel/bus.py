@@ -10,17 +10,15 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.errors import ConnectionClosedError, Error
 from nats.js import JetStreamContext
-from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError
 
+from .publisher import BusUnavailable, Publisher
 from .wire import Outgoing
+
+__all__ = ["PUBLISH_TIMEOUT", "Bus", "BusUnavailable", "connected"]
 
 log = logging.getLogger(__name__)
 
 PUBLISH_TIMEOUT = 5.0
-
-
-class BusUnavailable(Exception):
-    """No answer from the bus. Whether the message was stored is unknown: repeat it as it is."""
 
 
 class Bus:
@@ -30,26 +28,20 @@ class Bus:
         self.nc = nc
         self.js: JetStreamContext = nc.jetstream(timeout=PUBLISH_TIMEOUT)
         self.broker = broker
+        self._publisher = Publisher(nc)
         self._resumed: set[Callable[[], None]] = set()
 
-    async def publish(self, message: Outgoing, *, timeout: float = PUBLISH_TIMEOUT) -> bool:  # noqa: ASYNC109 - the wait for one answer, bounded inside nats-py
+    async def publish(self, message: Outgoing, *, timeout: float = PUBLISH_TIMEOUT) -> bool:  # noqa: ASYNC109 - one answer's time, part of the contract
         """Store a message; return True if the stream already had it.
 
-        Raises BusUnavailable when no durable ack came within `timeout` seconds. While the client
-        reconnects it keeps up to 2 MiB of such messages and sends them afterwards, so the outcome
-        is unknown: publish the same Outgoing again, its Nats-Msg-Id makes one message of both.
+        Raises BusUnavailable when no durable ack came within `timeout` seconds: the outcome is
+        unknown, publish the same Outgoing again and its Nats-Msg-Id makes one message of both.
+        Raises APIError when the stream refuses the message, for good.
         """
-        try:
-            ack = await self.js.publish(
-                message.subject, message.payload, timeout=timeout, headers=dict(message.headers)
-            )
-        except (NoStreamResponseError, ServiceUnavailableError, TimeoutError) as silence:
-            raise BusUnavailable(type(silence).__name__) from silence
-        except APIError:
-            raise
-        except (Error, OSError) as broken:
-            raise BusUnavailable(type(broken).__name__) from broken
-        return bool(ack.duplicate)
+        return await self._publisher.publish(message, timeout)
+
+    async def open(self) -> None:
+        await self._publisher.open()
 
     @contextmanager
     def on_resume(self, callback: Callable[[], None]) -> Iterator[None]:
@@ -62,6 +54,7 @@ class Bus:
 
     async def resumed(self) -> None:
         log.info("nats is back")
+        await self._publisher.resend()
         for callback in tuple(self._resumed):
             callback()
 
@@ -121,6 +114,7 @@ async def connected(
     nc = await broker.connect()
     bus = Bus(nc, broker)
     try:
+        await bus.open()
         yield bus
     finally:
         leaving = True

@@ -6,6 +6,8 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 
+PRIMARY = "isWritablePrimary"  # what `hello` calls a node that takes writes
+
 Database = AsyncIOMotorDatabase[dict[str, Any]]
 
 
@@ -45,5 +47,5 @@ async def _insist_on_safety(database: Database) -> None:
     if asked.get("w") != "majority" or asked.get("j") is not True:
         raise UnsafeStore("writes must be w=majority, j=true; the URL says otherwise")
     hello = await database.client.admin.command("hello")
-    if not hello.get("isWritablePrimary"):
+    if not hello.get(PRIMARY):
         raise UnsafeStore("the store is not a writable primary")

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -54,16 +54,20 @@ class Outbox:
         self._relays: dict[Any, asyncio.Task[None]] = {}
         self._again: set[Any] = set()
 
-    def nudge(self, document_id: Any) -> asyncio.Task[None]:
+    def nudge(
+        self, document_id: Any, waiting: Sequence[Mapping[str, Any]] | None = None
+    ) -> asyncio.Task[None]:
         """Publish the document's entries now. Call it after each save; awaiting is optional.
 
-        The returned task ends when nothing is left or the bus failed; it never raises.
+        The returned task ends when nothing is left or the bus failed; it never raises. `waiting`
+        saves a read: the whole `outbox` array as the save left it (`find_one_and_update` with
+        `ReturnDocument.AFTER`), never only the entries just pushed: those before them go first.
         """
         running = self._relays.get(document_id)
         if running is not None:
             self._again.add(document_id)
             return running
-        task = asyncio.create_task(self._relay_all(document_id))
+        task = asyncio.create_task(self._relay_all(document_id, waiting))
         self._relays[document_id] = task
         return task
 
@@ -80,28 +84,31 @@ class Outbox:
         for task in tuple(self._relays.values()):
             task.cancel()
 
-    async def _relay_all(self, document_id: Any) -> None:
+    async def _relay_all(
+        self, document_id: Any, waiting: Sequence[Mapping[str, Any]] | None
+    ) -> None:
         try:
-            while True:
+            await self._relay(document_id, waiting)
+            while document_id in self._again:
                 self._again.discard(document_id)
-                await self._relay(document_id)
-                if document_id not in self._again:
-                    return
+                await self._relay(document_id, None)
         except (BusUnavailable, PyMongoError, APIError) as trouble:
             log.warning("the outbox waits", extra={"error": type(trouble).__name__})
         finally:
             self._again.discard(document_id)
             self._relays.pop(document_id, None)
 
-    async def _relay(self, document_id: Any) -> None:
-        found = await self._collection.find_one({"_id": document_id}, {"outbox": 1})
+    async def _relay(self, document_id: Any, waiting: Sequence[Mapping[str, Any]] | None) -> None:
+        if waiting is None:
+            found = await self._collection.find_one({"_id": document_id}, {"outbox": 1})
+            waiting = (found or {}).get("outbox", ())
         sent: list[str] = []
         try:
-            for waiting in (found or {}).get("outbox", ()):
+            for one in waiting:
                 await self._bus.publish(
-                    Outgoing(waiting["subject"], bytes(waiting["payload"]), waiting["headers"])
+                    Outgoing(one["subject"], bytes(one["payload"]), one["headers"])
                 )
-                sent.append(waiting["id"])
+                sent.append(one["id"])
         finally:
             if sent:
                 await self._collection.update_one(

@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error
 from nats.js.api import ConsumerConfig
+from nats.js.errors import BadRequestError, NotFoundError
 
 from .bus import Bus
 
@@ -55,8 +56,17 @@ class Pull:
         self._exit = ExitStack()
 
     async def start(self) -> None:
-        """Create the consumer if need be and begin; raises when the stream is unknown."""
-        await self._ensure()
+        """Create the consumer if need be and begin.
+
+        Raises when the stream is unknown or the configuration refused; a bus that is away at this
+        moment is waited for in the background.
+        """
+        try:
+            await self._ensure()
+        except (NotFoundError, BadRequestError):
+            raise
+        except (Error, OSError, TimeoutError):
+            self._lost = True
         self._subscription = await self._bus.nc.subscribe(self._inbox, cb=self._take)
         self._exit.enter_context(self._bus.on_resume(self._lose))
         self._loops = [asyncio.create_task(self._keep_asking()), asyncio.create_task(self._touch())]

@@ -12,13 +12,14 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
 
 from .bus import Bus
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT = 2.0
-SILENCE = 5.0
+HEARTBEAT = 1.0
+SILENCE = 2.5
 ABANDONED = 30.0  # the server forgets a reader that is gone
 
 
@@ -47,15 +48,13 @@ async def tail(  # noqa: PLR0913 - where to start, said in one of three ways
 
     Starts behind sequence `after`, or with the last message of each subject, or, with `new`, with
     what is stored from now on. A first, empty batch says that nothing was there to begin with; of
-    a beginning, the message with `pending` 0 is the last. Close it (`contextlib.aclosing`) when
-    you stop reading.
+    a beginning, the message with `pending` 0 is the last. NotFoundError: no such stream. Close it
+    (`contextlib.aclosing`) when you stop reading.
     """
     reader = _Reader(bus, stream, tuple(subjects), after, last_per_subject=last_per_subject)
     try:
         with bus.on_resume(reader.lose):
-            if new:
-                await reader.skip_to_now()
-            if not await reader.open():
+            if not await reader.reopen(skip=new):
                 yield []
             while True:
                 yield await reader.batch()
@@ -78,7 +77,7 @@ class _Reader:
         self._consumer = ""
         self._subscription: Subscription | None = None
         self._delivered = 0  # of this consumer; the server numbers without gaps
-        self._lost = False
+        self._opened = self._lost = False
         self._heard = 0.0
         self._arrived: deque[Msg] = deque()
         self._wake = asyncio.Event()
@@ -87,10 +86,7 @@ class _Reader:
         self._lost = True
         self._wake.set()
 
-    async def skip_to_now(self) -> None:
-        self._last = (await self._bus.js.stream_info(self._stream)).state.last_seq
-
-    async def open(self) -> bool:
+    async def _open(self) -> bool:
         """Ask for all behind the last message seen; tell whether something is there already."""
         await self.close()
         self._arrived.clear()
@@ -99,7 +95,7 @@ class _Reader:
         inbox = self._bus.nc.new_inbox()
         self._subscription = await self._bus.nc.subscribe(inbox, cb=self._take)
         made = await self._bus.js.add_consumer(self._stream, self._config(inbox), timeout=2)
-        self._consumer = made.name
+        self._consumer, self._opened = made.name, True
         return bool(made.num_pending)
 
     async def batch(self) -> list[Tailed]:
@@ -107,7 +103,7 @@ class _Reader:
         while True:
             self._wake.clear()
             if self._lost:
-                await self._reopen()
+                await self.reopen()
             if batch := await self._read():
                 return batch
             with suppress(TimeoutError):
@@ -126,14 +122,19 @@ class _Reader:
                 await self._bus.nc.publish(subject)
         self._subscription, self._consumer = None, ""
 
-    async def _reopen(self) -> None:
+    async def reopen(self, *, skip: bool = False) -> bool:
+        """Open, however long it takes; with `skip`, behind all that is stored by now."""
         pause = 0.025
         while True:
             try:
                 if self._bus.nc.is_connected:
-                    await self.open()
-                    return
+                    if skip:
+                        state = (await self._bus.js.stream_info(self._stream)).state
+                        self._last, skip = state.last_seq, False
+                    return await self._open()
             except (Error, OSError, TimeoutError) as trouble:
+                if isinstance(trouble, NotFoundError) and not self._opened:
+                    raise  # no such stream: waiting does not help
                 log.warning(
                     "a tail is cut off; trying again",
                     extra={"stream": self._stream, "error": type(trouble).__name__},

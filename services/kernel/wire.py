@@ -100,8 +100,11 @@ def parsed(kind: type[E], data: bytes, headers: Mapping[str, str]) -> E:
     if not headers.get("content-type", PROTOBUF).startswith(JSON):
         return kind.FromString(data)
     try:
-        return json_format.ParseDict(json.loads(data), kind(), ignore_unknown_fields=True)
-    except (ValueError, json_format.ParseError) as trouble:
+        fields = json.loads(data)
+        if isinstance(fields, dict):
+            return json_format.ParseDict(fields, kind(), ignore_unknown_fields=True)
+        raise DecodeError("not a JSON object")
+    except (ValueError, RecursionError, json_format.ParseError) as trouble:
         raise DecodeError("not the JSON form of the event") from trouble
 
 

@@ -1,0 +1,94 @@
+"""Publish with a durable ack, again after each reconnect, until the answer or the time is out."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error
+from nats.js.errors import APIError
+
+from .wire import Outgoing
+
+AGAIN = 0.1  # seconds between tries while JetStream itself is not up
+
+
+class BusUnavailable(Exception):
+    """No answer from the bus. Whether the message was stored is unknown: repeat it as it is."""
+
+
+@dataclass(slots=True)
+class _Unanswered:
+    message: Outgoing
+    answer: asyncio.Future[Mapping[str, Any] | None]  # None: nobody listens, JetStream is not up
+
+
+class Publisher:
+    """Publishes of one connection that wait for their acks.
+
+    The client's own `js.publish` waits its whole time-out for an ack that died with the
+    connection. Here all that is unanswered is sent again on a reconnect; Nats-Msg-Id makes one
+    message of it. While it reconnects the client keeps at most 2 MiB; beyond that a publish fails
+    at once with BusUnavailable.
+    """
+
+    def __init__(self, nc: Client) -> None:
+        self._nc = nc
+        self._inbox = nc.new_inbox()
+        self._numbers = count(1)
+        self._unanswered: dict[str, _Unanswered] = {}
+
+    async def open(self) -> None:
+        await self._nc.subscribe(f"{self._inbox}.*", cb=self._answered)
+
+    async def publish(self, message: Outgoing, limit: float) -> bool:
+        """Return whether the stream had it; raise BusUnavailable or APIError."""
+        try:
+            async with asyncio.timeout(limit):
+                answer = await self._until_answered(message)
+        except TimeoutError as silence:
+            raise BusUnavailable("no ack in time") from silence
+        except (Error, OSError) as broken:
+            raise BusUnavailable(type(broken).__name__) from broken
+        if error := answer.get("error"):
+            if error.get("code") == 503:  # noqa: PLR2004 - as in HTTP
+                raise BusUnavailable(error.get("description", ""))
+            APIError.from_error(error)  # raises the class for its code
+        return bool(answer.get("duplicate"))
+
+    async def resend(self) -> None:
+        """Send again what is unanswered: what was under way may be lost, or its ack."""
+        with suppress(Error, OSError):
+            for reply, waiting in tuple(self._unanswered.items()):
+                await self._send(waiting.message, reply)
+
+    async def _until_answered(self, message: Outgoing) -> Mapping[str, Any]:
+        while True:
+            reply = f"{self._inbox}.{next(self._numbers)}"
+            waiting = _Unanswered(message, asyncio.get_running_loop().create_future())
+            self._unanswered[reply] = waiting
+            try:
+                await self._send(message, reply)
+                answer = await waiting.answer
+            finally:
+                del self._unanswered[reply]
+            if answer is not None:
+                return answer
+            await asyncio.sleep(AGAIN)
+
+    async def _send(self, message: Outgoing, reply: str) -> None:
+        await self._nc.publish(
+            message.subject, message.payload, reply, headers=dict(message.headers)
+        )
+
+    async def _answered(self, message: Msg) -> None:
+        waiting = self._unanswered.get(message.subject)
+        if waiting is None or waiting.answer.done():
+            return
+        nobody = (message.headers or {}).get("Status") == "503"
+        waiting.answer.set_result(None if nobody else json.loads(message.data))
