@@ -1,12 +1,13 @@
 """Real servers for tests: own port, own directory, and they can be killed, frozen and restarted."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -29,6 +30,9 @@ class ServerProcess:
     def ready(self, process: subprocess.Popen[bytes]) -> bool:
         raise NotImplementedError
 
+    def environment(self) -> Mapping[str, str]:
+        return os.environ
+
     @property
     def pid(self) -> int:
         assert self._process is not None
@@ -36,7 +40,9 @@ class ServerProcess:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.home)
+            process = subprocess.Popen(
+                self.command(), stdout=log, stderr=log, cwd=self.home, env=self.environment()
+            )
         self._process = process
         give_up = time.monotonic() + 20
         while time.monotonic() < give_up and process.poll() is None:

@@ -1,0 +1,182 @@
+"""A message nobody can take is kept with its cause, and can be sent again (R7)."""
+
+import asyncio
+import json
+import os
+import sys
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from centralita.conversations.v1.events_pb2 import ReplyRequested
+from centralita.dispatch.v1.events_pb2 import TaskQueued
+from faststream.nats import NatsRouter
+from nats.js.api import RawStreamMsg
+
+from services.kernel import dead_letters
+from services.kernel.bus import Bus
+from services.kernel.consume import consumer, consuming
+from services.kernel.wire import Outgoing
+from tests.handled import DURABLE, STREAM, Recorder, queue_task
+from tests.streams import drained, until
+
+
+async def letters(bus: Bus) -> list[RawStreamMsg]:
+    return [letter async for letter in dead_letters.letters(bus)]
+
+
+def headers_of(letter: RawStreamMsg) -> dict[str, str]:
+    return letter.headers or {}
+
+
+async def test_poison_is_kept_at_once_and_not_tried_again(bus: Bus, tenant: str) -> None:
+    recorder = Recorder()
+    subject = f"cc.{tenant}.dispatch.v1.task.queued"
+    async with consuming(bus, recorder.router()):
+        await bus.publish(Outgoing(subject, b"\xff\xff", {"Nats-Msg-Id": tenant, "ce-id": "e-1"}))
+        await until(lambda: letters(bus))
+        await drained(bus, STREAM, DURABLE)
+    (letter,) = await letters(bus)
+    assert letter.subject == f"dead.{STREAM}.{DURABLE}"
+    assert letter.data == b"\xff\xff"
+    known = headers_of(letter)
+    assert known["Dead-Subject"] == subject
+    assert known["Dead-Cause"] == "DecodeError"
+    assert known["Dead-Deliveries"] == "1"
+    assert known["ce-id"] == "e-1"
+    assert not recorder.began
+
+
+async def test_an_event_about_another_tenant_than_its_subject_is_poison(
+    bus: Bus, tenant: str
+) -> None:
+    recorder = Recorder()
+    event = TaskQueued(tenant_id="somebody-else", task_id="task-1").SerializeToString()
+    async with consuming(bus, recorder.router()):
+        await bus.publish(Outgoing(f"cc.{tenant}.dispatch.v1.task.queued", event, {}))
+        await until(lambda: letters(bus))
+    assert not recorder.began
+
+
+async def test_patience_that_ran_out_is_a_letter_with_the_cause(bus: Bus, tenant: str) -> None:
+    async def fail(event: TaskQueued) -> None:
+        raise ZeroDivisionError
+
+    recorder = Recorder(fail)
+    async with consuming(bus, recorder.router(max_deliver=2)):
+        await queue_task(bus, tenant)
+        await until(lambda: letters(bus))
+        await drained(bus, STREAM, DURABLE)
+    (letter,) = await letters(bus)
+    assert headers_of(letter)["Dead-Cause"] == "ZeroDivisionError"
+    assert headers_of(letter)["Dead-Deliveries"] == "2"
+
+
+async def test_a_replayed_letter_is_handled_and_gone(bus: Bus, tenant: str) -> None:
+    async def fail(event: TaskQueued) -> None:
+        raise ZeroDivisionError
+
+    async with consuming(bus, Recorder(fail).router(max_deliver=1)):
+        await queue_task(bus, tenant, event_id="e-7")
+        await until(lambda: letters(bus))
+        await drained(bus, STREAM, DURABLE)
+    mended = Recorder()
+    async with consuming(bus, mended.router()):
+        assert await dead_letters.replay_some(bus, None) == 1
+        await until(lambda: mended.done == ["task-1"])
+    assert mended.metas[0].event_id == "e-7"
+    assert mended.metas[0].headers["Nats-Msg-Id"] != "e-7"
+    assert await letters(bus) == []
+
+
+async def test_a_work_queue_forgets_only_after_the_letter_is_stored(bus: Bus, tenant: str) -> None:
+    router = NatsRouter()
+
+    @router.subscriber(  # type: ignore[untyped-decorator] # FastStream's overloads end here
+        **consumer(ReplyRequested, stream="OUTBOUND", durable="tests-fail-reply", max_deliver=1)
+    )
+    async def fail_reply(event: ReplyRequested) -> None:
+        raise ZeroDivisionError
+
+    async with consuming(bus, router), dead_letters.keeping(bus):
+        event = ReplyRequested(tenant_id=tenant).SerializeToString()
+        await bus.publish(Outgoing(f"cc.{tenant}.conversations.v1.reply.requested", event, {}))
+        await until(lambda: letters(bus))
+        await drained(bus, "OUTBOUND", "tests-fail-reply")
+        await drained(bus, "ADVISORIES", dead_letters.DURABLE)
+    (letter,) = await letters(bus)
+    assert letter.data == event
+    assert (await bus.js.stream_info("OUTBOUND")).state.messages == 0
+
+
+@pytest.mark.parametrize(
+    ("stream", "subject"),
+    [
+        ("DISPATCH", "cc.{}.dispatch.v1.task.queued"),
+        ("OUTBOUND", "cc.{}.conversations.v1.reply.requested"),
+    ],
+)
+async def test_what_kills_its_process_each_time_is_kept_too(
+    bus: Bus, tenant: str, stream: str, subject: str
+) -> None:
+    """No handler lives to settle it: JetStream says so, and the dead-letter process listens."""
+    async with dead_letters.keeping(bus):
+        reader = await bus.js.pull_subscribe(
+            subject.format("*"),
+            durable="tests-crash",
+            stream=stream,
+            config=crashing(subject.format("*")),
+        )
+        await bus.publish(Outgoing(subject.format(tenant), b"deadly", {}))
+        for _ in range(2):
+            await reader.fetch(1, timeout=3)
+        asking = asyncio.create_task(reader.fetch(1, timeout=5))
+        (letter,) = await until(lambda: letters(bus))
+        asking.cancel()
+        assert headers_of(letter)["Dead-Cause"] == "MaxDeliveries"
+        assert headers_of(letter)["Dead-Deliveries"] == "2"
+        assert letter.data == b"deadly"
+        if stream == "OUTBOUND":
+            await until(lambda: gone(bus, stream))
+        await asyncio.gather(asking, return_exceptions=True)
+
+
+def crashing(subject: str) -> Any:
+    return consumer(
+        TaskQueued,
+        stream=STREAM,
+        durable="tests-crash",
+        ack_wait=timedelta(seconds=0.2),
+        max_deliver=2,
+    )["config"].evolve(filter_subject=subject)
+
+
+async def gone(bus: Bus, stream: str) -> bool:
+    return (await bus.js.stream_info(stream)).state.messages == 0
+
+
+async def test_the_command_lists_and_replays(nats_url: str, bus: Bus, tenant: str) -> None:
+    async with consuming(bus, Recorder().router()):
+        await bus.publish(Outgoing(f"cc.{tenant}.dispatch.v1.task.queued", b"\xff", {}))
+        await until(lambda: letters(bus))
+        await drained(bus, STREAM, DURABLE)
+    (line,) = (await command(nats_url, "list")).splitlines()
+    told = json.loads(line)
+    assert told["cause"] == "DecodeError"
+    assert told["stream"] == STREAM
+    assert await command(nats_url, "replay", str(told["seq"])) == "replayed 1\n"
+    assert await letters(bus) == []
+
+
+async def command(nats_url: str, *arguments: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.kernel.dead_letters",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "NATS_URL": nats_url, "PYTHONPATH": ".:proto/gen"},
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    return out.decode()

@@ -1,0 +1,62 @@
+"""A handler continues the trace of who published, under a name without ids."""
+
+from collections.abc import Iterator
+
+import pytest
+from centralita.dispatch.v1.events_pb2 import TaskQueued
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from services.kernel import delivery
+from services.kernel.bus import Bus
+from services.kernel.clock import utc_now
+from services.kernel.consume import consuming
+from services.kernel.outbox import entry
+from services.kernel.wire import Outgoing
+from tests.handled import DURABLE, Recorder
+from tests.streams import until
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    memory = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    monkeypatch.setattr(delivery, "_tracer", provider.get_tracer("tests"))
+    yield memory
+    provider.shutdown()
+
+
+def named(spans: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
+    return [span for span in spans.get_finished_spans() if span.name == name]
+
+
+async def test_the_span_names_the_template_and_continues_the_trace(
+    bus: Bus, tenant: str, spans: InMemorySpanExporter
+) -> None:
+    async def fail_once(event: TaskQueued) -> None:
+        if len(recorder.began) == 1:
+            raise RuntimeError("names a customer")
+
+    recorder = Recorder(fail_once)
+    with delivery._tracer.start_as_current_span("publish") as origin:
+        stored = entry(TaskQueued(tenant_id=tenant, task_id="task-1"), utc_now())
+    name = "cc.{tenant_id}.dispatch.v1.task.queued process"
+    async with consuming(bus, recorder.router()):
+        await bus.publish(Outgoing(stored["subject"], stored["payload"], stored["headers"]))
+        await until(lambda: len(named(spans, name)) == 2)
+    failed, done = named(spans, name)
+    assert done.kind is trace.SpanKind.CONSUMER
+    assert done.context is not None
+    assert done.context.trace_id == origin.get_span_context().trace_id
+    assert dict(done.attributes or {}) == {
+        "messaging.system": "nats",
+        "messaging.operation.type": "process",
+        "messaging.destination.template": "cc.{tenant_id}.dispatch.v1.task.queued",
+        "messaging.consumer.group.name": DURABLE,
+    }
+    assert failed.status.status_code is trace.StatusCode.ERROR
+    assert (failed.attributes or {})["error.type"] == "RuntimeError"
+    assert "customer" not in failed.to_json()

@@ -1,0 +1,190 @@
+"""Events leave with the state they belong to, at least once and in order (R5, R15)."""
+
+import asyncio
+import time
+from contextlib import aclosing
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+
+from centralita.dispatch.v1.events_pb2 import TaskQueued
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from pymongo import ReturnDocument
+
+from services.kernel.bus import Bus, connected
+from services.kernel.mongo import Database, database
+from services.kernel.outbox import Collection, Outbox, entry, outbox
+from services.kernel.tail import Tailed, tail
+from tests.handled import STREAM, queue_task
+from tests.servers import MongoServer, NatsServer
+from tests.streams import until
+
+
+def queued(tenant: str, task: str) -> dict[str, Any]:
+    return entry(TaskQueued(tenant_id=tenant, task_id=task, queue_id="q"), datetime.now(UTC))
+
+
+async def save(things: Collection, key: str, *entries: dict[str, Any]) -> None:
+    """Write as a repository does: state and events in one conditional write."""
+    change = {"$inc": {"version": 1}, "$push": {"outbox": {"$each": list(entries)}}}
+    await things.update_one({"_id": key}, change, upsert=True)
+
+
+async def stored(bus: Bus, count: int, after: int = 0) -> list[Tailed]:
+    read: list[Tailed] = []
+    async with aclosing(tail(bus, STREAM, after=after)) as batches:
+        async with asyncio.timeout(5):
+            async for batch in batches:
+                read += batch
+                if len(read) >= count:
+                    break
+    return read
+
+
+def ids(read: list[Tailed]) -> list[str]:
+    return [one.headers["Nats-Msg-Id"] for one in read]
+
+
+async def test_a_nudge_publishes_in_order_and_empties_the_outbox(
+    bus: Bus, db: Database, tenant: str
+) -> None:
+    entries = [queued(tenant, f"task-{n}") for n in range(5)]
+    async with outbox(db["things"], bus) as relay:
+        await save(db["things"], "one", *entries)
+        await relay.nudge("one")
+    assert ids(await stored(bus, 5)) == [one["id"] for one in entries]
+    assert (await db["things"].find_one({"_id": "one"}) or {})["outbox"] == []
+
+
+async def test_nudges_that_overlap_lose_nothing_and_keep_the_order(
+    bus: Bus, db: Database, tenant: str
+) -> None:
+    sent: list[str] = []
+    async with outbox(db["things"], bus) as relay:
+        for n in range(30):
+            one = queued(tenant, f"task-{n}")
+            await save(db["things"], "one", one)
+            relay.nudge("one")
+            sent.append(one["id"])
+        assert ids(await stored(bus, 30)) == sent
+
+
+async def test_a_nudge_that_is_told_what_waits_need_not_read(
+    bus: Bus, db: Database, tenant: str
+) -> None:
+    entries = [queued(tenant, f"task-{n}") for n in range(2)]
+    async with outbox(db["things"], bus) as relay:
+        saved = await db["things"].find_one_and_update(
+            {"_id": "one"},
+            {"$push": {"outbox": {"$each": entries}}},
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+        )
+        await relay.nudge("one", saved["outbox"])
+        assert await empty(db["things"])
+    assert ids(await stored(bus, 2)) == [one["id"] for one in entries]
+
+
+async def test_the_sweep_finds_what_nobody_nudged(bus: Bus, db: Database, tenant: str) -> None:
+    async with outbox(db["things"], bus):
+        await asyncio.sleep(0.1)
+        one = queued(tenant, "task-1")
+        await save(db["things"], "one", one)
+        assert ids(await stored(bus, 1)) == [one["id"]]
+
+
+async def test_a_relay_that_died_between_publish_and_pull_makes_no_second_event(
+    bus: Bus, db: Database, tenant: str
+) -> None:
+    entries = [queued(tenant, f"task-{n}") for n in range(3)]
+    await save(db["things"], "one", *entries)
+    relay = Outbox(db["things"], bus)
+    relay.nudge("one")
+    await until(lambda: has_messages(bus, 1))
+    for task in tuple(relay._relays.values()):
+        task.cancel()
+    async with outbox(db["things"], bus):
+        assert ids(await stored(bus, 3)) == [one["id"] for one in entries]
+        await until(lambda: empty(db["things"]))
+    assert await has_messages(bus, 3)
+    assert not await has_messages(bus, 4)
+
+
+async def has_messages(bus: Bus, count: int) -> bool:
+    return (await bus.js.stream_info(STREAM)).state.messages >= count
+
+
+async def empty(things: Collection) -> bool:
+    return not await things.find_one({"outbox.id": {"$gt": ""}})
+
+
+async def test_a_nudged_event_is_out_within_milliseconds(
+    bus: Bus, db: Database, tenant: str
+) -> None:
+    took: list[float] = []
+    async with outbox(db["things"], bus) as relay:
+        await asyncio.sleep(0.1)
+        for n in range(40):
+            await save(db["things"], f"thing-{n}", queued(tenant, f"task-{n}"))
+            began = time.perf_counter()
+            await relay.nudge(f"thing-{n}")
+            took.append(time.perf_counter() - began)
+    assert median(took) < 0.015
+
+
+async def test_the_trace_of_the_write_goes_on_behind_the_relay(
+    bus: Bus, db: Database, tenant: str
+) -> None:
+    tracer = TracerProvider().get_tracer("tests")
+    with tracer.start_as_current_span("write") as span:
+        one = queued(tenant, "task-1")
+    assert not trace.get_current_span().get_span_context().is_valid
+    async with outbox(db["things"], bus) as relay:
+        await save(db["things"], "one", one)
+        await relay.nudge("one")
+    (read,) = await stored(bus, 1)
+    assert format(span.get_span_context().trace_id, "032x") in read.headers["traceparent"]
+
+
+async def test_during_an_outage_of_the_bus_events_wait(
+    private_nats: NatsServer, mongo_url: str, tenant: str
+) -> None:
+    async with (
+        connected(private_nats.url, name="tests") as bus,
+        database(mongo_url, f"outage_{tenant.replace('-', '_')}") as db,
+        outbox(db["things"], bus) as relay,
+    ):
+        private_nats.kill()
+        entries = [queued(tenant, f"task-{n}") for n in range(3)]
+        for n, one in enumerate(entries):
+            await save(db["things"], f"thing-{n}", one)
+            relay.nudge(f"thing-{n}")
+        await asyncio.sleep(1)
+        await asyncio.to_thread(private_nats.start)
+        back = time.monotonic()
+        await until(lambda: empty(db["things"]))
+        assert time.monotonic() - back < 3
+        assert sorted(ids(await stored(bus, 3))) == sorted(one["id"] for one in entries)
+
+
+async def test_an_outage_of_the_store_heals_by_itself(
+    bus: Bus, private_mongo: MongoServer, tenant: str
+) -> None:
+    async with (
+        database(private_mongo.url, "outage") as db,
+        outbox(db["things"], bus),
+    ):
+        await db["things"].insert_one({"_id": "before"})
+        private_mongo.kill()
+        await asyncio.sleep(1.5)
+        await asyncio.to_thread(private_mongo.start)
+        one = queued(tenant, "task-1")
+        await save(db["things"], "one", one)
+        assert ids(await stored(bus, 1)) == [one["id"]]
+        assert await db["things"].find_one({"_id": "before"})
+
+
+async def test_an_event_of_an_id_published_before_is_one_message(bus: Bus, tenant: str) -> None:
+    assert await queue_task(bus, tenant, event_id="same") is False
+    assert await queue_task(bus, tenant, event_id="same") is True

@@ -1,0 +1,50 @@
+"""What streams.toml says is what the server has, however often it is applied."""
+
+from pathlib import Path
+
+import pytest
+from nats.js.api import RetentionPolicy
+
+from services.kernel import streams
+from services.kernel.bus import Bus
+
+
+async def test_applying_again_changes_nothing(bus: Bus) -> None:
+    before = {one.config.name: one.config for one in await bus.js.streams_info()}
+    await streams.apply(bus.js)
+    after = {one.config.name: one.config for one in await bus.js.streams_info()}
+    assert after == before
+    assert set(streams.read()["streams"]) <= set(after)
+
+
+async def test_a_changed_line_changes_the_stream_and_keeps_its_messages(
+    bus: Bus, tmp_path: Path
+) -> None:
+    file = tmp_path / "streams.toml"
+    file.write_text('[streams.TESTS]\nsubjects = ["tests.>"]\nmax_age = 600\n')
+    await streams.apply(bus.js, file)
+    await bus.js.publish("tests.one", b"kept")
+    file.write_text('[streams.TESTS]\nsubjects = ["tests.>"]\nmax_age = 1200\n')
+    await streams.apply(bus.js, file)
+    info = await bus.js.stream_info("TESTS")
+    assert (info.config.max_age, info.state.messages) == (1200, 1)
+    await bus.js.delete_stream("TESTS")
+
+
+async def test_text_is_forgotten_on_the_ack(bus: Bus) -> None:
+    for name in ("INBOUND", "OUTBOUND"):
+        info = await bus.js.stream_info(name)
+        assert info.config.retention == RetentionPolicy.WORK_QUEUE
+
+
+async def test_a_key_of_a_lease_bucket_ends_by_itself(bus: Bus) -> None:
+    leases = await bus.js.key_value("presence-leases")
+    await leases.create("acme.ana", b"here", msg_ttl=60)
+    assert (await leases.get("acme.ana")).value == b"here"
+
+
+async def test_a_key_that_means_nothing_is_refused(bus: Bus, tmp_path: Path) -> None:
+    file = tmp_path / "streams.toml"
+    file.write_text('[streams.TESTS]\nsubjects = ["tests.>"]\nmax_agee = 60\n')
+    with pytest.raises(streams.BadStreams, match="max_agee"):
+        await streams.apply(bus.js, file)

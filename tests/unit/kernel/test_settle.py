@@ -1,0 +1,108 @@
+"""What a failure means is decided once, for all handlers."""
+
+import asyncio
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from google.protobuf.message import DecodeError
+
+from services.kernel.bus import Bus, BusUnavailable
+from services.kernel.settle import delay_after, settle
+from services.kernel.wire import Outgoing
+
+
+class Refusal(Exception):
+    pass
+
+
+@dataclass
+class Delivered:
+    """A delivery that writes down how it was settled."""
+
+    delivered: int = 1
+    settled: list[str] = field(default_factory=list)
+    subject: str = "cc.acme.dispatch.v1.task.queued"
+    data: bytes = b"body"
+    headers: dict[str, str] = field(default_factory=lambda: {"Nats-Msg-Id": "e-1", "ce-id": "e-1"})
+
+    @property
+    def metadata(self) -> Any:
+        return SimpleNamespace(
+            stream="DISPATCH",
+            consumer="c",
+            num_delivered=self.delivered,
+            sequence=SimpleNamespace(stream=42),
+        )
+
+    async def ack(self) -> None:
+        self.settled.append("ack")
+
+    async def nak(self, delay: float | None = None) -> None:
+        self.settled.append(f"nak {delay}")
+
+    async def term(self) -> None:
+        self.settled.append("term")
+
+
+@dataclass
+class Letterbox:
+    broken: bool = False
+    letters: list[Outgoing] = field(default_factory=list)
+
+    async def publish(self, message: Outgoing) -> bool:
+        if self.broken:
+            raise BusUnavailable
+        self.letters.append(message)
+        return False
+
+
+async def settled(message: Delivered, outcome: BaseException | None, box: Letterbox) -> str:
+    await settle(cast("Bus", box), cast("Any", message), outcome, answers=(Refusal,), max_deliver=8)
+    (how,) = message.settled
+    return how
+
+
+@pytest.mark.parametrize(
+    ("outcome", "delivered", "how"),
+    [
+        (None, 1, "ack"),
+        (Refusal(), 1, "ack"),
+        (RuntimeError(), 1, "nak 0.5"),
+        (RuntimeError(), 2, "nak 1.0"),
+        (TimeoutError(), 7, "nak 30.0"),
+        (RuntimeError(), 8, "term"),
+        (DecodeError(), 1, "term"),
+        (asyncio.CancelledError(), 8, "nak None"),
+    ],
+)
+async def test_each_outcome_has_one_meaning(
+    outcome: BaseException | None, delivered: int, how: str
+) -> None:
+    box = Letterbox()
+    assert await settled(Delivered(delivered), outcome, box) == how
+    assert len(box.letters) == (how == "term")
+
+
+async def test_a_message_is_not_ended_before_its_letter_is_stored() -> None:
+    assert await settled(Delivered(), DecodeError(), Letterbox(broken=True)) == "nak 30.0"
+
+
+async def test_a_letter_tells_where_it_died_of_what_and_nothing_controls_the_stream() -> None:
+    box = Letterbox()
+    message = Delivered(headers={"Nats-Expected-Stream": "X", "Nats-Msg-Id": "e-1", "ce-id": "e-1"})
+    await settled(message, DecodeError("may name a customer"), box)
+    (letter,) = box.letters
+    assert letter.subject == "dead.DISPATCH.c"
+    assert letter.headers["Nats-Msg-Id"] == "dead:DISPATCH:c:42"
+    assert letter.headers["Dead-Cause"] == "DecodeError"
+    assert letter.headers["Dead-Subject"] == "cc.acme.dispatch.v1.task.queued"
+    assert letter.headers["ce-id"] == letter.headers["Dead-Msg-Id"] == "e-1"
+    assert "Nats-Expected-Stream" not in letter.headers
+    assert "customer" not in str(letter.headers)
+
+
+def test_the_delay_doubles_and_ends_at_half_a_minute() -> None:
+    assert [delay_after(n) for n in range(1, 9)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert delay_after(1_000_000) == 30
