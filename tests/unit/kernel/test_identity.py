@@ -127,6 +127,9 @@ async def test_a_remembered_token_dies_with_its_key() -> None:
     keys = FixedKeys(ROOT.jwks)
     guard, token = Guard(keys, ISSUER), ROOT.user()
     await guard.verify(token)
+    keys._keys = usable_keys(Issuer(kid=ROOT.kid).jwks)
+    with pytest.raises(TokenInvalid):
+        await guard.verify(token)
     keys._keys = {}
     with pytest.raises(TokenInvalid):
         await guard.verify(token)
