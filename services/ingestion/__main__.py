@@ -49,7 +49,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
     token = ServiceToken(settings.directory_address, "ingestion", settings.service_secret)
     async with (
         connected(settings.nats_url, name="ingestion") as bus,
-        database(settings.mongo_url, "ingestion") as db,
+        database(settings.mongo_url, settings.mongo_database) as db,
         channel(settings.directory_address, token=token) as directory,
         cached(directory, bus) as accounts,
         callbacks(utc_now, allow_private=settings.allow_private_callbacks) as poster,
@@ -84,7 +84,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             serving(
                 settings.grpc_address,
                 [Exposed(add_IngestionServiceServicer_to_server, IngestionApi(accept))],
-                guard=Guard(Jwks(settings.jwks_url), settings.token_issuer),
+                guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
                 codes=CODES,
             ) as grpc_address,
             serving_http(

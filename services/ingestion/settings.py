@@ -1,4 +1,4 @@
-"""What the environment says; the names in upper case."""
+"""What an operator can set; the names of the variables are these in upper case."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -6,24 +6,29 @@ from datetime import timedelta
 
 @dataclass(frozen=True)
 class Settings:
-    """`allow_private_callbacks` lets replies be posted into private networks: standalone only.
-
-    Rates are per replica: of an account's visitors together, and of one visitor.
-    """
-
-    nats_url: str = field(default="nats://127.0.0.1:4222", repr=False)
-    mongo_url: str = field(default="mongodb://127.0.0.1:27017", repr=False)
-    grpc_address: str = "0.0.0.0:50051"
-    http_address: str = "0.0.0.0:8080"
+    nats_url: str = field(repr=False)
+    mongo_url: str = field(repr=False)
+    mongo_database: str = "ingestion"
+    grpc_address: str = "127.0.0.1:50051"
+    http_address: str = "127.0.0.1:8080"
     health_address: str = ""
     jwks_url: str = "http://directory:8080/.well-known/jwks.json"
-    token_issuer: str = "centralita"  # noqa: S105 (a name)
+    issuer: str = "centralita"
+    audience: str = "centralita"
+    event_loop: str = "uvloop"
     directory_address: str = "directory:50051"
     service_secret: str = field(default="", repr=False)
+    """What the directory gives us a service token for."""
+
     allow_private_callbacks: bool = False
+    """Whether replies may be posted into private networks: for evaluation and tests only."""
     calls_per_account: int = 8
+    """Call-backs of one account that a replica has under way at once."""
     webchat_account_rate: float = 50.0
+    """Messages and sessions a second, of all visitors of an account, per replica."""
     webchat_account_burst: int = 100
     webchat_visitor_rate: float = 1.0
+    """Messages a second of one visitor, per replica."""
     webchat_visitor_burst: int = 10
     webchat_keep_alive: timedelta = timedelta(seconds=15)
+    """After this long without a reply a visitor's stream gets a sign of life."""
