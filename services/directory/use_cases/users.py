@@ -110,6 +110,7 @@ async def _another_owner(users: Users, leaving: Slot[User], clock: Clock) -> Asy
     others = [owner for owner in await users.owners(tenant_id) if owner != leaving.id]
     if not others:
         raise LastOwner("A tenant keeps an owner. Make somebody else an owner first.")
+    await _release_if_dead(users, tenant_id, leaving.id, clock)
     for other in others:
         if await users.give_word(tenant_id, other, word):
             try:

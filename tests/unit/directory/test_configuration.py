@@ -1,0 +1,126 @@
+"""Putting and removing things, with fakes."""
+
+import pytest
+
+from services.directory.domain.channel_account import Channel, ChannelAccount
+from services.directory.domain.errors import (
+    FieldInvalid,
+    InUse,
+    LastOwner,
+    QueueNotFound,
+    RoleTooLow,
+    UnknownQueue,
+)
+from services.directory.domain.queue import Queue
+from services.directory.domain.slot import Slot
+from services.directory.domain.user import Role, User
+from services.directory.use_cases.resources import DeleteQueue, PutChannelAccount, PutQueue
+from services.directory.use_cases.shelves import Read
+from services.directory.use_cases.users import DeleteUser, PutUser
+from tests.unit.directory.fakes import CountingPasswords, MemoryShelf, MemoryUsers, Time
+
+
+class Named:
+    """References that somebody may have."""
+
+    def __init__(self, queue: tuple[str, str] | None = None) -> None:
+        self._queue = queue
+
+    async def to_queue(self, tenant_id: str, queue_id: str) -> tuple[str, str] | None:
+        return self._queue
+
+    async def to_user(self, tenant_id: str, user_id: str) -> tuple[str, str] | None:
+        return None
+
+
+class House:
+    def __init__(self) -> None:
+        self.users = MemoryUsers()
+        self.queues: MemoryShelf[Queue] = MemoryShelf()
+        self.passwords = CountingPasswords()
+        self.put = PutUser(self.users, self.queues, self.passwords, Time())
+        self.delete = DeleteUser(self.users, Named(), Time())
+
+
+def slot(role: Role = Role.AGENT, *queues: str, name: str = "ana") -> Slot[User]:
+    return Slot("acme", name, User(f"{name}@x.example", name, role, queues))
+
+
+async def test_what_does_not_change_is_not_written() -> None:
+    house = House()
+    first = await house.put(Role.OWNER, slot())
+    again = await house.put(Role.OWNER, slot(), version=first.version)
+    assert again == first
+    assert house.users.saves == 1
+
+
+async def test_a_put_without_a_password_keeps_the_one_there_is() -> None:
+    house = House()
+    first = await house.put(Role.OWNER, slot(), "right-password")
+    second = await house.put(Role.OWNER, slot(Role.SUPERVISOR))
+    assert first.value is not None
+    assert second.value is not None
+    assert second.value.password == first.value.password
+    assert second.value.password is not None
+
+
+async def test_nothing_is_hashed_for_a_put_that_is_refused() -> None:
+    house = House()
+    with pytest.raises(RoleTooLow):
+        await house.put(Role.ADMINISTRATOR, slot(Role.OWNER), "right-password")
+    with pytest.raises(UnknownQueue):
+        await house.put(Role.OWNER, slot(Role.AGENT, "nowhere"), "right-password")
+    with pytest.raises(FieldInvalid):
+        await house.put(Role.OWNER, slot(), "short")
+    assert house.passwords.hashed == 0
+
+
+async def test_an_owner_leaves_only_while_another_stays() -> None:
+    house = House()
+    await house.put(Role.OWNER, slot(Role.OWNER))
+    with pytest.raises(LastOwner):
+        await house.delete(Role.OWNER, "acme", "ana")
+    with pytest.raises(LastOwner):
+        await house.put(Role.OWNER, slot(Role.AGENT))
+    await house.put(Role.OWNER, slot(Role.OWNER, name="bob"))
+    await house.delete(Role.OWNER, "acme", "ana")
+    assert await house.users.owners("acme") == ["bob"]
+    assert house.users.words == {}
+
+
+async def test_a_queue_in_use_stays_and_a_missing_one_is_not_found() -> None:
+    queues: MemoryShelf[Queue] = MemoryShelf()
+    await PutQueue(queues)(Slot("acme", "support", Queue("Support")))
+    with pytest.raises(InUse) as refused:
+        await DeleteQueue(queues, Named(("user", "ana")))("acme", "support")
+    assert refused.value.details == {"kind": "user", "id": "ana"}
+    delete = DeleteQueue(queues, Named())
+    await delete("acme", "support")
+    with pytest.raises(QueueNotFound):
+        await delete("acme", "support")
+
+
+async def test_a_channel_account_gets_a_secret_and_keeps_it() -> None:
+    queues: MemoryShelf[Queue] = MemoryShelf()
+    accounts: MemoryShelf[ChannelAccount] = MemoryShelf()
+    await PutQueue(queues)(Slot("acme", "support", Queue("Support")))
+    put = PutChannelAccount(accounts, queues, Time())
+    first = await put(Slot("acme", "web", ChannelAccount(Channel.WEBCHAT, "Web", "support")))
+    second = await put(Slot("acme", "web", ChannelAccount(Channel.WEBCHAT, "Site", "support")))
+    assert first.value is not None
+    assert second.value is not None
+    assert second.value.secrets == first.value.secrets
+    assert len(second.value.secrets) == 1
+    assert second.version == 2
+
+
+async def test_pages_hold_fifty_unless_asked_otherwise() -> None:
+    queues: MemoryShelf[Queue] = MemoryShelf()
+    for n in range(51):
+        await queues.save(Slot("acme", f"q{n:03}", Queue("Q")))
+    read = Read(queues, "queue_id", QueueNotFound)
+    first = await read.page("acme", 0, "")
+    assert len(first.slots) == 50
+    rest = await read.page("acme", 200, first.next_token)
+    assert [it.id for it in rest.slots] == ["q050"]
+    assert rest.next_token == ""

@@ -1,0 +1,162 @@
+"""Sign-in, sessions and service secrets, with fakes and a clock that stands still."""
+
+from datetime import timedelta
+
+import pytest
+
+from services.directory.domain.errors import (
+    FieldInvalid,
+    ServiceSecretRefused,
+    SessionEnded,
+    SignInRefused,
+    SignInThrottled,
+)
+from services.directory.domain.slot import Slot
+from services.directory.domain.user import Password, Role, User
+from services.directory.use_cases.sessions import (
+    IssueServiceToken,
+    OpenSession,
+    RefreshSession,
+    SessionPolicy,
+    SignIn,
+    SignOut,
+)
+from tests.unit.directory.fakes import (
+    CountingPasswords,
+    MemoryAttempts,
+    MemorySessions,
+    MemoryUsers,
+    SpokenTokens,
+    Time,
+)
+
+POLICY = SessionPolicy(idle=timedelta(hours=12), longest=timedelta(days=7))
+ANA = Password("p1", "hash of right-password")
+
+
+class Door:
+    """Everything of a sign-in, around one clock."""
+
+    def __init__(self) -> None:
+        self.time = Time()
+        self.users = MemoryUsers()
+        self.passwords = CountingPasswords()
+        self.attempts = MemoryAttempts()
+        self.sessions = MemorySessions()
+        tokens = SpokenTokens()
+        opened = OpenSession(self.sessions, tokens, self.time, POLICY)
+        self.sign_in = SignIn(self.users, self.passwords, self.attempts, opened, self.time)
+        self.refresh = RefreshSession(self.users, self.sessions, tokens, self.time, POLICY)
+        self.sign_out = SignOut(self.sessions)
+
+
+@pytest.fixture
+async def door() -> Door:
+    door = Door()
+    ana = User("Ana@x.example", "Ana", Role.SUPERVISOR, password=ANA)
+    await door.users.save(Slot("acme", "ana", ana))
+    await door.users.save(Slot("acme", "bot", User("bot@x.example", "Bot", Role.AGENT)))
+    return door
+
+
+async def test_who_signs_in_gets_tokens_for_what_they_are(door: Door) -> None:
+    done = await door.sign_in("acme", "ana@X.example", "right-password")
+    assert done.access.text == "acme/ana/SUPERVISOR"
+    assert door.attempts.known == {}
+
+
+@pytest.mark.parametrize(
+    ("tenant", "email", "password"),
+    [
+        ("acme", "ana@x.example", "wrong-password"),
+        ("acme", "nobody@x.example", "right-password"),
+        ("acme", "bot@x.example", "right-password"),
+        ("other", "ana@x.example", "right-password"),
+    ],
+)
+async def test_every_refusal_costs_one_verification(
+    door: Door, tenant: str, email: str, password: str
+) -> None:
+    with pytest.raises(SignInRefused) as refused:
+        await door.sign_in(tenant, email, password)
+    assert refused.value.details == {}
+    assert len(door.passwords.verified) == 1
+
+
+async def test_an_absurdly_long_password_is_not_hashed_whole(door: Door) -> None:
+    with pytest.raises(SignInRefused):
+        await door.sign_in("acme", "ana@x.example", "right-password" * 100_000)
+
+
+async def test_a_throttled_sign_in_costs_no_verification_and_ends(door: Door) -> None:
+    for _ in range(5):
+        with pytest.raises(SignInRefused):
+            await door.sign_in("acme", "ana@x.example", "wrong-password")
+    with pytest.raises(SignInThrottled) as throttled:
+        await door.sign_in("acme", "ANA@x.example", "right-password")
+    assert throttled.value.details == {"retryAfterSeconds": "1"}
+    assert len(door.passwords.verified) == 5
+    with pytest.raises(SignInRefused):
+        await door.sign_in("acme", "bot@x.example", "wrong-password")
+    door.time.now += timedelta(seconds=1)
+    await door.sign_in("acme", "ana@x.example", "right-password")
+    with pytest.raises(SignInRefused):
+        await door.sign_in("acme", "ana@x.example", "wrong-password")
+
+
+async def test_empty_parts_are_refused(door: Door) -> None:
+    with pytest.raises(FieldInvalid):
+        await door.sign_in("", "ana@x.example", "right-password")
+
+
+async def test_a_session_goes_on_until_it_is_idle(door: Door) -> None:
+    token = (await door.sign_in("acme", "ana@x.example", "right-password")).refresh_token
+    for _ in range(3):
+        door.time.now += timedelta(hours=11)
+        token = (await door.refresh(token)).refresh_token
+    door.time.now += timedelta(hours=12)
+    with pytest.raises(SessionEnded):
+        await door.refresh(token)
+    assert door.sessions.known == {}
+
+
+async def test_a_session_ends_after_its_longest_time(door: Door) -> None:
+    token = (await door.sign_in("acme", "ana@x.example", "right-password")).refresh_token
+    for _ in range(16):  # 160 hours of 168
+        door.time.now += timedelta(hours=10)
+        token = (await door.refresh(token)).refresh_token
+    door.time.now += timedelta(hours=10)
+    with pytest.raises(SessionEnded):
+        await door.refresh(token)
+
+
+async def test_an_old_refresh_token_ends_the_whole_session(door: Door) -> None:
+    first = (await door.sign_in("acme", "ana@x.example", "right-password")).refresh_token
+    other = (await door.sign_in("acme", "ana@x.example", "right-password")).refresh_token
+    second = (await door.refresh(first)).refresh_token
+    for token in (first, second):
+        with pytest.raises(SessionEnded):
+            await door.refresh(token)
+    await door.refresh(other)  # a session of its own
+
+
+async def test_signing_out_ends_the_session(door: Door) -> None:
+    token = (await door.sign_in("acme", "ana@x.example", "right-password")).refresh_token
+    await door.sign_out(token)
+    await door.sign_out("nonsense")
+    with pytest.raises(SessionEnded):
+        await door.refresh(token)
+
+
+async def test_refresh_tokens_are_not_kept_readable(door: Door) -> None:
+    token = (await door.sign_in("acme", "ana@x.example", "right-password")).refresh_token
+    (session,) = door.sessions.known.values()
+    assert token.partition(".")[2] not in repr(session)
+
+
+def test_a_service_needs_its_own_secret() -> None:
+    issue = IssueServiceToken({"ingestion": "s" * 16}, SpokenTokens())
+    assert issue("ingestion", "s" * 16).text == "service:ingestion"
+    for name, secret in (("ingestion", "x" * 16), ("ingestion", ""), ("nobody", ""), ("", "")):
+        with pytest.raises(ServiceSecretRefused):
+            issue(name, secret)
