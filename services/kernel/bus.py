@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -19,6 +20,7 @@ __all__ = ["PUBLISH_TIMEOUT", "Bus", "BusUnavailable", "connected"]
 log = logging.getLogger(__name__)
 
 PUBLISH_TIMEOUT = 5.0
+TELL_AGAIN = 10.0  # seconds before the same trouble is logged again
 
 
 class Bus:
@@ -84,8 +86,15 @@ async def connected(
         if not leaving:
             log.warning("nats is gone")
 
+    told: dict[str, float] = {}
+
     async def failed(error: Exception) -> None:
-        log.debug("nats client: %s", type(error).__name__)
+        # A refused login or a missing permission shows here and nowhere else.
+        now, what = time.monotonic(), f"{type(error).__name__}: {error}"
+        if now - told.get(what, -TELL_AGAIN) >= TELL_AGAIN:
+            told.clear()
+            told[what] = now
+            log.warning("nats trouble", extra={"cause": what})
 
     async def closed() -> None:
         if not leaving:

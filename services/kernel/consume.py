@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy as ServerAckPolicy
 
 from .bus import Bus
-from .delivery import EventMeta, delivery, meta
+from .delivery import Deliveries, EventMeta, meta
 from .pull import Pull
 from .settle import settle
 from .wire import decode, filter_for, template_of
@@ -97,14 +97,14 @@ def _driver(
     bus: Bus, subscriber: PullStreamSubscriber, answers: tuple[type[Exception], ...]
 ) -> Pull:
     config = subscriber.config
-    template, durable = config.description or "", config.durable_name or ""
+    deliveries = Deliveries(config.description or "", config.durable_name or "")
     longest = 4 * (config.ack_wait or 30.0)
 
     async def handle(message: Msg) -> None:
         outcome: BaseException | None = None
         try:
             async with asyncio.timeout(longest):
-                with delivery(message, template=template, durable=durable):
+                with deliveries.handling(message):
                     await subscriber.process_message(message)
         except Exception as trouble:  # noqa: BLE001 - settle says what each one means
             outcome = trouble

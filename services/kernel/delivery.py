@@ -1,5 +1,6 @@
 """What a handler may know about the delivery it handles, and the span it runs in."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -9,7 +10,8 @@ from datetime import UTC, datetime
 from nats.aio.msg import Msg
 from opentelemetry import propagate, trace
 
-_tracer = trace.get_tracer("centralita.kernel")
+from .telemetry import meter, tracer
+
 _current: ContextVar["EventMeta"] = ContextVar("delivery")
 
 
@@ -31,33 +33,48 @@ def meta() -> EventMeta:
     return _current.get()
 
 
-@contextmanager
-def delivery(message: Msg, *, template: str, durable: str) -> Iterator[None]:
-    """Run a handler: meta() answers, and its span continues the publisher's trace."""
-    headers = message.headers or {}
-    token = _current.set(_meta(message, headers))
-    try:
-        with _tracer.start_as_current_span(
-            f"{template} process",
-            context=propagate.extract(headers),
-            kind=trace.SpanKind.CONSUMER,
-            record_exception=False,  # its text may hold what must not leave the process
-            set_status_on_exception=False,
-            attributes={
-                "messaging.system": "nats",
-                "messaging.operation.type": "process",
-                "messaging.destination.template": template,
-                "messaging.consumer.group.name": durable,
-            },
-        ) as span:
-            try:
-                yield
-            except Exception as trouble:
-                span.set_attribute("error.type", type(trouble).__qualname__)
-                span.set_status(trace.StatusCode.ERROR)
-                raise
-    finally:
-        _current.reset(token)
+class Deliveries:
+    """The deliveries of one consumer, measured under its subject's template."""
+
+    def __init__(self, template: str, durable: str) -> None:
+        self._template = template
+        self._about = {
+            "messaging.system": "nats",
+            "messaging.operation.type": "process",
+            "messaging.destination.template": template,
+            "messaging.consumer.group.name": durable,
+        }
+        self._tracer = tracer()
+        self._took = meter().create_histogram("messaging.process.duration", "s")
+        self._waited = meter().create_histogram("centralita.delivery.age", "s")
+
+    @contextmanager
+    def handling(self, message: Msg) -> Iterator[None]:
+        """Run a handler: meta() answers, and its span continues the publisher's trace."""
+        headers = message.headers or {}
+        known = _meta(message, headers)
+        token, began, about = _current.set(known), time.perf_counter(), self._about
+        stored = message.metadata.timestamp
+        self._waited.record(max(0.0, time.time() - stored.timestamp()), about)
+        try:
+            with self._tracer.start_as_current_span(
+                f"{self._template} process",
+                context=propagate.extract(headers),
+                kind=trace.SpanKind.CONSUMER,
+                attributes=about,
+                record_exception=False,  # its text may hold what must not leave the process
+                set_status_on_exception=False,
+            ) as span:
+                try:
+                    yield
+                except Exception as trouble:
+                    about = about | {"error.type": type(trouble).__qualname__}
+                    span.set_attribute("error.type", type(trouble).__qualname__)
+                    span.set_status(trace.StatusCode.ERROR)
+                    raise
+        finally:
+            self._took.record(time.perf_counter() - began, about)
+            _current.reset(token)
 
 
 def _meta(message: Msg, headers: Mapping[str, str]) -> EventMeta:

@@ -93,7 +93,7 @@ class Outbox:
                 self._again.discard(document_id)
                 await self._relay(document_id, None)
         except (BusUnavailable, PyMongoError, APIError) as trouble:
-            log.warning("the outbox waits", extra={"error": type(trouble).__name__})
+            log.warning("the outbox waits", extra={"cause": type(trouble).__name__})
         finally:
             self._again.discard(document_id)
             self._relays.pop(document_id, None)
@@ -136,5 +136,5 @@ async def _sweep_for_ever(relay: Outbox) -> None:
         try:
             await relay.sweep()
         except PyMongoError as trouble:
-            log.warning("the outbox cannot be read", extra={"error": type(trouble).__name__})
+            log.warning("the outbox cannot be read", extra={"cause": type(trouble).__name__})
         await asyncio.sleep(SWEEP)

@@ -157,7 +157,7 @@ class Pull:
         except Exception as trouble:
             log.exception(
                 "a message could not be settled; it comes again",
-                extra={"consumer": self._config.durable_name, "error": type(trouble).__name__},
+                extra={"consumer": self._config.durable_name, "cause": type(trouble).__name__},
             )
 
     async def _keep_asking(self) -> None:
@@ -206,7 +206,7 @@ class Pull:
         self._lost = True
         log.warning(
             "a consumer is not to be had; trying again",
-            extra={"consumer": self._config.durable_name, "error": type(trouble).__name__},
+            extra={"consumer": self._config.durable_name, "cause": type(trouble).__name__},
         )
         await asyncio.sleep(min(0.05 * 2 ** min(self._trouble, 6), 1.0))
 

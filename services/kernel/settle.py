@@ -9,7 +9,7 @@ from nats.aio.msg import Msg
 from nats.js.errors import APIError
 
 from .bus import Bus, BusUnavailable
-from .dead import dead_letter
+from .dead import KEPT, dead_letter
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ async def settle(
         "stream": known.stream,
         "consumer": known.consumer,
         "sequence": known.sequence.stream,
-        "delivered": known.num_delivered,
-        "error": type(outcome).__qualname__,
+        "attempt": known.num_delivered,
+        "cause": type(outcome).__qualname__,
     }
     last = isinstance(outcome, DecodeError) or 0 < max_deliver <= known.num_delivered
     if not last:
@@ -69,4 +69,4 @@ async def settle(
     except (BusUnavailable, APIError):
         await message.nak(delay=LONGEST_DELAY)
         return
-    await message.term()
+    await bus.nc.publish(message.reply, b"+TERM " + KEPT.encode())

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError
 
 from .bus import Bus
 
@@ -133,11 +133,11 @@ class _Reader:
                         self._last, skip = state.last_seq, False
                     return await self._open()
             except (Error, OSError, TimeoutError) as trouble:
-                if isinstance(trouble, NotFoundError) and not self._opened:
-                    raise  # no such stream: waiting does not help
+                if isinstance(trouble, NotFoundError | BadRequestError) and not self._opened:
+                    raise  # no such stream or subject: waiting does not help
                 log.warning(
                     "a tail is cut off; trying again",
-                    extra={"stream": self._stream, "error": type(trouble).__name__},
+                    extra={"stream": self._stream, "cause": type(trouble).__name__},
                 )
             self._wake.clear()
             pause = min(2 * pause, 1.0)
@@ -184,7 +184,8 @@ class _Reader:
         """Answer flow control once all before it was read; notice what a heartbeat says we miss."""
         headers = message.headers or {}
         if answer := message.reply or headers.get("Nats-Consumer-Stalled"):
-            await self._bus.nc.publish(answer)
+            with suppress(Error, OSError):
+                await self._bus.nc.publish(answer)
         elif headers.get("Status") != "100":
             self._lost = True
         else:

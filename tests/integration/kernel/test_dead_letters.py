@@ -13,7 +13,7 @@ from centralita.dispatch.v1.events_pb2 import TaskQueued
 from faststream.nats import NatsRouter
 from nats.js.api import RawStreamMsg
 
-from services.kernel import dead_letters
+from services.kernel import dead, dead_letters
 from services.kernel.bus import Bus
 from services.kernel.consume import consumer, consuming
 from services.kernel.wire import Outgoing
@@ -22,7 +22,7 @@ from tests.streams import drained, until
 
 
 async def letters(bus: Bus) -> list[RawStreamMsg]:
-    return [letter async for letter in dead_letters.letters(bus)]
+    return [letter async for letter in dead.letters(bus)]
 
 
 def headers_of(letter: RawStreamMsg) -> dict[str, str]:
@@ -82,7 +82,8 @@ async def test_a_replayed_letter_is_handled_and_gone(bus: Bus, tenant: str) -> N
         await drained(bus, STREAM, DURABLE)
     mended = Recorder()
     async with consuming(bus, mended.router()):
-        assert await dead_letters.replay_some(bus, None) == 1
+        for letter in await letters(bus):
+            await dead.replay(bus, letter)
         await until(lambda: mended.done == ["task-1"])
     assert mended.metas[0].event_id == "e-7"
     assert mended.metas[0].headers["Nats-Msg-Id"] != "e-7"
@@ -164,8 +165,30 @@ async def test_the_command_lists_and_replays(nats_url: str, bus: Bus, tenant: st
     told = json.loads(line)
     assert told["cause"] == "DecodeError"
     assert told["stream"] == STREAM
-    assert await command(nats_url, "replay", str(told["seq"])) == "replayed 1\n"
+    assert await command(nats_url, "replay", str(told["seq"])) == f"{line}\n"
     assert await letters(bus) == []
+
+
+async def test_the_command_drops_for_good(nats_url: str, bus: Bus) -> None:
+    await bus.publish(Outgoing("dead.X.y", b"of somebody to be forgotten", {"Dead-Subject": "x"}))
+    await command(nats_url, "drop", "--all")
+    assert await letters(bus) == []
+
+
+async def test_a_letter_stored_by_the_consumer_is_not_stored_again(bus: Bus, tenant: str) -> None:
+    async with dead_letters.keeping(bus):
+        async with consuming(bus, Recorder().router()):
+            await bus.publish(Outgoing(f"cc.{tenant}.dispatch.v1.task.queued", b"\xff", {}))
+            await until(lambda: letters(bus))
+        (first,) = await letters(bus)
+        await until(lambda: advised(bus))
+        await drained(bus, "ADVISORIES", dead_letters.DURABLE)
+    (still,) = await letters(bus)
+    assert still.seq == first.seq
+
+
+async def advised(bus: Bus) -> bool:
+    return (await bus.js.stream_info("ADVISORIES")).state.messages > 0
 
 
 async def command(nats_url: str, *arguments: str) -> str:

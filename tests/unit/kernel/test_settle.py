@@ -25,6 +25,7 @@ class Delivered:
     settled: list[str] = field(default_factory=list)
     subject: str = "cc.acme.dispatch.v1.task.queued"
     data: bytes = b"body"
+    reply: str = "$JS.ACK.x"
     headers: dict[str, str] = field(default_factory=lambda: {"Nats-Msg-Id": "e-1", "ce-id": "e-1"})
 
     @property
@@ -42,14 +43,21 @@ class Delivered:
     async def nak(self, delay: float | None = None) -> None:
         self.settled.append(f"nak {delay}")
 
-    async def term(self) -> None:
-        self.settled.append("term")
-
 
 @dataclass
 class Letterbox:
+    """A bus that keeps letters, and as its own `nc` notes what JetStream is told."""
+
     broken: bool = False
     letters: list[Outgoing] = field(default_factory=list)
+    told: list[bytes] = field(default_factory=list)
+    nc: Any = None
+
+    def __post_init__(self) -> None:
+        async def tell(reply: str, words: bytes) -> None:
+            self.told.append(words)
+
+        self.nc = SimpleNamespace(publish=tell)
 
     async def publish(self, message: Outgoing) -> bool:
         if self.broken:
@@ -60,7 +68,7 @@ class Letterbox:
 
 async def settled(message: Delivered, outcome: BaseException | None, box: Letterbox) -> str:
     await settle(cast("Bus", box), cast("Any", message), outcome, answers=(Refusal,), max_deliver=8)
-    (how,) = message.settled
+    (how,) = message.settled + ["term" for words in box.told if words.startswith(b"+TERM ")]
     return how
 
 
