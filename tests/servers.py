@@ -49,6 +49,7 @@ class ServerProcess:
             if self.ready(process):
                 return
             time.sleep(0.005)
+        self.kill()
         raise RuntimeError(f"{self.command()[0]} did not start: {self._log.read_text()[-2000:]}")
 
     def kill(self) -> None:
@@ -153,3 +154,40 @@ def mongo_server(home: Path) -> Iterator[MongoServer]:
         yield server
     finally:
         server.kill()
+
+
+class NatsCluster:
+    """Three servers that keep every stream threefold; any one may be killed."""
+
+    def __init__(self, home: Path) -> None:
+        routes = [free_port() for _ in range(3)]
+        told = ",".join(f"nats://127.0.0.1:{port}" for port in routes)
+        self.servers = [
+            NatsServer(
+                home / f"n{number}",
+                *("-n", f"n{number}", "--cluster_name", "tests"),
+                *("--cluster", f"nats://127.0.0.1:{port}", "--routes", told),
+            )
+            for number, port in enumerate(routes)
+        ]
+
+    @property
+    def url(self) -> str:
+        return ",".join(server.url for server in self.servers)
+
+    def named(self, name: str) -> NatsServer:
+        """Return the server JetStream calls `name`, as in a stream's `cluster.leader`."""
+        return self.servers[int(name.removeprefix("n"))]
+
+
+@contextmanager
+def nats_cluster(home: Path) -> Iterator[NatsCluster]:
+    """Start a cluster; JetStream in it is ready some seconds later, so poll for it."""
+    cluster = NatsCluster(home)
+    try:
+        for server in cluster.servers:
+            server.start()
+        yield cluster
+    finally:
+        for server in cluster.servers:
+            server.stop()

@@ -2,36 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
 from services.kernel.bus import Bus, BusUnavailable, connected
 from services.kernel.consume import consuming
-from services.kernel.tail import tail
 from tests.handled import STREAM, Recorder, queue_task
+from tests.integration.kernel.following import following
 from tests.loop_lag import measured
 from tests.servers import NatsServer
 from tests.streams import until
-
-
-@asynccontextmanager
-async def following(bus: Bus, stream: str) -> AsyncIterator[list[int]]:
-    """Collect the sequences that a tail yields."""
-    seen: list[int] = []
-
-    async def follow() -> None:
-        async with aclosing(tail(bus, stream)) as batches:
-            async for batch in batches:
-                seen.extend(one.sequence for one in batch)
-
-    task = asyncio.create_task(follow())
-    try:
-        yield seen
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def publish_until_stored(bus: Bus, tenant: str, task: str) -> None:
