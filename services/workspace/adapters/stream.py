@@ -49,7 +49,7 @@ async def following(
     clients of a replica that is gone resume here.
     """
     first, last = await JetStream(bus).ends()
-    floor = min(last, max(first - 1, last - live.replay))
+    floor = min(last, max(first - 1, last - live.replay, 0))
     live.begin(floor, await load())
     caught_up = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:  # a reader that fails takes the service with it
