@@ -100,7 +100,8 @@ class Heartbeat:
     """Take or renew the lease of a device.
 
     A renewal touches memory and sends one message that nobody waits for. The store is asked only
-    when the agent is not known to be connected.
+    for a first lease, and when the agent is not known to be connected. What a renewal answers may
+    be milliseconds behind a choice made at another replica; its version tells.
     """
 
     def __init__(
@@ -117,10 +118,10 @@ class Heartbeat:
     async def __call__(self, user: Key, device_id: str) -> Presence:
         _insist_on_device(device_id)
         now = self._now()
-        if self._book.renew(user, device_id, now + self._lease, now=now):
-            await self._leases.renew(user, device_id)
-        else:
+        if not self._book.renew(user, device_id, now + self._lease, now=now):
             await self._leases.take(user, device_id)
+            return await self._agents.connect(user)
+        await self._leases.renew(user, device_id)
         return self._agents.connected(user) or await self._agents.connect(user)
 
 
