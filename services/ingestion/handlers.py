@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 
 from services.kernel.bus import Bus
 from services.kernel.consume import consumer
-from services.kernel.delivery import delivery
+from services.kernel.delivery import Deliveries
 from services.kernel.pull import Pull
 from services.kernel.settle import settle
 from services.kernel.wire import BadToken, parsed, subject_of, template_of
@@ -122,13 +122,13 @@ async def delivering(bus: Bus, deliver: DeliverReply) -> AsyncIterator[None]:
     Driven here rather than by `consuming`: how long a reply waits is what the provider asked for,
     and waiting is neither success nor failure.
     """
+    deliveries = Deliveries(template_of(ReplyRequested), REQUESTED["durable"])
 
     async def handle(message: Msg) -> None:
         wait, outcome = None, None
-        template, durable = template_of(ReplyRequested), REQUESTED["durable"]
         try:
-            with delivery(message, template=template, durable=durable):
-                async with asyncio.timeout(_LONGEST_TRY):
+            async with asyncio.timeout(_LONGEST_TRY):
+                with deliveries.handling(message):
                     event = parsed(ReplyRequested, message.data, message.headers or {})
                     wait = await deliver(messages.reply(event))
         except Exception as trouble:  # noqa: BLE001 (settle says what each one means)

@@ -5,12 +5,14 @@ from aiohttp import web
 from services.ingestion.domain.account import Channel
 from services.ingestion.use_cases import AcceptMessage, AcceptStatus
 
-from .answers import answering, envelope_of, key_of
+from .answers import Answering, envelope_of, key_of
 
 _PREFIX = "/channels/{tenant_id}/{channel_account_id}"
 
 
 def channel_routes(accept: AcceptMessage, report: AcceptStatus) -> list[web.RouteDef]:
+    answering = Answering()
+
     @answering
     async def messages(request: web.Request) -> web.Response:
         envelope = await envelope_of(request)

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing, suppress
 
 from aiohttp import web
@@ -14,7 +15,11 @@ from services.ingestion.use_cases import AcceptMessage, ReadReplies, Sessions
 from services.ingestion.use_cases.webchat import StoredReply
 from services.kernel.serve_http import DRAINING, Next
 
-from .answers import answering, envelope_of, key_of
+from .answers import Answering, envelope_of, key_of
+
+log = logging.getLogger(__name__)
+
+Batch = Sequence[StoredReply]
 
 _PREFIX = "/webchat/{tenant_id}/{channel_account_id}"
 # Set once an account has said that the page's origin may read the answer.
@@ -25,6 +30,8 @@ _MOST_DIGITS = 16
 def webchat_routes(
     sessions: Sessions, accept: AcceptMessage, replies: ReadReplies
 ) -> list[web.RouteDef]:
+    answering = Answering()
+
     async def account_of(request: web.Request) -> ChannelAccount:
         origin = request.headers.get("Origin", "")
         account = await sessions.account(key_of(request), origin, request.host)
@@ -76,7 +83,7 @@ def webchat_routes(
                     await response.write(b"retry: 1000\n\n")
                     while batch is not None:
                         await response.write(_framed(batch))
-                        batch = await _next(feed, draining)
+                        batch = await _readable(_next(feed, draining))
         finally:
             draining.cancel()
         return response
@@ -141,7 +148,7 @@ def _shown(reply: StoredReply) -> dict[str, object]:
     }
 
 
-def _framed(batch: Sequence[StoredReply]) -> bytes:
+def _framed(batch: Batch) -> bytes:
     """Frame replies as events; a comment when there are none keeps the connection alive."""
     events = "".join(
         f"id: {one.position}\nevent: reply\ndata: {json.dumps(_shown(one))}\n\n" for one in batch
@@ -149,9 +156,16 @@ def _framed(batch: Sequence[StoredReply]) -> bytes:
     return (events or ": alive\n\n").encode()
 
 
-async def _next(
-    feed: AsyncGenerator[Sequence[StoredReply], None], draining: "asyncio.Task[bool]"
-) -> Sequence[StoredReply] | None:
+async def _readable(following: Awaitable[Batch | None]) -> Batch | None:
+    """End the stream where the store fails: half an answer cannot become an error any more."""
+    try:
+        return await following
+    except Exception as trouble:
+        log.warning("a visitor's stream ends early", exc_info=trouble)
+        return None
+
+
+async def _next(feed: AsyncGenerator[Batch, None], draining: "asyncio.Task[bool]") -> Batch | None:
     """Return the next batch, or None at the end of the token or of this process."""
     following = asyncio.ensure_future(anext(feed, None))
     try:
