@@ -36,3 +36,9 @@ def moved(config: Any, places: Mapping[str, str]) -> Any:
 def rendered(places: Mapping[str, str]) -> str:
     """Return deploy/envoy/envoy.yaml for these places, in the JSON that Envoy reads too."""
     return json.dumps(moved(yaml.safe_load(CONFIG.read_text()), places), indent=1)
+
+
+def written(path: Path, places: Mapping[str, str]) -> Path:
+    """Write it down, and return where."""
+    path.write_text(rendered(places))
+    return path
