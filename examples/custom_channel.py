@@ -96,6 +96,7 @@ def main() -> None:
     server = ThreadingHTTPServer((host, int(port)), receiver(options.secret, replies))
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
+    began = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     message = {"providerMessageId": str(uuid.uuid4()), "senderAddress": options.sender}
     post(options, "messages", {**message, "text": options.text})
     print(f"customer: {options.text}", flush=True)
@@ -104,7 +105,7 @@ def main() -> None:
             reply = replies.get()
             print(f"agent:    {reply['text']}", flush=True)
             post(options, "statuses", {"messageId": reply["messageId"], "status": "DELIVERED"})
-            if options.until_reply:
+            if options.until_reply and reply["sentAt"] >= began:  # not one that waited for us
                 break
     except KeyboardInterrupt:
         pass
