@@ -12,6 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any, Self, TypeVar
 
 import aiohttp
@@ -242,7 +243,7 @@ class Customer:
             "content-type": "application/json",
             "centralita-signature": signature or sign(self.secret, raw),
         }
-        async with self.http.post(url, data=raw, headers=headers) as answer:
+        async with self.http.post(url, data=BytesIO(raw), headers=headers) as answer:
             return answer.status, await answer.json()
 
     async def reply(self, text: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from centralita.workspace.v1.resources_pb2 import (
     CARD_STATE_ASSIGNED,
     CARD_STATE_OFFERED,
     CARD_STATE_WAITING,
+    Card,
 )
 
 from tests.e2e.people import Agent, Edge, desk, refusal, sign, some, until
@@ -132,8 +133,8 @@ async def test_a_supervisor_gives_a_waiting_task_to_a_colleague(edge: Edge) -> N
         await ben.card(CARD_STATE_ASSIGNED, card.conversation_id)
 
         assert await refusal(ana.reply(card.conversation_id, "mine!")) == (
-            NOT_NOW,
-            "CONVERSATION_NOT_YOURS",
+            grpc.StatusCode.NOT_FOUND,  # a colleague's conversation is none of hers
+            "CONVERSATION_NOT_FOUND",
         )
 
 
@@ -156,8 +157,14 @@ async def test_other_desks_see_nothing_and_managers_see_all(edge: Edge) -> None:
         managers.agents[0].at_work(receive_new=False) as manager,
     ):
         await it.customer.write("private")
-        card = await manager.card(CARD_STATE_WAITING)
-        assert card.standing.queue_id == it.queue_id
+
+        def private() -> Card | None:
+            of_desk = (
+                card for card in manager.view.values() if card.standing.queue_id == it.queue_id
+            )
+            return next(of_desk, None)
+
+        card = await until(private)
         assert stranger.view == {}
         code, reason = await refusal(stranger.assign(card.conversation_id, stranger.id))
         assert (code, reason) == (grpc.StatusCode.PERMISSION_DENIED, "TASK_NOT_IN_YOUR_QUEUES")

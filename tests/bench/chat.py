@@ -1,0 +1,75 @@
+"""A customer's message to the agent's stream, every service in a process of its own."""
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+
+import grpc
+from centralita.workspace.v1 import workspace_service_pb2 as workspace
+from centralita.workspace.v1.resources_pb2 import CARD_STATE_OFFERED
+
+from services.kernel.bus import connected
+from tests.distributed import distributed
+from tests.e2e.people import Agent, Desk, Edge, desk, until
+from tests.servers import nats_server
+
+from .figures import Figure, middle, percentiles
+from .floors import paced, publish_to_consume
+
+RUNS = 3
+MESSAGES, PER_S = 500, 50.0
+AGENTS, CAPACITY = 12, 50
+
+
+def measure() -> list[Figure]:
+    with tempfile.TemporaryDirectory() as home, distributed(Path(home)) as address:
+        runs = [asyncio.run(_offers(address)) for _ in range(RUNS)]
+    p50, p99, floor50, floor99 = middle(runs)
+    conditions = "webhook to card on the watch, 50 messages/s, 9 processes and the edge"
+    return [
+        Figure("chat.offer_ms_p50", p50, "ms", floor50, conditions),
+        Figure("chat.offer_ms_p99", p99, "ms", floor99, conditions),
+    ]
+
+
+async def _offers(address: str) -> tuple[float, float, float, float]:
+    with tempfile.TemporaryDirectory() as home, nats_server(Path(home)) as server:
+        async with connected(server.url, name="bench") as bus:
+            floor = await publish_to_consume(bus, PER_S, MESSAGES)
+    async with grpc.aio.insecure_channel(address) as channel:
+        edge = Edge(address, channel)
+        async with desk(edge, agents=AGENTS, capacity=CAPACITY, offer_timeout_s=600) as it:
+            took = await _measured(it)
+    return *percentiles(took), *percentiles(floor)
+
+
+async def _measured(it: Desk) -> list[float]:
+    rung: dict[str, tuple[Agent, float]] = {}
+    posted: dict[str, float] = {}
+    watching = [asyncio.create_task(_watch(agent, rung)) for agent in it.agents]
+    for agent in it.agents:
+        await agent._heartbeat("bench")
+        await agent.receive_new(True)
+    await asyncio.sleep(1)
+    posting = []
+    async for number in paced(MESSAGES, PER_S):
+        it.customer.address = f"customer-{number}"
+        posted[f"text {number}"] = time.perf_counter()
+        posting.append(asyncio.create_task(it.customer.write(f"text {number}")))
+    await asyncio.gather(*posting)
+    await until(lambda: len(rung) >= MESSAGES or None, within=30)
+    for one in watching:
+        one.cancel()
+    took = []
+    for conversation_id, (agent, at) in rung.items():
+        [message] = await agent.messages(conversation_id)
+        took.append(at - posted[message.text])
+    return took
+
+
+async def _watch(agent: Agent, rung: dict[str, tuple[Agent, float]]) -> None:
+    async for frame in agent.workspace.Watch(workspace.WatchRequest(), metadata=agent.metadata):
+        card = frame.card
+        if card.standing.state == CARD_STATE_OFFERED and card.standing.agent_id == agent.id:
+            rung.setdefault(card.conversation_id, (agent, time.perf_counter()))

@@ -1,0 +1,69 @@
+"""The README's walk-through, word for word."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.standalone import Standalone
+from tests.processes import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def command(name: str) -> list[str]:
+    """Return the command that the README shows under a walk-through mark."""
+    found = re.search(rf"<!-- walk-through: {name} -->\n```sh\n(.+?)\n```", README, re.DOTALL)
+    assert found is not None
+    words = re.findall(r'"[^"]*"|\S+', found[1])
+    assert words[0] == "python3"
+    return [sys.executable, *(word.strip('"') for word in words[1:])]
+
+
+def shown() -> list[str]:
+    """Return the lines that the README says the agent's terminal shows."""
+    found = re.search(r"The agent's terminal shows\n\n```\n(.+?)\n```", README, re.DOTALL)
+    assert found is not None
+    return found[1].splitlines()
+
+
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_the_walk_through_works_as_written(standalone: Standalone, time: str) -> None:
+    """Twice in a row; only the port differs, because a test may not take the usual one."""
+    edge = ["--edge", f"http://127.0.0.1:{standalone.port}"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    agent = subprocess.Popen(
+        [*command("agent"), *edge],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        customer = subprocess.run(
+            [*command("customer"), *edge],
+            cwd=ROOT,
+            env=environment,
+            text=True,
+            capture_output=True,
+            timeout=40,
+            check=True,
+        )
+        said, _ = agent.communicate(timeout=20)
+    finally:
+        agent.kill()
+    assert said.splitlines() == shown()
+    assert "It left this morning." in customer.stdout
+
+
+def test_every_file_the_readme_names_exists() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_verb_the_readme_names_is_one() -> None:
+    verbs = set(re.findall(r"^([a-z-]+):", Path(ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)\b", README)) <= verbs
