@@ -28,7 +28,7 @@ from .adapters.mongo_conversations import MongoConversations
 from .adapters.mongo_messages import MongoMessages
 from .domain.errors import Refusal
 from .grpc_api import CODES, ConversationsApi, Working
-from .handlers import Following, handlers, sweeping
+from .handlers import Following, handlers, storing
 from .settings import Settings
 from .use_cases import (
     AppendMessage,
@@ -78,7 +78,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             close=Close(conversations, store, assignments, utc_now),
         )
         async with (
-            sweeping(store),
+            storing(store),
             consuming(bus, handlers(following), answers=(Refusal,)),
             serving(
                 settings.grpc_address,

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from centralita.dispatch.v1.events_pb2 import (
@@ -24,7 +24,7 @@ from .use_cases import AppendMessage, EndWithTask, MergeDelivery, NoteTask, Stor
 
 log = logging.getLogger(__name__)
 
-SWEEP = 1.0
+FLUSH, SWEEP = 0.2, 1.0  # seconds
 
 # About three quarters of an hour of retries: an outage of contacts or of the store heals by
 # itself, and only then does a message become a dead letter.
@@ -133,21 +133,29 @@ def handlers(do: Following) -> NatsRouter:
 
 
 @asynccontextmanager
-async def sweeping(store: StoreStaged, every: float = SWEEP) -> AsyncIterator[None]:
-    """Store, each `every` seconds, what a process that died has left staged."""
-    task = asyncio.create_task(_sweep(store, every))
+async def storing(store: StoreStaged) -> AsyncIterator[None]:
+    """Store what is staged here soon, and what a process that died has left in time."""
+    tasks = [
+        asyncio.create_task(_repeated(store.flush, FLUSH)),
+        asyncio.create_task(_repeated(store.sweep, SWEEP)),
+    ]
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await _tried(store.flush)
 
 
-async def _sweep(store: StoreStaged, every: float) -> None:
+async def _repeated(work: Callable[[], Awaitable[object]], every: float) -> None:
     while True:
-        try:
-            await store.sweep()
-        except Exception as trouble:  # noqa: BLE001 - whatever it is, the next round tries again
-            log.warning("staged messages wait", extra={"error": type(trouble).__name__})
         await asyncio.sleep(every)
+        await _tried(work)
+
+
+async def _tried(work: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await work()
+    except Exception as trouble:  # noqa: BLE001 - whatever it is, a later round tries again
+        log.warning("staged messages wait", extra={"error": type(trouble).__name__})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import ASCENDING
+from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from services.contacts.domain.contact import Contact
@@ -55,16 +55,20 @@ class MongoContacts:
             document = documents.from_contact(it) | {"outbox": [leaving]}
             try:
                 await self._collection.insert_one(document)
-            except DuplicateKeyError as clash:
-                raise Stale("Somebody else made it.", contactId=it.id) from clash
+            except DuplicateKeyError:
+                # Its text quotes the address, which must not reach a log.
+                raise Stale("Somebody else made it.", contactId=it.id) from None
+            self._relay.nudge(it.id, [leaving])
         else:
-            done = await self._collection.update_one(
+            found = await self._collection.find_one_and_update(
                 {"_id": it.id, "tenant_id": it.tenant_id, "version": it.version},
                 {
                     "$set": {"display_name": it.display_name, "version": it.version + 1},
                     "$push": {"outbox": leaving},
                 },
+                {"outbox": 1},
+                return_document=ReturnDocument.AFTER,
             )
-            if not done.matched_count:
+            if found is None:
                 raise Stale("It changed meanwhile.", contactId=it.id)
-        self._relay.nudge(it.id)
+            self._relay.nudge(it.id, found["outbox"])

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from services.conversations.domain.conversation import Conversation, Lane
@@ -71,12 +71,12 @@ class MongoConversations:
         after = it.apply(*events)
         entries = [entry(message, at) for message, at in from_events(after, events)]
         if it.version == 0:
-            await self._open(after, entries)
+            waiting = await self._open(after, entries)
         else:
-            await self._change(it, after, events, entries)
-        self._relay.nudge(it.id)
+            waiting = await self._change(it, after, events, entries)
+        self._relay.nudge(it.id, waiting)
 
-    async def _open(self, after: Conversation, entries: list[Document]) -> None:
+    async def _open(self, after: Conversation, entries: list[Document]) -> list[Document]:
         document = documents.from_conversation(after) | {
             "pending_since": after.opened_at,
             "outbox": entries,
@@ -85,6 +85,7 @@ class MongoConversations:
             await self._collection.insert_one(document)
         except DuplicateKeyError as clash:
             raise Stale("Another one was opened meanwhile.") from clash
+        return entries
 
     async def _change(
         self,
@@ -92,7 +93,7 @@ class MongoConversations:
         after: Conversation,
         events: Sequence[Event],
         entries: list[Document],
-    ) -> None:
+    ) -> list[Document]:
         as_read: Document = {
             "_id": it.id,
             "tenant_id": it.lane.tenant_id,
@@ -114,21 +115,26 @@ class MongoConversations:
                 "state": documents.state_of(after),
                 "closed": documents.from_closed(after.closed),
             }
-        done = await self._collection.update_one(as_read, change)
-        if not done.matched_count:
+        found = await self._collection.find_one_and_update(
+            as_read, change, {"outbox": 1}, return_document=ReturnDocument.AFTER
+        )
+        if found is None:
             raise Stale("It changed meanwhile.", conversationId=it.id)
+        waiting: list[Document] = found["outbox"]
+        return waiting
 
-    async def unstage(self, conversation_id: str, message_ids: Sequence[str]) -> None:
+    async def unstage(self, conversation_ids: Sequence[str], message_ids: Sequence[str]) -> None:
         """Drop messages that are documents now. The version stays: nothing has happened."""
-        ids = list(message_ids)
-        others = {"$elemMatch": {"id": {"$nin": ids}}}
-        done = await self._collection.update_one(
-            {"_id": conversation_id, "staged": {"$not": others}},
+        these, gone = {"$in": list(conversation_ids)}, list(message_ids)
+        others = {"$elemMatch": {"id": {"$nin": gone}}}
+        done = await self._collection.update_many(
+            {"_id": these, "staged": {"$not": others}},
             {"$set": {"staged": []}, "$unset": {"pending_since": ""}},
         )
-        if not done.matched_count:
-            await self._collection.update_one(
-                {"_id": conversation_id}, {"$pull": {"staged": {"id": {"$in": ids}}}}
+        if done.matched_count < len(conversation_ids):
+            # Somebody has staged more: that stays, and so does the mark for the sweep.
+            await self._collection.update_many(
+                {"_id": these}, {"$pull": {"staged": {"id": {"$in": gone}}}}
             )
 
     async def note_task(

@@ -17,6 +17,10 @@ Collection = AsyncIOMotorCollection[Document]
 _DUPLICATE = 11000
 
 
+class NotStored(Exception):
+    """Messages could not be stored; they stay staged, and it will be tried again."""
+
+
 async def prepare(collection: Collection) -> None:
     await collection.create_index(
         [
@@ -37,9 +41,9 @@ class MongoMessages:
         found = await self._collection.find_one({"_id": message_id, "tenant_id": tenant_id})
         return None if found is None else documents.to_message(found)
 
-    async def keep(self, it: Conversation, messages: Sequence[Message]) -> None:
+    async def keep(self, staged: Sequence[tuple[Conversation, Message]]) -> None:
         """Insert them. One that is there already is the same message, perhaps delivered since."""
-        new = [documents.from_message(it, each) for each in messages]
+        new = [documents.from_message(it, message) for it, message in staged]
         try:
             if len(new) == 1:
                 await self._collection.insert_one(new[0])
@@ -48,8 +52,10 @@ class MongoMessages:
         except DuplicateKeyError:
             pass
         except BulkWriteError as some:
-            if any(each["code"] != _DUPLICATE for each in some.details["writeErrors"]):
-                raise
+            failures = {each["code"] for each in some.details["writeErrors"]} - {_DUPLICATE}
+            if failures or some.details.get("writeConcernErrors"):
+                # Its own text quotes the messages, which must not reach a log.
+                raise NotStored(f"write errors {sorted(failures)}") from None
 
     async def after(self, it: Conversation, place: Place | None, most: int) -> list[Message]:
         wanted: Document = {"tenant_id": it.lane.tenant_id, "conversation_id": it.id}

@@ -45,7 +45,7 @@ class EndWithTask:
         if it.closed:
             return
         # What is staged is stored first: nobody looks for messages in a closed document.
-        await self._store(it, it.staged)
+        await self._store.now(it, it.staged)
         await self._conversations.save(it, *it.close("", "", self._clock()))
 
 
@@ -71,6 +71,6 @@ class MergeDelivery:
             it = await self._conversations.get(tenant_id, conversation_id)
         except ConversationNotFound:
             return
-        staged = it.holds(message_id)
-        await self._store(it, (staged,) if staged else ())
+        if staged := it.holds(message_id):
+            await self._store.now(it, [staged])
         await self._messages.merge_delivery(tenant_id, message_id, delivery, cause)

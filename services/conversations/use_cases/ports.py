@@ -38,7 +38,9 @@ class Conversations(Protocol):
         """Write what happened to `it` and tell the others, or raise Stale and do neither."""
         ...
 
-    async def unstage(self, conversation_id: str, message_ids: Sequence[str]) -> None: ...
+    async def unstage(self, conversation_ids: Sequence[str], message_ids: Sequence[str]) -> None:
+        """Drop these messages from the documents of these conversations."""
+        ...
 
     async def note_task(
         self, tenant_id: str, conversation_id: str, revision: int, queue_id: str, assignee_id: str
@@ -54,7 +56,7 @@ class Conversations(Protocol):
 class Messages(Protocol):
     async def get(self, tenant_id: str, message_id: str) -> Message | None: ...
 
-    async def keep(self, it: Conversation, messages: Sequence[Message]) -> None:
+    async def keep(self, staged: Sequence[tuple[Conversation, Message]]) -> None:
         """Make documents of them; what is there already stays as it is."""
         ...
 

@@ -52,17 +52,15 @@ class AppendMessage:
         async with self._turns.of(lane):
             staged = await self._append(lane, received.incoming)
         if staged is not None:
-            await self._store(*staged)
+            await self._store.soon(*staged)
 
     @again_if(Stale)
-    async def _append(
-        self, lane: Lane, incoming: Incoming
-    ) -> tuple[Conversation, tuple[Message, ...]] | None:
+    async def _append(self, lane: Lane, incoming: Incoming) -> tuple[Conversation, Message] | None:
         # The conversation first, the messages second (see staging). A duplicate that is appended
         # after the first look changes the version, or takes the ordinal, that is saved under.
         latest = await self._conversations.latest_in(lane)
         if latest is not None and (known := latest.holds(incoming.message_id)):
-            return latest, (known,)
+            return latest, known
         if await self._messages.get(lane.tenant_id, incoming.message_id) is not None:
             return None
         now = self._clock()
@@ -74,4 +72,4 @@ class AppendMessage:
         events = it.receive(incoming, now)
         await self._conversations.save(it, *events)
         after = it.apply(*events)
-        return after, after.staged[-1:]
+        return after, after.staged[-1]

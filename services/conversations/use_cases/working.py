@@ -49,7 +49,6 @@ class Reply:
         it = await self._conversations.get(viewer.tenant_id, conversation_id)
         message_id = reply_id(viewer.tenant_id, conversation_id, viewer.user_id, request_id)
         if staged := it.holds(message_id):
-            await self._store(it, (staged,))
             return staged
         if stored := await self._messages.get(viewer.tenant_id, message_id):
             return stored
@@ -57,7 +56,8 @@ class Reply:
         events = it.reply(viewer.user_id, request_id, text, self._clock())
         await self._conversations.save(it, *events)
         after = it.apply(*events)
-        await self._store(after, after.staged[-1:])
+        # At once: the channel's report about it is already on its way.
+        await self._store.now(after, after.staged)
         return after.staged[-1]
 
 
@@ -94,7 +94,7 @@ class Close:
             it.insist_on_assignee(viewer.user_id)
         events = it.close(viewer.user_id, request_id, self._clock())
         # What is staged is stored first: nobody looks for messages in a closed document.
-        await self._store(it, it.staged)
+        await self._store.now(it, it.staged)
         await self._conversations.save(it, *events)
         return it.apply(*events)
 

@@ -123,6 +123,16 @@ class Rig:
 
         await until(told)
 
+    async def stored(self) -> None:
+        """Wait until every message is a document of its own."""
+        await self.settled()
+
+        async def nothing_staged() -> bool:
+            wanted = {"pending_since": {"$exists": True}}
+            return not await self.db["conversations"].count_documents(wanted)
+
+        await until(nothing_staged)
+
     async def documents(self) -> list[dict[str, Any]]:
         wanted = {"tenant_id": self.tenant}
         return await self.db["conversations"].find(wanted).sort("ordinal", 1).to_list(100)

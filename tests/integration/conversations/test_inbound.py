@@ -5,12 +5,14 @@ from collections import Counter
 from contextlib import suppress
 
 import grpc
+import pytest
 from centralita.contacts.v1.events_pb2 import ContactCreated
 from centralita.conversations.v1.events_pb2 import ConversationOpened, MessageAppended
 from centralita.conversations.v1.resources_pb2 import Message
 
 from services.conversations.adapters.mongo_conversations import MongoConversations
-from services.conversations.domain.conversation import Incoming, Lane
+from services.conversations.domain.conversation import Incoming, Lane, opening
+from services.conversations.domain.errors import Stale
 from services.conversations.domain.message import inbound_id
 from services.kernel.clock import utc_now
 from services.kernel.outbox import Outbox
@@ -46,7 +48,7 @@ async def ours(rig: Rig) -> range:
 async def test_ten_deliveries_of_one_message_at_once_make_one_message(rig: Rig) -> None:
     async with rig.another_replica():
         await asyncio.gather(*(rig.tell(rig.received("p-1")) for _ in range(10)))
-        await rig.settled()
+        await rig.stored()
     (document,) = await rig.documents()
     assert (document["message_count"], document["version"], document["staged"]) == (1, 1, [])
     assert len(await rig.events("CONVERSATIONS", MessageAppended)) == 1
@@ -56,7 +58,7 @@ async def test_ten_deliveries_of_one_message_at_once_make_one_message(rig: Rig) 
 async def test_a_burst_of_first_messages_opens_one_conversation(rig: Rig) -> None:
     async with rig.another_replica():
         await asyncio.gather(*(rig.tell(rig.received(f"p-{n}")) for n in range(20)))
-        await rig.settled()
+        await rig.stored()
     (document,) = await rig.documents()
     assert (document["message_count"], document["staged"]) == (20, [])
     thread = await rig.thread(document["_id"])
@@ -110,8 +112,25 @@ async def test_messages_that_come_as_it_closes_are_in_it_or_in_the_next(rig: Rig
     assert where == Counter(inbound_id(rig.tenant, "shop", f"p-{n}") for n in range(31))
 
 
+async def test_an_opening_decided_before_another_came_and_went_is_refused(rig: Rig) -> None:
+    conversation_id = await rig.opened("p-1")
+    (document,) = await rig.documents()
+    incoming = Incoming(
+        inbound_id(rig.tenant, "shop", "p-1"), "hola", None, "visitor-1", "webchat", "sales"
+    )
+    # A handler of the same message looked before all that, was paused, and wakes up after it.
+    lane = Lane(rig.tenant, "shop", document["contact_id"])
+    decided = opening("conversation-of-the-past", lane, 1, incoming, utc_now())
+    await rig.close(conversation_id, user=rig.owner)
+    paused = MongoConversations(rig.db["conversations"], Outbox(rig.db["conversations"], rig.bus))
+    with pytest.raises(Stale):
+        await paused.save(decided, *decided.receive(incoming, utc_now()))
+    assert len(await rig.documents()) == 1
+
+
 async def test_what_a_crash_left_staged_is_read_and_then_stored(rig: Rig) -> None:
     conversation_id = await rig.opened("p-1")
+    await rig.stored()
     document = (await rig.documents())[0]
     lane = Lane(rig.tenant, "shop", document["contact_id"])
     relay = Outbox(rig.db["conversations"], rig.bus)
@@ -126,16 +145,9 @@ async def test_what_a_crash_left_staged_is_read_and_then_stored(rig: Rig) -> Non
     assert [m.text for m in await rig.thread(conversation_id)] == ["hola", "dos"]
     assert await rig.db["messages"].count_documents({}) == 1
 
-    async def stored() -> bool:
-        return await rig.db["messages"].count_documents({}) == 2
-
-    await until(stored, within=8)
-
-    async def unstaged() -> bool:
-        left = (await rig.documents())[0]
-        return left["staged"] == [] and "pending_since" not in left
-
-    await until(unstaged)
+    await rig.stored()
+    assert await rig.db["messages"].count_documents({}) == 2
+    assert (await rig.documents())[0]["staged"] == []
     assert [m.text for m in await rig.thread(conversation_id)] == ["hola", "dos"]
     await rig.tell(rig.received("p-2", text="dos"))
     await rig.settled()
@@ -144,6 +156,7 @@ async def test_what_a_crash_left_staged_is_read_and_then_stored(rig: Rig) -> Non
 
 async def test_a_redelivery_finishes_what_a_crash_left_staged(rig: Rig) -> None:
     conversation_id = await rig.opened("p-1")
+    await rig.stored()
     document = (await rig.documents())[0]
     dying = MongoConversations(rig.db["conversations"], Outbox(rig.db["conversations"], rig.bus))
     it = await dying.latest_in(Lane(rig.tenant, "shop", document["contact_id"]))
@@ -152,7 +165,7 @@ async def test_a_redelivery_finishes_what_a_crash_left_staged(rig: Rig) -> None:
     incoming = Incoming(second, "dos", None, "visitor-1", "webchat", "sales")
     await dying.save(it, *it.receive(incoming, utc_now()))
     await rig.tell(rig.received("p-2", text="dos"))
-    await rig.settled()
+    await rig.stored()
     assert await rig.db["messages"].count_documents({}) == 2
     assert (await rig.conversation(conversation_id)).message_count == 2
 

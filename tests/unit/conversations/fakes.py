@@ -77,11 +77,11 @@ class FakeConversations:
         self.events += [(it.id, each) for each in events]
         await self._checkpoint()
 
-    async def unstage(self, conversation_id: str, message_ids: Sequence[str]) -> None:
+    async def unstage(self, conversation_ids: Sequence[str], message_ids: Sequence[str]) -> None:
         await self._checkpoint()
-        it = self.documents[conversation_id]
-        left = tuple(each for each in it.staged if each.id not in message_ids)
-        self.documents[it.id] = replace(it, staged=left)
+        for it in map(self.documents.__getitem__, conversation_ids):
+            left = tuple(each for each in it.staged if each.id not in message_ids)
+            self.documents[it.id] = replace(it, staged=left)
         await self._checkpoint()
 
     async def note_task(
@@ -113,9 +113,9 @@ class FakeMessages:
         await self._checkpoint()
         return self.documents[message_id][1] if message_id in self.documents else None
 
-    async def keep(self, it: Conversation, messages: Sequence[Message]) -> None:
+    async def keep(self, staged: Sequence[tuple[Conversation, Message]]) -> None:
         await self._checkpoint()
-        for each in messages:
+        for it, each in staged:
             self.documents.setdefault(each.id, (it.id, each))
         await self._checkpoint()
 

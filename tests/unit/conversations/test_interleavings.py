@@ -46,7 +46,9 @@ class Step:
 STEPS = st.lists(
     st.builds(
         Step,
-        verb=st.sampled_from(["receive", "receive", "receive", "reply", "close", "end", "sweep"]),
+        verb=st.sampled_from(
+            ["receive", "receive", "receive", "reply", "close", "end", "sweep", "flush"]
+        ),
         which=st.integers(0, 4),
         dies_after=st.integers(-1, 9),
     ),
@@ -102,6 +104,7 @@ class World:
             "close": lambda: self._close(desk, f"c-{step.which}"),
             "end": lambda: self._end(desk),
             "sweep": desk.store.sweep,
+            "flush": desk.store.flush,
         }
         await verbs[step.verb]()
 
@@ -129,7 +132,7 @@ class World:
         await asyncio.gather(*(self.do(step) for step in steps))
         for desk in self.desks:
             for it in list(self.conversations.documents.values()):
-                await desk.store(it, it.staged)
+                await desk.store.now(it, it.staged)
 
     def check(self, steps: list[Step]) -> None:
         documents = sorted(self.conversations.documents.values(), key=lambda it: it.ordinal)

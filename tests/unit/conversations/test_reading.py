@@ -11,14 +11,14 @@ from tests.unit.conversations.fakes import NINE, OWNER, Desk, received
 
 
 async def a_thread(desk: Desk, length: int) -> str:
-    """Leave every third message staged, as a process that dies would."""
-    for n in range(length):
-        message = received(f"p-{n}", text=str(n), sent_at=NINE + timedelta(seconds=n // 2))
-        if n % 3 or n == 0:
-            await desk.append(message)
-        else:
+    """Leave some of the messages staged, newest and oldest in the thread alike."""
+    for n in reversed(range(length)):
+        await desk.append(
+            received(f"p-{n}", text=str(n), sent_at=NINE - timedelta(seconds=length - n))
+        )
+        if n % 3 == 0:
             it = await desk.latest()
-            await desk.conversations.save(it, *it.receive(message.incoming, desk.clock()))
+            await desk.store.now(it, it.staged[::2])
     return (await desk.latest()).id
 
 
@@ -55,8 +55,9 @@ def test_a_page_token_that_is_not_ours_is_refused(token: str) -> None:
 
 async def test_the_sweep_stores_what_was_left_staged() -> None:
     desk = Desk()
-    await a_thread(desk, 7)
-    assert len((await desk.latest()).staged) == 2
+    for n in range(7):
+        await desk.append(received(f"p-{n}"))
+    assert len((await desk.latest()).staged) == 7
     assert await desk.store.sweep() == 0  # too young: its own process may be at it
     desk.clock.now += timedelta(seconds=3)
     assert await desk.store.sweep() == 1

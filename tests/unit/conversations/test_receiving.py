@@ -7,6 +7,7 @@ import pytest
 
 from services.conversations.domain.errors import Unusable
 from services.conversations.domain.events import Appended, Opened
+from services.conversations.use_cases.staging import MOST_STAGED
 from tests.unit.conversations.fakes import NINE, OWNER, Desk, received
 
 
@@ -17,8 +18,24 @@ async def test_the_first_message_opens_a_conversation_and_tells_so_first() -> No
     assert (it.ordinal, it.message_count, it.version) == (1, 1, 1)
     assert it.recipient_address == "visitor"
     assert [type(event) for _, event in desk.conversations.events] == [Opened, Appended]
-    assert not it.staged
-    assert len(desk.messages.documents) == 1
+    assert [message.id for message in it.staged] == [received("p-1").incoming.message_id]
+
+
+async def test_a_staged_message_is_soon_a_document_of_its_own() -> None:
+    desk = Desk()
+    for provider_id in ("p-1", "p-2"):
+        await desk.append(received(provider_id))
+    await desk.append(received("p-3", address="other"))
+    await desk.store.flush()
+    assert not any(it.staged for it in desk.conversations.documents.values())
+    assert len(desk.messages.documents) == 3
+
+
+async def test_a_conversation_never_holds_many_staged_messages() -> None:
+    desk = Desk()
+    for n in range(100):
+        await desk.append(received(f"p-{n}"))
+        assert len((await desk.latest()).staged) <= MOST_STAGED
 
 
 async def test_the_next_message_joins_it() -> None:

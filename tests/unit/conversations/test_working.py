@@ -129,8 +129,9 @@ async def test_the_assignee_closes_and_the_same_request_is_answered_alike() -> N
     desk = Desk()
     it = await desk.held()
     closed = await desk.close(agent(), it.id, "r-1")
-    assert closed == await desk.latest()
-    assert await desk.close(agent(), it.id, "r-1") == closed
+    assert not (await desk.latest()).staged
+    assert (closed.closed, closed.version) == ((await desk.latest()).closed, it.version + 1)
+    assert await desk.close(agent(), it.id, "r-1") == await desk.latest()
     with pytest.raises(ConversationClosed):
         await desk.close(agent(), it.id, "r-2")
     with pytest.raises(ConversationClosed):
