@@ -163,15 +163,22 @@ async def plant(kept: Store, passwords: ArgonPasswords, seed_file: str) -> None:
 
 
 def healing(bus: Bus, kept: Store) -> Callable[[], Awaitable[None]]:
+    """Publish what the bus lacks of our state: at the start, and when the bus comes back."""
     republish = Republish(
         PublishedStates(bus), [kept.users, kept.queues, kept.groups, kept.accounts]
     )
 
-    async def heal() -> None:
-        if count := await republish():
-            log.warning("state was missing on the bus and is published", extra={"count": count})
+    resumed = asyncio.Event()
 
-    return heal
+    async def heal_for_ever() -> None:
+        with bus.on_resume(resumed.set):
+            while True:
+                resumed.clear()
+                if count := await republish():
+                    log.warning("state was missing on the bus", extra={"count": count})
+                await resumed.wait()
+
+    return heal_for_ever
 
 
 async def until_done(task: Callable[[], Awaitable[None]]) -> None:

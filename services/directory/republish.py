@@ -1,6 +1,7 @@
 """python -m services.directory.republish: put lost state back on the bus, by hand.
 
-The directory does the same at each start. This is for a stream that was lost while it runs.
+The directory does the same at each start and when the bus comes back. This is for a stream
+that somebody removed from a server that was never gone.
 """
 
 import asyncio

@@ -65,10 +65,10 @@ class MongoShelf(Generic[T]):
     async def save(self, slot: Slot[T]) -> Slot[T]:
         return await self._save(slot, {})
 
-    async def everything(self) -> AsyncIterator[tuple[str, Slot[Any]]]:
+    async def sent(self) -> AsyncIterator[tuple[str, Slot[Any]]]:
         if self._form.changed is None:
             return
-        async for found in self._collection.find({}, {"outbox": 0}):
+        async for found in self._collection.find({"outbox.0": {"$exists": False}}, {"outbox": 0}):
             slot = self._slot(found)
             yield subject_of(self._form.changed(slot)), slot
 

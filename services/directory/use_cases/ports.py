@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from services.directory.domain.keys import SigningKey
 from services.directory.domain.sign_in import Attempts, Session
@@ -32,11 +32,14 @@ class Shelf(Protocol[T]):
 class Announced(Protocol):
     """Resources whose state is on the bus."""
 
-    def everything(self) -> AsyncIterator[tuple[str, Slot[object]]]:
-        """Yield the subject and slot of every resource of every tenant, removed ones too."""
+    def sent(self) -> AsyncIterator[tuple[str, Slot[object]]]:
+        """Yield subject and slot of all whose state has left, of every tenant, removed ones too."""
 
-    async def announce(self, slot: Slot[object]) -> None:
-        """Publish the state again, in order with later changes."""
+    async def at(self, tenant_id: str, key: str) -> Slot[Any]:
+        """Return the slot as it is now."""
+
+    async def announce(self, slot: Slot[Any]) -> None:
+        """Publish the state again, in order with later changes, unless it has changed."""
 
 
 @dataclass(frozen=True, slots=True)

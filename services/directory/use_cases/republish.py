@@ -19,12 +19,17 @@ class Republish:
         self._shelves = shelves
 
     async def __call__(self) -> int:
-        """Return how many states were announced again."""
+        """Return how many states were announced again.
+
+        The store is read first: what had left its outbox by then must be on the bus after.
+        """
+        sent = [
+            (shelf, subject, slot.tenant_id, slot.id, slot.version)
+            for shelf in self._shelves
+            async for subject, slot in shelf.sent()
+        ]
         versions = await self._published.versions()
-        count = 0
-        for shelf in self._shelves:
-            async for subject, slot in shelf.everything():
-                if versions.get(subject, 0) < slot.version:
-                    await shelf.announce(slot)
-                    count += 1
-        return count
+        lost = [it for it in sent if versions.get(it[1], 0) < it[4]]
+        for shelf, _, tenant_id, key, _ in lost:
+            await shelf.announce(await shelf.at(tenant_id, key))
+        return len(lost)

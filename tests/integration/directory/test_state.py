@@ -1,5 +1,6 @@
 """State on the bus equals what is stored, heals when it was lost, and carries no secrets."""
 
+import shutil
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
@@ -22,10 +23,12 @@ from google.protobuf.message import Message
 from services.directory.__main__ import service
 from services.directory.republish import republish
 from services.directory.settings import Settings
-from services.kernel.bus import Bus
+from services.kernel import streams
+from services.kernel.bus import Bus, connected
 from services.kernel.mongo import Database
 from services.kernel.tail import tail
 from tests.integration.directory.installation import Installation, refusal
+from tests.servers import NatsServer
 from tests.streams import until
 
 DEMO_SEED = Path(__file__).parents[3] / "deploy" / "seed" / "demo.toml"
@@ -133,6 +136,22 @@ async def test_a_lost_stream_is_healed_at_the_next_start(
     assert await states(bus) == {}
     async with service(settings):
         await until(lambda: _equal(bus, before))
+
+
+async def test_a_bus_that_comes_back_empty_is_filled_without_a_restart(
+    settings: Settings, private_nats: NatsServer, db: Database
+) -> None:
+    settings = replace(settings, nats_url=private_nats.url)
+    async with service(settings):
+        await settled(db)
+        async with connected(private_nats.url, name="tests") as bus:
+            before = await states(bus)
+        private_nats.kill()
+        shutil.rmtree(private_nats.home / "store")
+        private_nats.start()
+        async with connected(private_nats.url, name="tests") as bus:
+            await streams.apply(bus.js)
+            await until(lambda: _equal(bus, before), within=15)
 
 
 async def test_healing_by_hand_publishes_what_is_missing_or_older_and_nothing_else(
