@@ -10,8 +10,10 @@ from google.protobuf.message import DecodeError
 
 from services.dispatch.domain import inputs as it
 from services.dispatch.domain.inputs import AgentSelection, Role, Skills
+from services.kernel.ids import is_token
 
 DEFAULT_OFFER_TIMEOUT_MS = 20_000
+LONGEST_OFFER_TIMEOUT_MS = 24 * 3_600_000
 DEFAULT_PRIORITY = 50
 
 
@@ -30,7 +32,8 @@ def decode_input(data: bytes) -> it.Fact | it.Command:
     except DecodeError as error:
         raise UnreadableInput from error
     body = message.WhichOneof("body")
-    if body is None:
+    # A tenant stands in the subjects of events: decided first, it could never be told.
+    if body is None or not is_token(message.tenant_id):
         raise UnreadableInput
     return _READERS[body](message)
 
@@ -53,7 +56,7 @@ def read_queue(tenant_id: str, queue: wire.QueueConfigured) -> it.QueueConfigure
         queue.version,
         queue.removed,
         AgentSelection(queue.agent_selection or AgentSelection.LONGEST_IDLE),
-        queue.offer_timeout_ms or DEFAULT_OFFER_TIMEOUT_MS,
+        _offer_timeout(queue.offer_timeout_ms),
         queue.priority or DEFAULT_PRIORITY,
     )
 
@@ -117,10 +120,15 @@ def read_task(tenant_id: str, task: wire.TaskSubmitted) -> it.TaskSubmitted:
         task.task_id,
         task.queue_id,
         task.enqueued_at_ms,
-        task.cost,
+        max(task.cost, 1),
         _read_skills(task.skills) if task.skills else (),
         task.priority,
     )
+
+
+def _offer_timeout(given: int) -> int:
+    """Keep deadlines within what a record can hold, whatever was configured."""
+    return min(given, LONGEST_OFFER_TIMEOUT_MS) if given > 0 else DEFAULT_OFFER_TIMEOUT_MS
 
 
 def _write_skills(skills: Skills) -> list[wire.SkillLevel]:

@@ -75,7 +75,7 @@ def _agent_configured(tenant: Tenant, it: AgentConfigured, at: int) -> Decisions
         return
     yield AgentSet(it)
     agent = tenant.agents[it.agent_id]
-    for task in tuple(agent.tasks.values()):
+    for task in _first_come(agent):
         if task.rings and (it.removed or task.submitted.queue_id not in it.queue_ids):
             yield from _take_back(tenant, task, at)
         elif it.removed:
@@ -93,7 +93,7 @@ def _presence_observed(tenant: Tenant, it: PresenceObserved, at: int) -> Decisio
     if agent.receiving:
         yield from _find_tasks(tenant, agent, at)
         return
-    for task in tuple(agent.tasks.values()):
+    for task in _first_come(agent):
         if task.rings:
             yield from _take_back(tenant, task, at)
 
@@ -253,6 +253,14 @@ def _take_back(tenant: Tenant, task: Task, at: int) -> Decisions:
     yield _closed(task, OfferEnd.RESCINDED)
     yield _again(task)
     yield from _find_agent(tenant, task, at)
+
+
+def _first_come(agent: Agent) -> list[Task]:
+    """List what an agent has as the lines would: given back together, nothing overtakes."""
+    return sorted(
+        agent.tasks.values(),
+        key=lambda it: (-it.priority, it.submitted.enqueued_at, it.submitted.task_id),
+    )
 
 
 def _offer(tenant: Tenant, task: Task, agent: Agent, at: int) -> Offered:

@@ -1,0 +1,373 @@
+"""The journal of a shard, read by somebody who does not trust the router.
+
+Plain dictionaries and brute force over the protobuf of the records: nothing of services.dispatch
+is used, so that a mistake made there is not made here as well. What must never be is written to
+`problems` as it is found, with the journal sequence at which it happened.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from centralita.directory.v1 import resources_pb2 as directory
+from centralita.dispatch.journal.v1 import journal_pb2 as wire
+from centralita.dispatch.v1 import events_pb2 as public
+
+ANSWERS_KEPT_MS = 10 * 60_000
+ENDED_KEPT_MS = 24 * 3_600_000
+DEFAULT_PRIORITY = 50
+DEFAULT_OFFER_TIMEOUT_MS = 20_000
+
+WAITS, RINGS, HELD, NOWHERE = "waits", "rings", "held", "nowhere"
+
+Key = tuple[str, str]
+"""A tenant and the id of something of theirs."""
+
+
+@dataclass
+class Agent:
+    config: wire.AgentConfigured = field(default_factory=wire.AgentConfigured)
+    presence: wire.PresenceObserved = field(default_factory=wire.PresenceObserved)
+    has: set[str] = field(default_factory=set)
+    idle_from: int = 0
+    """Counts up with each change of load: the lowest is idle longest."""
+
+    def receives(self) -> bool:
+        wants = self.presence.connected and self.presence.receive_new
+        return wants and not self.config.removed
+
+
+@dataclass
+class Task:
+    submitted: wire.TaskSubmitted
+    priority: int
+    place: str = WAITS
+    revision: int = 1
+    agent_id: str = ""
+    expires_at: int = 0
+    excluded: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Ledger:
+    """What the records say so far."""
+
+    problems: list[str] = field(default_factory=list)
+    queues: dict[Key, wire.QueueConfigured] = field(default_factory=dict)
+    agents: dict[Key, Agent] = field(default_factory=dict)
+    tasks: dict[Key, Task] = field(default_factory=dict)
+    ended: dict[Key, tuple[str, int]] = field(default_factory=dict)
+    answers: dict[Key, tuple[str, int]] = field(default_factory=dict)
+    owners: list[str] = field(default_factory=list)
+    completed: int = 0
+    cursor: int = 0
+    at: int = 0
+    chain: bytes = b""
+    sequence: int = 0
+    changes: int = 0
+    last_input: int = 0
+
+    def record(self, sequence: int, data: bytes) -> list[wire.Step]:
+        """Fold one record and return its steps."""
+        message = self.open(sequence, data)
+        for step in message.steps:
+            self.step(step)
+        return list(message.steps)
+
+    def open(self, sequence: int, data: bytes) -> wire.Record:
+        """Check what holds a record to the one before."""
+        message = wire.Record.FromString(data)
+        self.insist(sequence > self.sequence, "sequence does not rise")
+        self.sequence = sequence
+        body = wire.Record(input_cursor=message.input_cursor, steps=message.steps)
+        linked = blake2b(self.chain + body.SerializeToString(deterministic=True), digest_size=16)
+        self.insist(message.chain == linked.digest(), "chain broken: decided on another past")
+        self.chain = message.chain
+        self.insist(message.input_cursor >= self.cursor, "cursor falls")
+        self.insist(message.emitted < sequence, "tells what was not yet committed")
+        self.cursor = message.input_cursor
+        if not self.owners or self.owners[-1] != message.owner_id:
+            self.owners.append(message.owner_id)
+        return message
+
+    def step(self, step: wire.Step) -> None:
+        """Fold what followed from one input or timer; look around when it is done."""
+        self.insist(step.at_ms >= self.at, "time falls")
+        self.insist(bool(step.decisions), "empty step")
+        self.at = step.at_ms
+        if step.input_sequence:
+            self.insist(step.input_sequence > self.last_input, "an input decided twice")
+            self.insist(step.input_sequence <= self.cursor, "an input beyond the cursor")
+            self.last_input = step.input_sequence
+            self.insist(
+                not any(t.place == RINGS and t.expires_at <= self.at for t in self.tasks.values()),
+                "an offer rings beyond its deadline",
+            )
+        for decision in step.decisions:
+            kind = decision.WhichOneof("body")
+            if kind is None:
+                self.insist(False, "unknown decision")
+                continue
+            _FOLDS[kind](self, getattr(decision, kind))
+        self._look_around()
+
+    def insist(self, true: bool, otherwise: str) -> None:  # noqa: FBT001 - an assertion
+        if not true:
+            self.problems.append(f"{self.sequence}: {otherwise}")
+
+    # What the rules speak of
+
+    def queue(self, tenant_id: str, queue_id: str) -> wire.QueueConfigured:
+        return self.queues.get((tenant_id, queue_id)) or wire.QueueConfigured(
+            queue_id=queue_id,
+            agent_selection=directory.AGENT_SELECTION_LONGEST_IDLE,
+            offer_timeout_ms=DEFAULT_OFFER_TIMEOUT_MS,
+            priority=DEFAULT_PRIORITY,
+        )
+
+    def agent(self, tenant_id: str, agent_id: str) -> Agent:
+        return self.agents.setdefault((tenant_id, agent_id), Agent())
+
+    def used(self, tenant_id: str, agent: Agent) -> int:
+        return sum(self.tasks[tenant_id, task_id].submitted.cost for task_id in agent.has)
+
+    def suits(self, tenant_id: str, agent_id: str, task: Task) -> bool:
+        """Tell whether the agent could be offered the task now."""
+        agent = self.agents[tenant_id, agent_id]
+        levels = {skill.skill_id: skill.level for skill in agent.config.skills}
+        return (
+            agent.receives()
+            and task.submitted.queue_id in agent.config.queue_ids
+            and all(levels.get(need.skill_id, 0) >= need.level for need in task.submitted.skills)
+            and agent_id not in task.excluded
+            and self.used(tenant_id, agent) + task.submitted.cost <= agent.config.capacity
+        )
+
+    def waiting(self, tenant_id: str) -> Iterator[Task]:
+        for (owner, _), task in self.tasks.items():
+            if owner == tenant_id and task.place == WAITS:
+                yield task
+
+    def preference(self, tenant_id: str, agent_id: str, task: Task) -> tuple[int, int]:
+        """Order agents as the task's queue does: the least is the one to take."""
+        agent = self.agents[tenant_id, agent_id]
+        queue = self.queue(tenant_id, task.submitted.queue_id)
+        if queue.agent_selection == directory.AGENT_SELECTION_LEAST_BUSY:
+            used = self.used(tenant_id, agent)
+            return used * 1_000_000 // agent.config.capacity, agent.idle_from
+        return 0, agent.idle_from
+
+    # Folds
+
+    def _load(self, tenant_id: str, task_id: str, agent_id: str) -> None:
+        agent = self.agent(tenant_id, agent_id)
+        agent.has.add(task_id)
+        self._changed(agent)
+        task = self.tasks[tenant_id, task_id]
+        task.agent_id = agent_id
+        self.insist(
+            self.used(tenant_id, agent) <= agent.config.capacity,
+            f"{agent_id} holds more than their capacity",
+        )
+        holders = [
+            who for (of, who), one in self.agents.items() if of == tenant_id and task_id in one.has
+        ]
+        self.insist(holders == [agent_id], f"{task_id} is with {holders}")
+
+    def _unload(self, tenant_id: str, task_id: str) -> None:
+        task = self.tasks[tenant_id, task_id]
+        agent = self.agent(tenant_id, task.agent_id)
+        agent.has.discard(task_id)
+        self._changed(agent)
+        task.agent_id, task.expires_at = "", 0
+
+    def _changed(self, agent: Agent) -> None:
+        self.changes += 1
+        agent.idle_from = self.changes
+
+    def _next(self, it: Any, *places: str) -> Task | None:
+        """Find the task of a decision and check that it comes next in the task's life."""
+        task = self.tasks.get((it.tenant_id, it.task_id))
+        name = type(it).__name__
+        if task is None:
+            self.insist(False, f"{name} of {it.task_id}, which is nowhere")
+            return None
+        self.insist(task.place in places, f"{name} of {it.task_id}, which {task.place}")
+        self.insist(it.revision == task.revision + 1, f"{name} of {it.task_id}: revision jumps")
+        self.insist(it.queue_id == task.submitted.queue_id, f"{name}: another queue")
+        task.revision = it.revision
+        return task
+
+    def _received(self, tenant_id: str, agent_id: str, agent: Agent, before: bool) -> None:  # noqa: FBT001
+        if agent.receives() and not before:
+            self._changed(agent)
+            for (owner, _), task in self.tasks.items():
+                if owner == tenant_id:
+                    task.excluded.discard(agent_id)
+
+    def queue_set(self, it: wire.QueueSet) -> None:
+        self.queues[it.tenant_id, it.queue.queue_id] = it.queue
+
+    def agent_set(self, it: wire.AgentSet) -> None:
+        agent = self.agent(it.tenant_id, it.agent.agent_id)
+        before = agent.receives()
+        agent.config = it.agent
+        self._received(it.tenant_id, it.agent.agent_id, agent, before)
+
+    def presence_set(self, it: wire.PresenceSet) -> None:
+        agent = self.agent(it.tenant_id, it.presence.agent_id)
+        before = agent.receives()
+        agent.presence = it.presence
+        self._received(it.tenant_id, it.presence.agent_id, agent, before)
+
+    def queued(self, it: wire.Queued) -> None:
+        key = (it.tenant_id, it.task.task_id)
+        task = self.tasks.get(key)
+        if task is None:
+            self.insist(key not in self.ended, f"{key[1]} is queued after its end")
+            self.insist(it.revision == 1, "the first revision is not 1")
+            self.insist(not it.excluded, "excludes somebody before any offer")
+            priority = it.task.priority or self.queue(it.tenant_id, it.task.queue_id).priority
+            self.tasks[key] = Task(it.task, priority)
+            return
+        self.insist(task.place in {NOWHERE, HELD}, f"{key[1]} is queued while it {task.place}")
+        self.insist(it.revision == task.revision + 1, f"{key[1]} queued again: revision jumps")
+        self.insist(it.task == task.submitted, f"{key[1]} comes back changed: age, cost or queue")
+        self.insist(
+            set(it.excluded) == task.excluded,
+            f"{key[1]} comes back without {set(it.excluded)} and not {task.excluded}",
+        )
+        if task.place == HELD:
+            holder = self.agent(it.tenant_id, task.agent_id)
+            self.insist(holder.config.removed, f"{key[1]} is taken from its holder")
+            self._unload(it.tenant_id, key[1])
+        task.place, task.revision = WAITS, it.revision
+
+    def offered(self, it: wire.Offered) -> None:
+        task = self._next(it, WAITS)
+        if task is None:
+            return
+        tenant_id = it.tenant_id
+        if (tenant_id, it.agent_id) not in self.agents:
+            self.insist(False, f"offered to {it.agent_id}, who is unknown")
+            return
+        self.insist(
+            self.suits(tenant_id, it.agent_id, task),
+            f"{it.task_id} is offered to {it.agent_id}, who must not get it",
+        )
+        self.insist(
+            it.expires_at_ms
+            == self.at + self.queue(tenant_id, task.submitted.queue_id).offer_timeout_ms,
+            "the offer does not ring as long as its queue says",
+        )
+        first = min(
+            (
+                other
+                for other in self.waiting(tenant_id)
+                if self.suits(tenant_id, it.agent_id, other)
+            ),
+            key=_age,
+            default=task,
+        )
+        self.insist(
+            _age(first) >= _age(task),
+            f"{it.task_id} goes before {first.submitted.task_id}, which comes first",
+        )
+        free = (
+            agent_id
+            for owner, agent_id in self.agents
+            if owner == tenant_id and self.suits(tenant_id, agent_id, task)
+        )
+        best = min(free, key=lambda who: self.preference(tenant_id, who, task), default=it.agent_id)
+        self.insist(best == it.agent_id, f"{it.agent_id} is preferred to {best}")
+        task.place, task.expires_at = RINGS, it.expires_at_ms
+        self._load(tenant_id, it.task_id, it.agent_id)
+
+    def offer_closed(self, it: wire.OfferClosed) -> None:
+        task = self._next(it, RINGS)
+        if task is None:
+            return
+        self.insist(task.agent_id == it.agent_id, f"{it.task_id} rang at {task.agent_id}")
+        if it.end == public.OFFER_END_TIMED_OUT:
+            self.insist(task.expires_at <= self.at, f"{it.task_id} rang out too early")
+        if it.end in {public.OFFER_END_TIMED_OUT, public.OFFER_END_DECLINED}:
+            task.excluded.add(it.agent_id)
+        self._unload(it.tenant_id, it.task_id)
+        task.place = NOWHERE
+
+    def assigned(self, it: wire.Assigned) -> None:
+        places = (WAITS, NOWHERE, RINGS) if it.assigned_by else (RINGS,)
+        task = self._next(it, *places)
+        if task is None:
+            return
+        if task.place == RINGS:
+            self.insist(task.agent_id == it.agent_id, f"{it.task_id} rang at {task.agent_id}")
+            self.insist(self.at < task.expires_at, f"{it.task_id} accepted after its deadline")
+            task.expires_at = 0
+        else:
+            self._load(it.tenant_id, it.task_id, it.agent_id)
+        task.place = HELD
+
+    def completed_(self, it: wire.Completed) -> None:
+        task = self._next(it, HELD)
+        if task is None:
+            return
+        self.insist(task.agent_id == it.agent_id, f"{it.task_id} is held by {task.agent_id}")
+        self._unload(it.tenant_id, it.task_id)
+        self.completed += 1
+        self._end(it.tenant_id, it.task_id, "completed")
+
+    def cancelled(self, it: wire.Cancelled) -> None:
+        if (it.tenant_id, it.task_id) in self.tasks:
+            self._next(it, WAITS, NOWHERE)
+        else:
+            self.insist(it.revision == 1 and not it.queue_id, f"{it.task_id}: odd cancellation")
+        self._end(it.tenant_id, it.task_id, "cancelled")
+
+    def _end(self, tenant_id: str, task_id: str, how: str) -> None:
+        key = (tenant_id, task_id)
+        known = self.ended.get(key)
+        if known is not None:
+            self.insist(self.at - known[1] >= ENDED_KEPT_MS, f"{task_id} ends twice")
+        self.tasks.pop(key, None)
+        self.ended[key] = (how, self.at)
+
+    def answered(self, it: wire.Answered) -> None:
+        if not it.request_id:
+            return
+        key = (it.tenant_id, it.request_id)
+        known = self.answers.get(key)
+        if known is not None and self.at - known[1] < ANSWERS_KEPT_MS:
+            self.insist(known[0] == it.reason, f"{it.request_id} is answered {it.reason} as well")
+        self.answers[key] = (it.reason, self.at)
+
+    def _look_around(self) -> None:
+        for (tenant_id, task_id), task in self.tasks.items():
+            self.insist(task.place != NOWHERE, f"{tenant_id}/{task_id} is lost between two places")
+        for (tenant_id, agent_id), agent in self.agents.items():
+            if not agent.receives() or self.used(tenant_id, agent) >= agent.config.capacity:
+                continue
+            for task in self.waiting(tenant_id):
+                self.insist(
+                    not self.suits(tenant_id, agent_id, task),
+                    f"{agent_id} is free and {task.submitted.task_id} waits",
+                )
+
+
+def _age(task: Task) -> tuple[int, int, str]:
+    return -task.priority, task.submitted.enqueued_at_ms, task.submitted.task_id
+
+
+_FOLDS: dict[str, Callable[[Ledger, Any], None]] = {
+    "queue_set": Ledger.queue_set,
+    "agent_set": Ledger.agent_set,
+    "presence_set": Ledger.presence_set,
+    "queued": Ledger.queued,
+    "offered": Ledger.offered,
+    "offer_closed": Ledger.offer_closed,
+    "assigned": Ledger.assigned,
+    "completed": Ledger.completed_,
+    "cancelled": Ledger.cancelled,
+    "answered": Ledger.answered,
+}

@@ -1,0 +1,198 @@
+"""What must follow from an input, said a second time and from the contract alone.
+
+Looks at the ledger as it is before the input's step. Nothing of services.dispatch is used.
+"""
+
+from collections.abc import Sequence
+
+from centralita.dispatch.journal.v1 import journal_pb2 as wire
+from centralita.options.v1 import options_pb2 as options
+from google.protobuf.message import Message
+
+from tests.faults.ledger import ANSWERS_KEPT_MS, ENDED_KEPT_MS, HELD, RINGS, Ledger, Task
+
+COMMANDS = {"accept_offer", "decline_offer", "assign_task", "complete_task"}
+
+
+def judge(ledger: Ledger, it: wire.Input, decisions: Sequence[wire.Decision], at: int) -> list[str]:
+    """Return what is wrong with the decisions that were made on an input at a moment."""
+    kind = it.WhichOneof("body")
+    kinds = [decision.WhichOneof("body") for decision in decisions]
+    if kind in COMMANDS:
+        return _judge_command(ledger, it, decisions, at)
+    if "answered" in kinds:
+        return [f"{kind} was answered"]
+    wanted = _first(ledger, it, at)
+    if wanted is None:  # too long ago to be remembered for sure
+        return []
+    first = str(kinds[0]) if kinds else ""
+    if first not in wanted:
+        return [f"{kind} led to {first or 'nothing'}, not {wanted}"]
+    if first in _KEPT and not _alike(getattr(it, str(kind)), _kept(decisions[0])):
+        return [f"{kind} was written down as something else"]
+    return []
+
+
+_KEPT = {"queue_set": "queue", "agent_set": "agent", "presence_set": "presence", "queued": "task"}
+_DEFAULTED = {"offer_timeout_ms", "priority", "agent_selection", "cost"}
+"""Fields whose absence, or a value that makes no sense, stands for a default."""
+
+
+def _kept(decision: wire.Decision) -> Message:
+    kind = str(decision.WhichOneof("body"))
+    kept: Message = getattr(getattr(decision, kind), _KEPT[kind])
+    return kept
+
+
+def _alike(given: Message, kept: Message) -> bool:
+    for known in given.DESCRIPTOR.fields:
+        one, other = getattr(given, known.name), getattr(kept, known.name)
+        if known.is_repeated:
+            one, other = sorted(map(str, one)), sorted(map(str, other))
+        absurd = known.name in _DEFAULTED and not 0 < one < 2**31
+        if one != other and not absurd:
+            return False
+    return True
+
+
+def _first(ledger: Ledger, it: wire.Input, at: int) -> set[str] | None:  # noqa: PLR0911 - one a kind
+    """Return what the first decision on a fact may be; an empty name is none at all."""
+    tenant_id = it.tenant_id
+    match it.WhichOneof("body"):
+        case "queue_configured":
+            queue = ledger.queues.get((tenant_id, it.queue_configured.queue_id))
+            new = queue is None or queue.version < it.queue_configured.version
+            return {"queue_set"} if new else {""}
+        case "agent_configured":
+            agent = ledger.agents.get((tenant_id, it.agent_configured.agent_id))
+            version = it.agent_configured.version
+            old = agent is not None and 0 < version <= agent.config.version
+            return {""} if old else {"agent_set"}
+        case "presence_observed":
+            agent = ledger.agents.get((tenant_id, it.presence_observed.agent_id))
+            version = it.presence_observed.version
+            old = agent is not None and 0 < version <= agent.presence.version
+            return {""} if old else {"presence_set"}
+        case "task_submitted":
+            key = (tenant_id, it.task_submitted.task_id)
+            if key in ledger.tasks:
+                return {""}
+            return _unless_ended(ledger, key, at, {"queued"})
+        case _:
+            key = (tenant_id, it.task_closed.task_id)
+            task = ledger.tasks.get(key)
+            if task is None:
+                return _unless_ended(ledger, key, at, {"cancelled"})
+            return {{HELD: "completed", RINGS: "offer_closed"}.get(task.place, "cancelled")}
+
+
+def _unless_ended(
+    ledger: Ledger, key: tuple[str, str], at: int, otherwise: set[str]
+) -> set[str] | None:
+    ended = ledger.ended.get(key)
+    if ended is None:
+        return otherwise
+    return {""} if at - ended[1] < ENDED_KEPT_MS else None
+
+
+def _judge_command(
+    ledger: Ledger, it: wire.Input, decisions: Sequence[wire.Decision], at: int
+) -> list[str]:
+    kinds = [str(decision.WhichOneof("body")) for decision in decisions]
+    if kinds.count("answered") != 1 or kinds[-1] != "answered":
+        return [f"a command is answered once, at the end, not {kinds}"]
+    answer = decisions[-1].answered
+    if (answer.request_id, answer.reply_to) != (it.request_id, it.reply_to):
+        return [f"{it.request_id} is answered as {answer.request_id} to {answer.reply_to}"]
+    known = ledger.answers.get((it.tenant_id, it.request_id)) if it.request_id else None
+    as_before = known is not None and kinds == ["answered"] and answer.reason == known[0]
+    if as_before:
+        return []
+    if known is not None and at - known[1] < ANSWERS_KEPT_MS:
+        return [f"{it.request_id} is not answered as before, by nothing else: {kinds}"]
+    return _judge_answer(ledger, it, answer.reason, kinds, at)
+
+
+def _judge_answer(
+    ledger: Ledger, it: wire.Input, reason: str, kinds: list[str], at: int
+) -> list[str]:
+    wanted, effect = _outcome(ledger, it, at)
+    if reason not in wanted:
+        return [f"answered {reason or 'done'}, not {wanted}: {it}"]
+    if reason == "" and effect not in kinds:
+        return [f"done without {effect}: {kinds}"]
+    if reason != "" and len(kinds) > 1:
+        return [f"refused and still did {kinds}"]
+    return []
+
+
+def _outcome(ledger: Ledger, it: wire.Input, at: int) -> tuple[set[str], str]:
+    """Return the answers that are right, and the decision that a done command must show."""
+    match it.WhichOneof("body"):
+        case "accept_offer":
+            return _on_offer(ledger, it.tenant_id, it.accept_offer, at), "assigned"
+        case "decline_offer":
+            return _on_offer(ledger, it.tenant_id, it.decline_offer, at), "offer_closed"
+        case "assign_task":
+            return _on_assignment(ledger, it.tenant_id, it.assign_task), "assigned"
+        case _:
+            return _on_completion(ledger, it.tenant_id, it.complete_task), "completed"
+
+
+def _on_offer(
+    ledger: Ledger, tenant_id: str, it: wire.AcceptOffer | wire.DeclineOffer, at: int
+) -> set[str]:
+    key = (tenant_id, it.task_id)
+    task = ledger.tasks.get(key)
+    if task is None:
+        ended = ledger.ended.get(key)
+        if ended is None:
+            return {"TASK_NOT_FOUND"}
+        if at - ended[1] < ENDED_KEPT_MS:
+            return {"OFFER_NOT_YOURS"}
+        return {"OFFER_NOT_YOURS", "TASK_NOT_FOUND"}
+    rings = task.place == RINGS and task.agent_id == it.agent_id and at < task.expires_at
+    return {""} if rings else {"OFFER_NOT_YOURS"}
+
+
+def _on_assignment(ledger: Ledger, tenant_id: str, it: wire.AssignTask) -> set[str]:
+    task = ledger.tasks.get((tenant_id, it.task_id))
+    if task is None:
+        return {"TASK_NOT_FOUND"}
+    actor = ledger.agents.get((tenant_id, it.actor_id))
+    queue_id = task.submitted.queue_id
+    if it.actor_role < options.ROLE_MANAGER and (
+        actor is None or queue_id not in actor.config.queue_ids
+    ):
+        return {"TASK_NOT_IN_YOUR_QUEUES"}
+    if task.place == HELD:
+        return {"TASK_ALREADY_ASSIGNED"}
+    return _on_assignee(ledger, tenant_id, it.assignee_id, task)
+
+
+def _on_assignee(ledger: Ledger, tenant_id: str, assignee_id: str, task: Task) -> set[str]:
+    assignee = ledger.agents.get((tenant_id, assignee_id))
+    if (
+        assignee is None
+        or assignee.config.removed
+        or task.submitted.queue_id not in assignee.config.queue_ids
+    ):
+        return {"ASSIGNEE_NOT_IN_QUEUE"}
+    if not assignee.presence.connected:
+        return {"ASSIGNEE_NOT_CONNECTED"}
+    others = assignee.has - {task.submitted.task_id}
+    used = sum(ledger.tasks[tenant_id, other].submitted.cost for other in others)
+    if used + task.submitted.cost > assignee.config.capacity:
+        return {"ASSIGNEE_AT_CAPACITY"}
+    return {""}
+
+
+def _on_completion(ledger: Ledger, tenant_id: str, it: wire.CompleteTask) -> set[str]:
+    task = ledger.tasks.get((tenant_id, it.task_id))
+    if task is None:
+        return {"TASK_NOT_FOUND"}
+    if task.place != HELD:
+        return {"TASK_NOT_ASSIGNED"}
+    if task.agent_id != it.actor_id and it.actor_role < options.ROLE_SUPERVISOR:
+        return {"TASK_NOT_YOURS"}
+    return {""}

@@ -1,0 +1,261 @@
+"""Everything that can be told to a router, in any order, from people who do not behave."""
+
+# ruff: noqa: FBT001, PLR0913, PLR0917 - a rule draws all that it needs
+
+import os
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from services.dispatch.adapters.inputs import encode_input
+from services.dispatch.domain.inputs import (
+    AcceptOffer,
+    AgentConfigured,
+    AgentSelection,
+    AssignTask,
+    CompleteTask,
+    DeclineOffer,
+    PresenceObserved,
+    QueueConfigured,
+    Role,
+    TaskClosed,
+    TaskSubmitted,
+)
+from tests.faults.ledger import HELD, RINGS
+from tests.unit.dispatch.desk import Desk
+
+_COMMON: dict[str, Any] = {
+    "deadline": None,
+    "database": None,
+    "report_multiple_bugs": False,
+    "suppress_health_check": list(HealthCheck),  # a machine is large and slow to them
+}
+_PROFILES = {
+    "fixed": settings(max_examples=160, stateful_step_count=60, derandomize=True, **_COMMON),
+    "long": settings(max_examples=5000, stateful_step_count=120, **_COMMON),
+}
+PROFILE = _PROFILES[os.environ.get("HYPOTHESIS_PROFILE", "fixed")]
+
+MINUTE, HOUR = 60_000, 3_600_000
+tenants = st.sampled_from(["acme", "acme", "acme", "globex"])
+queues = st.sampled_from(["sales", "support", "nobodys"])
+agents = st.sampled_from(["ana", "bo", "cyd", "dee"])
+tasks = st.sampled_from([f"t{number}" for number in range(1, 10)])
+requests = st.sampled_from(["", *(f"r{number}" for number in range(1, 7))])
+skills = st.sampled_from([(), (("es", 1),), (("es", 3),), (("de", 2), ("es", 1))])
+priorities = st.sampled_from([0, 0, 1, 50, 100])
+pauses = st.sampled_from([0, 1, 500, 1_000, 19_999, 20_000, 11 * MINUTE, 25 * HOUR])
+number = st.integers(0, 7)
+
+
+class Routing(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk = Desk()
+        self.given: list[bytes] = []
+        self.versions = 0
+
+    def give(self, it: Any) -> None:
+        data = encode_input(it)
+        self.given.append(data)
+        self.desk.take(data)
+
+    def version(self, age: int) -> int:
+        """Return a new version for age 0; unversioned, repeated or stale for others."""
+        if age > 3:
+            return max(0, self.versions - age + 4)
+        self.versions += 1
+        return self.versions
+
+    def some(self, place: str, index: int) -> tuple[str, str, str]:
+        found = [(key, it) for key, it in self.desk.ledger.tasks.items() if it.place == place]
+        (tenant_id, task_id), task = found[index % len(found)]
+        return tenant_id, task_id, task.agent_id
+
+    def any_in(self, place: str) -> bool:
+        return any(task.place == place for task in self.desk.ledger.tasks.values())
+
+    def request(self, index: int) -> str:
+        return f"r{index}" if index else f"new{len(self.given)}"
+
+    # Facts
+
+    @rule(
+        tenant=tenants,
+        queue=queues,
+        age=number,
+        removed=st.booleans(),
+        selection=st.sampled_from(AgentSelection),
+        timeout=st.sampled_from([1, 1_000, 20_000, 20_000, 2**62, -5, 0]),
+        priority=priorities,
+    )
+    def a_queue_is_configured(
+        self,
+        tenant: str,
+        queue: str,
+        age: int,
+        removed: bool,
+        selection: AgentSelection,
+        timeout: int,
+        priority: int,
+    ) -> None:
+        version = self.version(age)
+        self.give(QueueConfigured(tenant, queue, version, removed, selection, timeout, priority))
+
+    @rule(
+        tenant=tenants,
+        agent=agents,
+        age=number,
+        removed=st.sampled_from([False, False, False, True]),
+        of=st.lists(queues, max_size=3, unique=True),
+        has=skills,
+        capacity=st.sampled_from([0, 1, 1, 2, 3, 5, 2**32 - 1]),
+    )
+    def an_agent_is_configured(
+        self,
+        tenant: str,
+        agent: str,
+        age: int,
+        removed: bool,
+        of: list[str],
+        has: Any,
+        capacity: int,
+    ) -> None:
+        version = self.version(age)
+        it = AgentConfigured(tenant, agent, version, removed, tuple(sorted(of)), has, capacity)
+        self.give(it)
+
+    @rule(tenant=tenants, agent=agents, capacity=st.sampled_from([1, 2, 3]), has=skills)
+    def an_agent_comes_to_work(self, tenant: str, agent: str, capacity: int, has: Any) -> None:
+        version = self.version(0)
+        it = AgentConfigured(tenant, agent, version, False, ("sales", "support"), has, capacity)
+        self.give(it)
+        self.give(PresenceObserved(tenant, agent, version, True, True))
+
+    @rule(tenant=tenants, agent=agents, age=number, there=st.booleans(), willing=st.booleans())
+    def an_agent_is_seen(
+        self, tenant: str, agent: str, age: int, there: bool, willing: bool
+    ) -> None:
+        self.give(PresenceObserved(tenant, agent, self.version(age), there, willing))
+
+    @rule(
+        tenant=tenants,
+        task=tasks,
+        queue=st.sampled_from(["sales", "sales", "support", "nobodys"]),
+        age=st.sampled_from([0, 0, 1, 5_000, -3_000]),
+        cost=st.sampled_from([0, 1, 1, 1, 2, 3, 2**32 - 1]),
+        needs=skills,
+        priority=priorities,
+    )
+    def a_task_is_submitted(
+        self, tenant: str, task: str, queue: str, age: int, cost: int, needs: Any, priority: int
+    ) -> None:
+        since = self.desk.now - age
+        self.give(TaskSubmitted(tenant, task, queue, since, cost, needs, priority))
+
+    @rule(tenant=tenants, count=st.integers(2, 6), start=st.integers(0, 10**6))
+    def many_tasks_come_at_once(self, tenant: str, count: int, start: int) -> None:
+        for one in range(count):
+            task_id = f"m{start}-{one}"
+            self.give(TaskSubmitted(tenant, task_id, "sales", self.desk.now - one * 7 % 5))
+
+    @rule(tenant=tenants, task=tasks)
+    def a_task_is_closed(self, tenant: str, task: str) -> None:
+        self.give(TaskClosed(tenant, task))
+
+    # Commands, from those who may and those who may not
+
+    @precondition(lambda self: self.any_in(RINGS))
+    @rule(index=number, request=number, yes=st.booleans())
+    def whom_it_rings_at_answers(self, index: int, request: int, yes: bool) -> None:
+        tenant, task, agent = self.some(RINGS, index)
+        kind = AcceptOffer if yes else DeclineOffer
+        self.give(kind(tenant, task, agent, self.request(request), f"inbox.{index}"))
+
+    @precondition(lambda self: self.any_in(HELD))
+    @rule(index=number, request=number)
+    def who_holds_it_completes(self, index: int, request: int) -> None:
+        tenant, task, agent = self.some(HELD, index)
+        self.give(CompleteTask(tenant, task, agent, Role.AGENT, self.request(request), "inbox.c"))
+
+    @rule(
+        kind=st.sampled_from([AcceptOffer, DeclineOffer]),
+        tenant=tenants,
+        task=tasks,
+        agent=agents,
+        request=requests,
+    )
+    def somebody_answers_an_offer(
+        self, kind: Any, tenant: str, task: str, agent: str, request: str
+    ) -> None:
+        self.give(kind(tenant, task, agent, request, "inbox.x"))
+
+    @rule(
+        tenant=tenants,
+        task=tasks,
+        actor=agents,
+        role=st.sampled_from(Role),
+        to=agents,
+        request=requests,
+    )
+    def somebody_assigns(
+        self, tenant: str, task: str, actor: str, role: Role, to: str, request: str
+    ) -> None:
+        self.give(AssignTask(tenant, task, actor, role, to, request, "inbox.a"))
+
+    @rule(tenant=tenants, task=tasks, actor=agents, role=st.sampled_from(Role), request=requests)
+    def somebody_completes(
+        self, tenant: str, task: str, actor: str, role: Role, request: str
+    ) -> None:
+        self.give(CompleteTask(tenant, task, actor, role, request, ""))
+
+    @precondition(lambda self: bool(self.refusers()))
+    @rule(index=number)
+    def who_refused_takes_a_break_and_returns(self, index: int) -> None:
+        refusers = self.refusers()
+        tenant, agent = refusers[index % len(refusers)]
+        self.give(PresenceObserved(tenant, agent, self.version(0), True, False))
+        self.give(PresenceObserved(tenant, agent, self.version(0), True, True))
+
+    def refusers(self) -> list[tuple[str, str]]:
+        return sorted(
+            {(of, who) for (of, _), task in self.desk.ledger.tasks.items() for who in task.excluded}
+        )
+
+    # The world
+
+    @precondition(lambda self: bool(self.given))
+    @rule(back=st.integers(1, 12))
+    def an_input_comes_again(self, back: int) -> None:
+        self.desk.take(self.given[-min(back, len(self.given))])
+
+    @rule(data=st.binary(max_size=40))
+    def bytes_that_are_no_input_come(self, data: bytes) -> None:
+        self.desk.take(data)
+
+    @precondition(lambda self: bool(self.given))
+    @rule(where=st.integers(0, 200), value=st.integers(0, 255))
+    def a_damaged_input_comes(self, where: int, value: int) -> None:
+        data = bytearray(self.given[-1])
+        if data:
+            data[where % len(data)] = value
+        self.desk.take(bytes(data))
+
+    @rule(millis=pauses)
+    def time_passes(self, millis: int) -> None:
+        self.desk.wait(millis)
+
+    @precondition(lambda self: bool(self.given))
+    @rule(back=st.sampled_from([1, 700, 5 * MINUTE]))
+    def the_clock_of_the_log_lags(self, back: int) -> None:
+        self.desk.take(self.given[-1], self.desk.now - back)
+
+    @rule()
+    def a_snapshot_is_written_and_read(self) -> None:
+        self.desk.save_and_load()
+
+    @invariant()
+    def no_promise_is_broken(self) -> None:
+        assert not self.desk.problems, "\n".join(self.desk.problems)

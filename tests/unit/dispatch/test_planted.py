@@ -1,0 +1,190 @@
+"""The checkers of the engine are worth something: each of these routers is caught."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from services.dispatch.adapters import snapshots
+from services.dispatch.domain import engine, index, state
+from services.dispatch.domain.decisions import Answered, Decision, Queued, Reason
+from services.dispatch.domain.index import Agent, Index, Task
+from services.dispatch.domain.inputs import AgentConfigured, PresenceObserved
+from tests.unit.dispatch.machine import Routing
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+SEARCH = settings(
+    max_examples=300,
+    stateful_step_count=60,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def capacity_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Agent, "free", property(lambda agent: 2**33))
+
+
+def a_task_comes_back_young(patch: pytest.MonkeyPatch) -> None:
+    again = engine._again
+
+    def younger(task: Task, *without: str) -> Queued:
+        it = again(task, *without)
+        return replace(it, task=replace(it.task, enqueued_at=it.task.enqueued_at + 1))
+
+    patch.setattr(engine, "_again", younger)
+
+
+def who_declined_is_not_noted(patch: pytest.MonkeyPatch) -> None:
+    again = engine._again
+    patch.setattr(engine, "_again", lambda task, *_: again(task))
+
+
+def who_declined_is_asked_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(index, "_first_but", lambda line, _: line[0] if line else None)
+
+
+def who_returns_is_never_asked_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(state, "_readmit", lambda *_: None)
+
+
+def the_newest_goes_first(patch: pytest.MonkeyPatch) -> None:
+    def newest(self: Index, agent: Agent) -> Task | None:
+        profile = agent.profile
+        if profile is None or not agent.receiving:
+            return None
+        fitting = (
+            entry
+            for line in profile.signatures.values()
+            if line.waiting and line.key[2] <= agent.free and agent.id not in line.key[3]
+            for entry in line.line
+            if entry[4].entry is entry
+        )
+        return max(fitting, default=(None,) * 5)[4]
+
+    patch.setattr(Index, "best_task", newest)
+
+
+def the_busiest_idle_agent_is_preferred(patch: pytest.MonkeyPatch) -> None:
+    load_changed = state.State.load_changed
+
+    def backwards(self: state.State, agent: Agent, at: int) -> None:
+        load_changed(self, agent, at)
+        agent.idle_since = -at
+        agent.idle_order = -self.order
+
+    patch.setattr(state.State, "load_changed", backwards)
+
+
+def freed_capacity_is_left_idle(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(engine, "_find_tasks", lambda *_: iter(()))
+
+
+def offers_never_ring_out(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(state.State, "next_timer", lambda _: None)
+
+
+def answers_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(state._FOLDS, Answered, lambda *_: None)
+
+
+def an_ended_task_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    end = state._end
+
+    def forgetful(tenant: state.Tenant, task_id: str, at: int) -> None:
+        end(tenant, task_id, at)
+        del tenant.ended[task_id]
+
+    patch.setattr(state, "_end", forgetful)
+
+
+def stale_facts_count(patch: pytest.MonkeyPatch) -> None:
+    observed = engine._presence_observed
+
+    def gullible(tenant: state.Tenant, it: PresenceObserved, at: int) -> Iterator[Decision]:
+        return observed(tenant, replace(it, version=0), at)
+
+    patch.setitem(engine._RULES, PresenceObserved, gullible)
+
+
+def work_of_a_removed_agent_is_left_behind(patch: pytest.MonkeyPatch) -> None:
+    careful = engine._agent_configured
+
+    def careless(tenant: state.Tenant, it: AgentConfigured, at: int) -> Iterator[Decision]:
+        for decision in careful(tenant, it, at):
+            if not (isinstance(decision, Queued) and it.removed):
+                yield decision
+
+    patch.setitem(engine._RULES, AgentConfigured, careless)
+
+
+def an_answer_is_given_twice(patch: pytest.MonkeyPatch) -> None:
+    complete = engine._complete
+
+    def chatty(tenant: state.Tenant, task: Task, at: int) -> Iterator[Decision]:
+        yield from complete(tenant, task, at)
+        yield Answered(tenant.id, "r1", Reason.DONE, "")
+
+    patch.setattr(engine, "_complete", chatty)
+
+
+def a_rule_changes_the_state_behind_the_journal(patch: pytest.MonkeyPatch) -> None:
+    find_agent = engine._find_agent
+
+    def meddling(tenant: state.Tenant, task: Task, at: int) -> Iterator[Decision]:
+        task.priority += 1
+        yield from find_agent(tenant, task, at)
+
+    patch.setattr(engine, "_find_agent", meddling)
+
+
+def a_snapshot_forgets_who_declined(patch: pytest.MonkeyPatch) -> None:
+    write = snapshots._write_task_state
+    patch.setattr(snapshots, "_write_task_state", lambda s, r, _, *more: write(s, r, (), *more))
+
+
+def a_snapshot_forgets_who_is_idle_longest(patch: pytest.MonkeyPatch) -> None:
+    write = snapshots._write_agent_state
+    patch.setattr(snapshots, "_write_agent_state", lambda c, p, *_: write(c, p, 0, 0))
+
+
+def an_input_can_stop_it(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        engine, "_not_rung", lambda tenant, task, it, at: tenant.agents[it.agent_id] and None
+    )
+
+
+PLANTS = [
+    capacity_is_not_looked_at,
+    a_task_comes_back_young,
+    who_declined_is_not_noted,
+    who_declined_is_asked_again,
+    who_returns_is_never_asked_again,
+    the_newest_goes_first,
+    the_busiest_idle_agent_is_preferred,
+    freed_capacity_is_left_idle,
+    offers_never_ring_out,
+    answers_are_forgotten,
+    an_ended_task_is_forgotten,
+    stale_facts_count,
+    work_of_a_removed_agent_is_left_behind,
+    an_answer_is_given_twice,
+    a_rule_changes_the_state_behind_the_journal,
+    a_snapshot_forgets_who_declined,
+    a_snapshot_forgets_who_is_idle_longest,
+    an_input_can_stop_it,
+]
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+def test_a_router_is_caught_in_which(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    with pytest.raises(Exception):  # noqa: B017, PT011 - a broken router may also break down
+        run_state_machine_as_test(Routing, settings=SEARCH)
