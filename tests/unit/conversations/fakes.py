@@ -37,13 +37,16 @@ async def passed() -> None:
 
 
 class FakeConversations:
-    """One conditional write at a time, each event remembered; `guarded` False plants a bug."""
+    """One conditional write at a time, each event remembered. The flags plant bugs."""
 
-    def __init__(self, checkpoint: Checkpoint = passed, *, guarded: bool = True) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint = passed, *, guarded: bool = True, numbered: bool = True
+    ) -> None:
         self.documents: dict[str, Conversation] = {}
         self.events: list[tuple[str, Event]] = []
         self._checkpoint = checkpoint
         self._guarded = guarded
+        self._numbered = numbered
 
     async def latest_in(self, lane: Lane) -> Conversation | None:
         await self._checkpoint()
@@ -61,8 +64,10 @@ class FakeConversations:
         await self._checkpoint()
         now = self.documents.get(it.id)
         if now is None:
-            taken = {(each.lane, each.ordinal) for each in self.documents.values()}
-            fits = it.version == 0 and (it.lane, it.ordinal) not in taken
+            same = [each for each in self.documents.values() if each.lane == it.lane]
+            fits = all(each.closed for each in same)
+            if self._numbered:
+                fits = fits and it.ordinal not in {each.ordinal for each in same}
         else:
             fits = now.version == it.version and now.closed is None
             if any(isinstance(each, Closed) for each in events):
