@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 LEASH = Path(__file__).with_name("leash.py")
-READY = 20.0
+READY = 60.0
 """Seconds a server has to answer in."""
 PATIENCE = 10.0
 """Seconds a server has to stop in before it is killed."""
