@@ -38,8 +38,7 @@ def from_sources(it: Sources, now: datetime, keep_closed: timedelta) -> Document
         "last_message_at": it.last_message_at,
         "ended": it.ended,
         "revision": it.revision,
-        "open": not closed,
-        "forget_at": now + keep_closed if closed else None,
+        "forget_at": now + keep_closed if closed else None,  # None: open
     }
 
 

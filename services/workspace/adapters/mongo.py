@@ -1,7 +1,7 @@
 """Sources and viewers in MongoDB. One document is one transaction, outbox included."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +22,7 @@ from . import documents
 from .documents import Document, key
 
 Collection = AsyncIOMotorCollection[dict[str, Any]]
-Nudge = Callable[[str], object]
+Nudge = Callable[[str, Sequence[Document] | None], object]
 
 REMEMBERED = 10_000
 KEEP_CLOSED = timedelta(days=8)
@@ -30,8 +30,7 @@ KEEP_CLOSED = timedelta(days=8)
 
 
 async def prepare(cards: Collection) -> None:
-    """Make the indexes: the open cards for the start, and the end of the closed ones."""
-    await cards.create_index([("open", ASCENDING)], name="open")
+    """Make the index that ends the closed cards, and finds the open ones: they have no end."""
     await cards.create_index([("forget_at", ASCENDING)], name="forget", expireAfterSeconds=0)
 
 
@@ -54,24 +53,20 @@ class MongoSources:
         self._written.pop(document_id, None)  # until the outcome is known
         now = self._clock()
         event = messages.card_changed(after.card, before.standing if before.revision else None)
-        change: Document = {
-            "$set": documents.from_sources(after, now, KEEP_CLOSED),
-            "$push": {"outbox": entry(event, now)},
-        }
-        as_read = {"_id": document_id, "revision": before.revision}
-        try:
-            done = await self._collection.update_one(as_read, change, upsert=not before.revision)
-        except DuplicateKeyError as clash:
-            raise Stale("It changed meanwhile.", conversationId=after.conversation_id) from clash
-        if not done.matched_count and done.upserted_id is None:
-            raise Stale("It changed meanwhile.", conversationId=after.conversation_id)
+        waiting = await _write(
+            self._collection,
+            {"_id": document_id, "revision": before.revision},
+            documents.from_sources(after, now, KEEP_CLOSED),
+            entry(event, now),
+            new=not before.revision,
+        )
         self._written[document_id] = after
         if len(self._written) > REMEMBERED:
             self._written.popitem(last=False)
-        self._nudge(document_id)
+        self._nudge(document_id, waiting)
 
     async def open_cards(self) -> list[Card]:
-        found = self._collection.find({"open": True}, {"outbox": 0})
+        found = self._collection.find({"forget_at": None}, {"outbox": 0})
         return [documents.to_sources(document).card async for document in found]
 
 
@@ -85,22 +80,35 @@ class MongoViewers:
 
     async def save(self, before: Viewer | None, after: Viewer) -> None:
         document_id = key(after.tenant_id, after.user_id)
-        change: Document = {
-            "$set": documents.from_viewer(after),
-            "$push": {"outbox": entry(messages.viewer_changed(after), self._clock())},
-        }
-        as_read = {"_id": document_id, "version": before.version if before else 0}
-        try:
-            done = await self._collection.update_one(as_read, change, upsert=before is None)
-        except DuplicateKeyError as clash:
-            raise Stale("It changed meanwhile.", userId=after.user_id) from clash
-        if not done.matched_count and done.upserted_id is None:
-            raise Stale("It changed meanwhile.", userId=after.user_id)
-        self._nudge(document_id)
+        waiting = await _write(
+            self._collection,
+            {"_id": document_id, "version": before.version if before else 0},
+            documents.from_viewer(after),
+            entry(messages.viewer_changed(after), self._clock()),
+            new=before is None,
+        )
+        self._nudge(document_id, waiting)
 
     async def everyone(self) -> list[Viewer]:
         found = self._collection.find({}, {"outbox": 0})
         return [documents.to_viewer(document) async for document in found]
+
+
+async def _write(
+    collection: Collection, as_read: Document, change: Document, announced: Document, *, new: bool
+) -> Sequence[Document] | None:
+    """Change the document as it was read, or raise Stale.
+
+    Returns what waits to be announced where that is known without a read: of a new document.
+    """
+    change = {"$set": change, "$push": {"outbox": announced}}
+    try:
+        done = await collection.update_one(as_read, change, upsert=new)
+    except DuplicateKeyError as clash:
+        raise Stale("It changed meanwhile.") from clash
+    if not done.matched_count and done.upserted_id is None:
+        raise Stale("It changed meanwhile.")
+    return [announced] if done.upserted_id is not None else None
 
 
 async def board(sources: MongoSources, viewers: MongoViewers) -> Board:

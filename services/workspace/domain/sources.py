@@ -63,9 +63,11 @@ class Sources:
     ended: bool = False
     revision: int = 0
 
-    def told(self, fact: Fact) -> "Sources":
-        """Fold one fact in. The same object comes back when it brings nothing new."""
-        after = self._fold(fact)
+    def told(self, *facts: Fact) -> "Sources":
+        """Fold facts in, as one change. The same object comes back when they bring nothing new."""
+        after = self
+        for fact in facts:
+            after = after._fold(fact)
         return self if after == self else replace(after, revision=self.revision + 1)
 
     def _fold(self, fact: Fact) -> "Sources":

@@ -1,8 +1,8 @@
-"""Fold a fact of another service into the card of its conversation."""
+"""Fold what other services say into the card of its conversation."""
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.kernel.again import again_if
@@ -25,59 +25,68 @@ class Store(Protocol):
 
 
 class FoldFact:
-    """Facts of one conversation are folded one at a time in this process.
+    """Facts of one conversation are folded by one caller at a time in this process.
 
-    Several consumers bring them at once; in a lane they do not race each other, and the write may
-    start from what this process wrote last: one round trip for a fact. A race with another replica
-    is lost without harm, and the loser reads.
+    Several consumers bring them at once: whoever comes to the card first folds all that wait, with
+    one write and one announcement, which starts from what this process wrote last and so needs no
+    read. A race with another replica is lost without harm, and the loser reads.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._lanes = _Lanes()
+        self._lanes: dict[tuple[str, str], _Lane] = {}
 
     async def __call__(self, tenant_id: str, conversation_id: str, fact: Fact) -> None:
-        async with self._lanes.lane((tenant_id, conversation_id)):
-            known = self._store.recalled(tenant_id, conversation_id)
-            if known is None and isinstance(fact, Opening):
-                # Most often nothing is there before the opening: try that before reading.
-                known = Sources(tenant_id, conversation_id)
-            if known is not None:
-                try:
-                    await self._tell(known, fact)
-                except Stale:
-                    known = None
-            if known is None:
-                await self._read_and_tell(tenant_id, conversation_id, fact)
+        key = tenant_id, conversation_id
+        lane = self._lanes.setdefault(key, _Lane())
+        mine = _Waiting(fact)
+        lane.waiting.append(mine)
+        try:
+            async with lane.lock:
+                if mine in lane.waiting:
+                    await self._fold_all(key, lane)
+        finally:
+            if mine in lane.waiting:
+                lane.waiting.remove(mine)  # it failed; the others try for themselves
+            if not lane.waiting and self._lanes.get(key) is lane and not lane.lock.locked():
+                del self._lanes[key]
+
+    async def _fold_all(self, key: tuple[str, str], lane: "_Lane") -> None:
+        taken = tuple(lane.waiting)
+        facts = [one.fact for one in taken]
+        known = self._store.recalled(*key)
+        if known is None and any(isinstance(fact, Opening) for fact in facts):
+            # Most often nothing is there before the opening: try that before reading.
+            known = Sources(*key)
+        if known is not None:
+            try:
+                await self._tell(known, facts)
+            except Stale:
+                known = None
+        if known is None:
+            await self._read_and_tell(key, facts)
+        for one in taken:
+            if one in lane.waiting:
+                lane.waiting.remove(one)
 
     @again_if(Stale)
-    async def _read_and_tell(self, tenant_id: str, conversation_id: str, fact: Fact) -> None:
-        known = await self._store.read(tenant_id, conversation_id)
-        await self._tell(known or Sources(tenant_id, conversation_id), fact)
+    async def _read_and_tell(self, key: tuple[str, str], facts: Sequence[Fact]) -> None:
+        known = await self._store.read(*key)
+        await self._tell(known or Sources(*key), facts)
 
-    async def _tell(self, known: Sources, fact: Fact) -> None:
+    async def _tell(self, known: Sources, facts: Sequence[Fact]) -> None:
         # What brings nothing new to an older state brings nothing to a newer one: folds only grow.
-        after = known.told(fact)
+        after = known.told(*facts)
         if after is not known:
             await self._store.save(known, after)
 
 
-class _Lanes:
-    """One lock for each key that is in use."""
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    fact: Fact
 
-    def __init__(self) -> None:
-        self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
 
-    @asynccontextmanager
-    async def lane(self, key: Hashable) -> AsyncIterator[None]:
-        lock, users = self._locks.get(key) or (asyncio.Lock(), 0)
-        self._locks[key] = lock, users + 1
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._locks[key]
-            if users > 1:
-                self._locks[key] = lock, users - 1
-            else:
-                del self._locks[key]
+@dataclass(slots=True)
+class _Lane:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: list[_Waiting] = field(default_factory=list)

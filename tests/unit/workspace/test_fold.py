@@ -20,7 +20,7 @@ class Documents:
 
     def __init__(self) -> None:
         self.stored: dict[str, Sources] = {}
-        self.reads = self.writes = 0
+        self.reads = self.writes = self.fail = 0
 
 
 class Store:
@@ -39,6 +39,9 @@ class Store:
     async def save(self, before: Sources, after: Sources) -> None:
         self._documents.writes += 1
         await asyncio.sleep(0)
+        if self._documents.fail:
+            self._documents.fail -= 1
+            raise ConnectionError
         stored = self._documents.stored.get(after.conversation_id)
         if (stored.revision if stored else 0) != before.revision:
             raise Stale("It changed meanwhile.")
@@ -59,13 +62,29 @@ async def test_a_fact_costs_one_write_and_no_read_where_the_last_one_was_folded(
     assert (documents.reads, documents.writes) == (0, 10)
 
 
-async def test_facts_at_once_do_not_race_in_one_replica() -> None:
+async def test_facts_that_wait_for_a_write_share_the_next_one() -> None:
     documents = Documents()
     fold = FoldFact(Store(documents))
     await asyncio.gather(*(fold("acme", "v-1", fact) for fact in facts()))
 
-    assert documents.writes == 10
+    assert (documents.reads, documents.writes) == (0, 2)
     assert documents.stored["v-1"].message_count == 8
+    assert not fold._lanes
+
+
+async def test_a_failed_write_fails_its_caller_and_the_others_try_for_themselves() -> None:
+    documents = Documents()
+    store = Store(documents)
+    fold = FoldFact(store)
+    documents.fail = 1
+    told = await asyncio.gather(
+        *(fold("acme", "v-1", fact) for fact in facts()), return_exceptions=True
+    )
+
+    assert [type(one) for one in told if one] == [ConnectionError]
+    assert documents.stored["v-1"].message_count == 8
+    assert documents.stored["v-1"].opening is None  # its delivery failed, so it comes again
+    assert not fold._lanes
 
 
 async def test_replicas_that_race_lose_nothing() -> None:
