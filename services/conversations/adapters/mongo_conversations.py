@@ -19,6 +19,8 @@ from .documents import Document
 
 Collection = AsyncIOMotorCollection[Document]
 
+FIRST = 1  # revision of a task
+
 # What is on its way out is nobody's business here.
 _ALL_BUT_OUTBOX = {"outbox": 0}
 
@@ -143,10 +145,16 @@ class MongoConversations:
         noted: Document = {"task_revision": revision, "assignee_id": assignee_id}
         if queue_id:
             noted["queue_id"] = queue_id
-        await self._collection.update_one(
-            {"_id": conversation_id, "tenant_id": tenant_id, "task_revision": {"$lt": revision}},
-            {"$set": noted, "$inc": {"version": 1}},
-        )
+        wanted: Document = {
+            "_id": conversation_id,
+            "tenant_id": tenant_id,
+            "task_revision": {"$lt": revision},
+        }
+        if revision == FIRST and not assignee_id:
+            # It waits where it was opened: nothing new, and nothing older can come after it. A
+            # write would only disturb the customer's next message.
+            wanted["queue_id"] = {"$ne": queue_id}
+        await self._collection.update_one(wanted, {"$set": noted, "$inc": {"version": 1}})
 
     async def left_staged(self, before: datetime, most: int) -> list[Conversation]:
         found: list[Any] = (

@@ -130,6 +130,19 @@ async def test_the_router_decides_who_holds_it_in_whatever_order_it_is_heard(rig
     assert (await rig.conversation(conversation_id)).assignee_id == "bea"
 
 
+async def test_the_first_word_of_the_router_disturbs_nothing(rig: Rig) -> None:
+    conversation_id = await rig.opened()
+    first = TaskQueued(tenant_id=rig.tenant, task_id=conversation_id, revision=1, queue_id="sales")
+    before = await rig.conversation(conversation_id)
+    await rig.tell(first)
+    await rig.settled()
+    assert await rig.conversation(conversation_id) == before
+    first.queue_id = "support"
+    await rig.tell(first)
+    await rig.settled()
+    assert (await rig.conversation(conversation_id)).queue_id == "support"
+
+
 async def test_an_agent_sees_what_waits_in_their_queues(rig: Rig) -> None:
     conversation_id = await rig.opened()
     ana = rig.user()
