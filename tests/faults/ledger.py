@@ -225,7 +225,9 @@ class Ledger:
         key = (it.tenant_id, it.task.task_id)
         task = self.tasks.get(key)
         if task is None:
-            self.insist(key not in self.ended, f"{key[1]} is queued after its end")
+            _, ended_at = self.ended.pop(key, ("", self.at - ENDED_KEPT_MS))
+            remembered = self.at - ended_at < ENDED_KEPT_MS
+            self.insist(not remembered, f"{key[1]} is queued after its end")
             self.insist(it.revision == 1, "the first revision is not 1")
             self.insist(not it.excluded, "excludes somebody before any offer")
             priority = it.task.priority or self.queue(it.tenant_id, it.task.queue_id).priority
