@@ -3,11 +3,12 @@
 import asyncio
 import tempfile
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import grpc
-from centralita.workspace.v1 import workspace_service_pb2 as workspace
 from centralita.workspace.v1.resources_pb2 import CARD_STATE_OFFERED
+from centralita.workspace.v1.workspace_service_pb2 import WatchResponse
 
 from services.kernel.bus import connected
 from tests.distributed import distributed
@@ -47,29 +48,25 @@ async def _offers(address: str) -> tuple[float, float, float, float]:
 async def _measured(it: Desk) -> list[float]:
     rung: dict[str, tuple[Agent, float]] = {}
     posted: dict[str, float] = {}
-    watching = [asyncio.create_task(_watch(agent, rung)) for agent in it.agents]
-    for agent in it.agents:
-        await agent._heartbeat("bench")
-        await agent.receive_new(True)
-    await asyncio.sleep(1)
-    posting = []
-    async for number in paced(MESSAGES, PER_S):
-        it.customer.address = f"customer-{number}"
-        posted[f"text {number}"] = time.perf_counter()
-        posting.append(asyncio.create_task(it.customer.write(f"text {number}")))
-    await asyncio.gather(*posting)
-    await until(lambda: len(rung) >= MESSAGES or None, within=30)
-    for one in watching:
-        one.cancel()
-    took = []
-    for conversation_id, (agent, at) in rung.items():
-        [message] = await agent.messages(conversation_id)
-        took.append(at - posted[message.text])
+
+    def ring(agent: Agent, frame: WatchResponse) -> None:
+        standing = frame.card.standing
+        if standing.state == CARD_STATE_OFFERED and standing.agent_id == agent.id:
+            rung.setdefault(frame.card.conversation_id, (agent, time.perf_counter()))
+
+    async with AsyncExitStack() as stack:
+        for agent in it.agents:
+            agent.on_frame = ring
+            await stack.enter_async_context(agent.at_work())
+        posting = []
+        async for number in paced(MESSAGES, PER_S):
+            it.customer.address = f"customer-{number}"
+            posted[f"text {number}"] = time.perf_counter()
+            posting.append(asyncio.create_task(it.customer.write(f"text {number}")))
+        await asyncio.gather(*posting)
+        await until(lambda: len(rung) >= MESSAGES or None, within=30)
+        took = []
+        for conversation_id, (agent, at) in rung.items():
+            [message] = await agent.messages(conversation_id)
+            took.append(at - posted[message.text])
     return took
-
-
-async def _watch(agent: Agent, rung: dict[str, tuple[Agent, float]]) -> None:
-    async for frame in agent.workspace.Watch(workspace.WatchRequest(), metadata=agent.metadata):
-        card = frame.card
-        if card.standing.state == CARD_STATE_OFFERED and card.standing.agent_id == agent.id:
-            rung.setdefault(card.conversation_id, (agent, time.perf_counter()))

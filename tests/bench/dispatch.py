@@ -272,5 +272,7 @@ async def _recovery() -> float:
 
 async def _until_told(bus: Bus, events: int) -> None:
     """Wait until the stream of public events holds so many."""
-    while (await bus.js.stream_info("DISPATCH")).state.messages < events:
+    while (  # noqa: ASYNC110 - the stream is not ours to signal
+        await bus.js.stream_info("DISPATCH")
+    ).state.messages < events:
         await asyncio.sleep(0.05)
