@@ -43,7 +43,7 @@ test-fast: setup ## Run the tests that need no server
 	$(BIN)/python -m pytest tests/unit tests/contract
 
 check: setup ## Lint, types, layers, protos, generated code, manifests, edge
-	@$(MAKE) --jobs 2 --output-sync=target check-python check-types check-layers check-protos check-generated check-manifests check-edge check-docs
+	@$(MAKE) --jobs 2 --keep-going --output-sync=target check-python check-types check-layers check-protos check-generated check-manifests check-edge check-docs
 	@echo "All checks passed."
 
 check-python:
@@ -78,15 +78,20 @@ check-manifests:
 check-edge:
 	mkdir -p var/check
 	sed 's#/etc/centralita/#proto/gen/#' deploy/envoy/envoy.yaml >var/check/envoy.yaml
-	$(BIN)/envoy --mode validate --log-level error -c var/check/envoy.yaml
+	$(BIN)/envoy --mode validate --log-level critical -c var/check/envoy.yaml
 
 check-docs:
+	$(BIN)/python docs/events.py --check
 	$(BIN)/python docs/adr/index.py --check
 
 proto: setup ## Generate code and descriptors from the protos
 	rm -rf $(GEN) && mkdir -p $(GEN)
 	$(PROTOC) --python_out=$(GEN) --grpc_python_out=$(GEN) --mypy_out=quiet:$(GEN) --mypy_grpc_out=quiet:$(GEN) $(PROTOS)
 	$(PROTOC) --include_imports --include_source_info --descriptor_set_out=$(GEN)/centralita.binpb $(PROTOS) $(ERRORS)
+
+docs: setup ## Write the pages that are made from the protos and the decisions
+	$(BIN)/python docs/events.py
+	$(BIN)/python docs/adr/index.py
 
 release: check-protos ## Make the protos of this commit what `buf breaking` compares with
 	cp proto/gen/centralita.binpb proto/released.binpb
@@ -110,4 +115,4 @@ manifests: setup ## Print what an overlay of k8s/ applies (OVERLAY=production)
 	@$(BIN)/kubectl kustomize k8s/overlays/$(OVERLAY)
 
 .PHONY: help setup install run test test-fast check check-python check-types check-layers check-protos \
-  check-generated check-manifests check-edge check-docs proto release lock bench image secrets manifests
+  check-generated check-manifests check-edge check-docs proto docs release lock bench image secrets manifests
