@@ -15,7 +15,7 @@ from .domain.conversation import Conversation, Incoming
 from .domain.errors import PageTokenInvalid, Unusable
 from .domain.events import Appended, Closed, Event, Opened, ReplyRequested
 from .domain.message import Delivery, Direction, Message, Place, inbound_id
-from .use_cases import Received, Sender
+from .domain.received import Received, Sender
 
 _DIRECTIONS = {
     Direction.INBOUND: resources_pb2.DIRECTION_INBOUND,

@@ -8,7 +8,7 @@ from centralita.contacts.v1.contacts_service_pb2 import Identity, ResolveContact
 from grpc import StatusCode
 
 from services.conversations.domain.errors import Unusable
-from services.conversations.use_cases import Sender
+from services.conversations.domain.received import Sender
 
 if TYPE_CHECKING:  # the generated code has it for type checkers only
     from centralita.contacts.v1.contacts_service_pb2_grpc import ContactsServiceAsyncStub

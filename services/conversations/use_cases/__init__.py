@@ -1,9 +1,9 @@
 """What conversations does when a customer writes, an agent works, or the router decides."""
 
 from .following import EndWithTask, MergeDelivery, NoteTask
-from .ports import Contacts, Conversations, Memberships, Messages, Sender
+from .ports import Contacts, Conversations, Memberships, Messages
 from .reading import Page, ReadConversation, ReadMessages
-from .receiving import AppendMessage, Received
+from .receiving import AppendMessage
 from .staging import StoreStaged
 from .waiting import Assignments, Facts
 from .working import Close, Reply
@@ -23,8 +23,6 @@ __all__ = [
     "Page",
     "ReadConversation",
     "ReadMessages",
-    "Received",
     "Reply",
-    "Sender",
     "StoreStaged",
 ]

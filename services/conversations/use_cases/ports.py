@@ -1,24 +1,13 @@
 """What the use cases need from outside."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from services.conversations.domain.conversation import Conversation, Lane
 from services.conversations.domain.events import Event
 from services.conversations.domain.message import Delivery, Message, Place
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who wrote, as the channel addresses them; `name` may be empty."""
-
-    tenant_id: str
-    channel: str
-    channel_account_id: str
-    address: str
-    name: str
+from services.conversations.domain.received import Sender
 
 
 class Contacts(Protocol):

@@ -1,23 +1,17 @@
 """A customer writes: the message joins the lane's open conversation, or opens one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from services.conversations.domain.conversation import Conversation, Incoming, Lane, opening
 from services.conversations.domain.errors import Refusal, Stale, Unusable
 from services.conversations.domain.message import Message, checked_text
+from services.conversations.domain.received import Received
 from services.kernel.again import again_if
 from services.kernel.clock import Clock
 
-from .ports import Contacts, Conversations, Messages, Sender
+from .ports import Contacts, Conversations, Messages
 from .staging import StoreStaged
 from .turns import Turns
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    sender: Sender
-    incoming: Incoming
 
 
 class AppendMessage:

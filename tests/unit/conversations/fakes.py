@@ -9,6 +9,7 @@ from services.conversations.domain.conversation import Conversation, Incoming, L
 from services.conversations.domain.errors import ConversationNotFound, Stale
 from services.conversations.domain.events import Closed, Event
 from services.conversations.domain.message import Delivery, Message, Place, inbound_id
+from services.conversations.domain.received import Received, Sender
 from services.conversations.domain.visibility import Rank, Viewer
 from services.conversations.use_cases import (
     AppendMessage,
@@ -20,9 +21,7 @@ from services.conversations.use_cases import (
     NoteTask,
     ReadConversation,
     ReadMessages,
-    Received,
     Reply,
-    Sender,
     StoreStaged,
 )
 

@@ -15,7 +15,7 @@ from grpc.aio import AioRpcError, Metadata
 from services.conversations.adapters import contacts
 from services.conversations.adapters.contacts import GrpcContacts
 from services.conversations.domain.errors import Unusable
-from services.conversations.use_cases import Sender
+from services.conversations.domain.received import Sender
 
 VERA = Sender("acme", "webchat", "shop", "visitor-1", "")
 
