@@ -46,7 +46,13 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             lease,
         )
         async with (
-            keeping_watch(bus, Watchman(agents, leases, book, lease, now), presences, utc_now),
+            keeping_watch(
+                bus,
+                Watchman(agents, leases, book, lease, now),
+                presences,
+                leases.flush,
+                utc_now,
+            ),
             serving(
                 settings.grpc_address,
                 [Exposed(add_PresenceServiceServicer_to_server, api)],

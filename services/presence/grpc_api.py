@@ -3,6 +3,7 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from centralita.presence.v1.presence_service_pb2 import (
@@ -53,12 +54,14 @@ class PresenceApi(PresenceServiceServicer):
     ) -> None:
         self._agents, self._read = agents, read
         self._heartbeat, self._disconnect = heartbeat, disconnect
+        # Most heartbeats answer what the one before did.
+        self._dressed = lru_cache(maxsize=4096)(from_presence)
         self._lease = Duration()
         self._lease.FromTimedelta(lease)
 
     async def Heartbeat(self, request: HeartbeatRequest, context: Context) -> HeartbeatResponse:
         found = await self._heartbeat(_user(), request.device_id)
-        return HeartbeatResponse(presence=from_presence(found), lease=self._lease)
+        return HeartbeatResponse(presence=self._dressed(found), lease=self._lease)
 
     async def Disconnect(self, request: DisconnectRequest, context: Context) -> DisconnectResponse:
         await self._disconnect(_user(), request.device_id)

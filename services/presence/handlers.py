@@ -5,7 +5,7 @@ No durable consumer: every replica needs every lease and every presence, so each
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
 
@@ -24,7 +24,8 @@ from .use_cases import Watchman
 log = logging.getLogger(__name__)
 
 TICK = 0.2
-"""Seconds between two looks at who is due: a lost lease is noticed well within a second."""
+"""Seconds between two looks at who is due, and between two sendings of renewals: together well
+within the second in which a lost lease is to be noticed."""
 
 
 class Known(Protocol):
@@ -39,7 +40,11 @@ class Known(Protocol):
 
 @asynccontextmanager
 async def keeping_watch(
-    bus: Bus, watchman: Watchman, presences: Known, clock: Clock
+    bus: Bus,
+    watchman: Watchman,
+    presences: Known,
+    send_renewals: Callable[[], Awaitable[None]],
+    clock: Clock,
 ) -> AsyncIterator[None]:
     """Follow leases and presences, and disconnect whoever is gone.
 
@@ -54,11 +59,12 @@ async def keeping_watch(
             watching = [
                 tasks.create_task(_follow_leases(bus, watchman, clock)),
                 tasks.create_task(_follow_presences(bus, watchman, presences)),
-                tasks.create_task(_sweep(bus, watchman)),
+                tasks.create_task(_sweep(bus, watchman, send_renewals)),
             ]
             try:
                 yield
             finally:
+                await send_renewals()
                 for task in watching:
                     task.cancel()
 
@@ -88,9 +94,12 @@ async def _follow_presences(bus: Bus, watchman: Watchman, presences: Known) -> N
                     watchman.heard_of(it)
 
 
-async def _sweep(bus: Bus, watchman: Watchman) -> None:
+async def _sweep(
+    bus: Bus, watchman: Watchman, send_renewals: Callable[[], Awaitable[None]]
+) -> None:
     while True:
         await asyncio.sleep(TICK)
+        await send_renewals()
         if not bus.nc.is_connected:
             watchman.blind()
             continue

@@ -46,8 +46,8 @@ class Leases(Protocol):
         """Store a first lease. An outage is no error: the next renewal stores it."""
         ...
 
-    async def renew(self, user: Key, device_id: str) -> None:
-        """Store a renewal, without waiting for it."""
+    def renew(self, user: Key, device_id: str) -> None:
+        """Store a renewal soon; nobody waits for it."""
         ...
 
     async def give_back(self, user: Key, device_id: str) -> None:
@@ -99,9 +99,9 @@ class Agents:
 class Heartbeat:
     """Take or renew the lease of a device.
 
-    A renewal touches memory and sends one message that nobody waits for. The store is asked only
-    for a first lease, and when the agent is not known to be connected. What a renewal answers may
-    be milliseconds behind a choice made at another replica; its version tells.
+    A renewal touches memory, and its message goes out with those of the same moment. The store is
+    asked only for a first lease, and when the agent is not known to be connected. What a renewal
+    answers may be milliseconds behind a choice made at another replica; its version tells.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Heartbeat:
         if not self._book.renew(user, device_id, now + self._lease, now=now):
             await self._leases.take(user, device_id)
             return await self._agents.connect(user)
-        await self._leases.renew(user, device_id)
+        self._leases.renew(user, device_id)
         return self._agents.connected(user) or await self._agents.connect(user)
 
 

@@ -28,6 +28,7 @@ class BucketLeases:
     def __init__(self, bus: Bus, lease: timedelta, clock: Clock) -> None:
         self._bus, self._clock = bus, clock
         self._lease = lease.total_seconds()
+        self._renewed: set[str] = set()
         ttl = f"{math.ceil(self._lease) + _SPARE}s"
         self._renewal = {"Nats-TTL": ttl}
         self._goodbye = {"KV-Operation": "PURGE", "Nats-Rollup": "sub", "Nats-TTL": ttl}
@@ -37,17 +38,24 @@ class BucketLeases:
             subject = lease_subject(user, device_id)
             await self._bus.js.publish(subject, headers=self._renewal, timeout=_PATIENCE)
         except (Error, OSError, TimeoutError, APIError) as trouble:
-            log.warning("a lease is not stored yet", extra={"error": type(trouble).__name__})
+            log.warning("a lease is not stored yet", extra={"cause": type(trouble).__name__})
 
-    async def renew(self, user: Key, device_id: str) -> None:
+    def renew(self, user: Key, device_id: str) -> None:
+        self._renewed.add(lease_subject(user, device_id))
+
+    async def flush(self) -> None:
+        """Send the renewals of the last moment, all with one write to the connection."""
+        renewed, self._renewed = self._renewed, set()
         try:
-            await self._bus.nc.publish(lease_subject(user, device_id), headers=self._renewal)
+            for subject in renewed:
+                await self._bus.nc.publish(subject, headers=self._renewal)
         except Error as trouble:  # the client's buffer is full, in a long outage
-            log.debug("a renewal is not stored", extra={"error": type(trouble).__name__})
+            log.debug("renewals are not stored", extra={"cause": type(trouble).__name__})
 
     async def give_back(self, user: Key, device_id: str) -> None:
         try:
             subject = lease_subject(user, device_id)
+            self._renewed.discard(subject)
             await self._bus.js.publish(subject, headers=self._goodbye, timeout=_PATIENCE)
         except (Error, OSError, TimeoutError, APIError) as trouble:
             raise LeasesUnknown("Try again; or do nothing, the lease ends by itself.") from trouble

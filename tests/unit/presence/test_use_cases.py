@@ -71,9 +71,9 @@ class Replica:
     # Leases
 
     async def take(self, user: Key, device_id: str) -> None:
-        await self.renew(user, device_id)
+        self.renew(user, device_id)
 
-    async def renew(self, user: Key, device_id: str) -> None:
+    def renew(self, user: Key, device_id: str) -> None:
         self.stored_renewals += 1
         if not self._world.down:
             self._world.taken[user, device_id] = self._world.seconds
