@@ -29,7 +29,7 @@ from .use_cases import AcceptMessage, DeliverReply, Envelope
 
 SUBMITTED = consumer(
     MessageSubmitted,
-    stream="INBOUND",
+    stream="SUBMISSIONS",
     durable="ingestion-accept-message",
     max_workers=32,
     max_deliver=100,  # about three quarters of an hour of directory being out

@@ -100,7 +100,7 @@ async def test_grpc_and_the_bus_hand_in_what_the_webhook_does(world: World) -> N
 
 
 async def _idle(world: World) -> bool:
-    info = await world.bus.js.consumer_info("INBOUND", "ingestion-accept-message")
+    info = await world.bus.js.consumer_info("SUBMISSIONS", "ingestion-accept-message")
     return not info.num_pending and not info.num_ack_pending
 
 
@@ -221,8 +221,8 @@ async def test_thousands_of_unsigned_requests_leave_the_bus_and_the_directory_al
     for _ in range(20):
         answers = await asyncio.gather(*(world.raw("POST", path, HELLO) for _ in range(50)))
         assert {answer.status for answer in answers} == {401}
-    info = await world.bus.js.stream_info("INBOUND")
-    assert info.state.messages == 0
+    for stream in ("SUBMISSIONS", "INBOUND"):
+        assert (await world.bus.js.stream_info(stream)).state.messages == 0
     assert world.bus.nc.stats["in_msgs"] - before < 10
     assert world.directory.asked == 1
 

@@ -32,7 +32,7 @@ async def test_a_changed_line_changes_the_stream_and_keeps_its_messages(
 
 
 async def test_text_is_forgotten_on_the_ack(bus: Bus) -> None:
-    for name in ("INBOUND", "OUTBOUND"):
+    for name in ("SUBMISSIONS", "INBOUND", "OUTBOUND"):
         info = await bus.js.stream_info(name)
         assert info.config.retention == RetentionPolicy.WORK_QUEUE
 
