@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,16 +63,6 @@ def private_nats(tmp_path: Path) -> Iterator[NatsServer]:
 def private_mongo(tmp_path: Path) -> Iterator[MongoServer]:
     with mongo_server(tmp_path / "mongo") as server:
         yield server
-
-
-@pytest.fixture
-def closed_for_good() -> Callable[[], None]:
-    """What `connected(lost=...)` calls in tests instead of ending the process."""
-
-    def fail() -> None:
-        raise AssertionError("the connection was given up")
-
-    return fail
 
 
 async def _apply(url: str) -> None:

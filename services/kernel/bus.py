@@ -7,9 +7,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import nats
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
-from nats.errors import ConnectionClosedError, Error
+from nats.errors import Error
 from nats.js import JetStreamContext
 
 from .publisher import BusUnavailable, Publisher
@@ -23,13 +24,29 @@ PUBLISH_TIMEOUT = 5.0
 TELL_AGAIN = 10.0  # seconds before the same trouble is logged again
 
 
-class Bus:
-    """A connected client. `nc` and `js` are for hot paths, `broker` for declared handlers."""
+class _Broker(NatsBroker):
+    """Declares and calls handlers over a connection that is not its own.
 
-    def __init__(self, nc: Client, broker: NatsBroker) -> None:
+    One that it made itself would take some refusals, met while reconnecting, for the end of all
+    further attempts, in silence.
+    """
+
+    def __init__(self, nc: Client) -> None:
+        super().__init__(apply_types=False, logger=None)  # the decoder makes what a handler takes
+        self._nc = nc
+
+    async def _connect(self) -> Client:
+        self.config.connect(self._nc)
+        return self._nc
+
+
+class Bus:
+    """A connected client. `nc` and `js` are for hot paths, `broker` for `consuming` alone."""
+
+    def __init__(self, nc: Client) -> None:
         self.nc = nc
         self.js: JetStreamContext = nc.jetstream(timeout=PUBLISH_TIMEOUT)
-        self.broker = broker
+        self.broker = _Broker(nc)
         self._publisher = Publisher(nc)
         self._resumed: set[Callable[[], None]] = set()
 
@@ -43,6 +60,7 @@ class Bus:
         return await self._publisher.publish(message, timeout)
 
     async def open(self) -> None:
+        await self.broker.connect()
         await self._publisher.open()
 
     @contextmanager
@@ -72,62 +90,67 @@ async def connected(
     """Connect to NATS as `name`; `url` is one or more servers, comma separated.
 
     Credentials stand in the URL. Outages of any length heal by themselves; a server that does not
-    answer two pings of 5 seconds counts as gone. Should the client close for good all the same
-    (a refused login), `lost` is called: by default the process ends, for a fresh one to replace it.
+    answer two pings of 5 seconds counts as gone. A login refused at the start is raised; should the
+    client close for good later, `lost` is called: by default the process ends, for a fresh one to
+    take its place.
     """
-    bus: Bus | None = None
-    leaving = False
-
-    async def reconnected() -> None:
-        if bus is not None:
-            await bus.resumed()
-
-    async def disconnected() -> None:
-        if not leaving:
-            log.warning("nats is gone")
-
-    told: dict[str, float] = {}
-
-    async def failed(error: Exception) -> None:
-        # A refused login or a missing permission shows here and nowhere else.
-        now, what = time.monotonic(), f"{type(error).__name__}: {error}"
-        if now - told.get(what, -TELL_AGAIN) >= TELL_AGAIN:
-            told.clear()
-            told[what] = now
-            log.warning("nats trouble", extra={"cause": what})
-
-    async def closed() -> None:
-        if not leaving:
-            log.critical("nats closed the connection for good")
-            lost()
-
-    broker = NatsBroker(
+    watch = _Watch(lost)
+    nc = await nats.connect(
         url.split(","),
         name=f"{name}-{os.getpid()}",
         inbox_prefix=f"_INBOX_{name}",
         allow_reconnect=True,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=0.25,  # type: ignore[arg-type] # seconds; the client sleeps for it
+        reconnect_time_wait=0.25,
         connect_timeout=2,
         ping_interval=5,
         max_outstanding_pings=2,
         drain_timeout=5,
-        flush_timeout=5,
-        error_cb=failed,
-        disconnected_cb=disconnected,
-        reconnected_cb=reconnected,
-        closed_cb=closed,
-        apply_types=False,  # the decoder already made what the handler takes
-        logger=None,
+        error_cb=watch.failed,
+        disconnected_cb=watch.disconnected,
+        reconnected_cb=watch.reconnected,
+        closed_cb=watch.closed,
     )
-    nc = await broker.connect()
-    bus = Bus(nc, broker)
+    watch.bus = bus = Bus(nc)
     try:
         await bus.open()
         yield bus
     finally:
-        leaving = True
+        watch.leaving = True
         try:
-            await broker.stop()
-        except (ConnectionClosedError, Error, OSError):
+            await nc.drain()
+        except (Error, OSError):
             await nc.close()  # draining needs a server; without one there is nothing to drain
+
+
+class _Watch:
+    """What the client tells about the connection."""
+
+    def __init__(self, lost: Callable[[], None]) -> None:
+        self.bus: Bus | None = None
+        self.leaving = False
+        self._lost = lost
+        self._told: dict[str, float] = {}
+
+    async def reconnected(self) -> None:
+        if self.bus is not None:
+            await self.bus.resumed()
+
+    async def disconnected(self) -> None:
+        if not self.leaving:
+            log.warning("nats is gone")
+
+    async def failed(self, error: Exception) -> None:
+        """Log what shows nowhere else, such as a missing permission; raise a refused start."""
+        now, what = time.monotonic(), f"{type(error).__name__}: {error}"
+        if now - self._told.get(what, -TELL_AGAIN) >= TELL_AGAIN:
+            self._told = {what: now}
+            log.warning("nats trouble", extra={"cause": what})
+        if self.bus is None and "authorization violation" in what.lower():
+            raise error
+
+    async def closed(self) -> None:
+        if not self.leaving:
+            self.leaving = True
+            log.critical("nats closed the connection for good")
+            self._lost()

@@ -46,10 +46,13 @@ async def test_the_last_of_each_subject_then_all_that_follows(bus: Bus, tenant: 
     for noun, body in [("a", b"1"), ("b", b"2"), ("a", b"3")]:
         await bus.publish(raw(tenant, f"contacts.v1.{noun}", body))
     read: list[bytes] = []
+    pending: list[int] = []
     async with aclosing(tail(bus, "CONTACTS", last_per_subject=True)) as batches:
         async for batch in batches:
             read += [one.data for one in batch]
+            pending += [one.pending for one in batch]
             if read == [b"2", b"3"]:
+                assert pending == [1, 0]
                 await bus.publish(raw(tenant, "contacts.v1.b", b"4"))
                 await bus.publish(raw(tenant, "contacts.v1.b", b"5"))
             if len(read) == 4:

@@ -1,0 +1,81 @@
+"""One connection: who it is, what it says when it is refused, and when it is over."""
+
+import asyncio
+import gc
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from nats.js.errors import APIError
+
+from services.kernel.bus import Bus, BusUnavailable, connected
+from services.kernel.wire import Outgoing
+from tests.handled import queue_task
+from tests.servers import nats_server
+from tests.streams import until
+
+
+async def test_credentials_stand_in_the_address(tmp_path: Path) -> None:
+    with nats_server(tmp_path, "--user", "contacts", "--pass", "secret-1") as server:
+        async with connected(server.url.replace("//", "//contacts:secret-1@"), name="c") as bus:
+            assert await bus.nc.rtt() < 1
+
+
+async def test_a_refused_login_ends_the_start_and_tells_no_secret(tmp_path: Path) -> None:
+    with nats_server(tmp_path, "--user", "contacts", "--pass", "secret-1") as server:
+        url = server.url.replace("//", "//contacts:secret-2@")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "services.kernel.dead_letters", "list"),
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "NATS_URL": url, "PYTHONPATH": ".:proto/gen"},
+        )
+        _, told = await process.communicate()
+    assert process.returncode
+    assert b"Authorization" in told
+    assert b"secret" not in told
+
+
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+async def test_a_login_that_is_refused_later_is_tried_on(tmp_path: Path) -> None:
+    """Accounts may be reloading; the framework would have left the client for dead, in silence."""
+    right, wrong = ("--user", "c", "--pass", "secret-1"), ("--user", "c", "--pass", "secret-2")
+    with nats_server(tmp_path, *right) as server:
+        async with connected(server.url.replace("//", "//c:secret-1@"), name="c") as bus:
+            for password in (wrong, right):
+                server.kill()
+                server._extra = password
+                await asyncio.to_thread(server.start)
+                await asyncio.sleep(0.7)
+            await until(lambda: bus.nc.is_connected)
+            assert await bus.nc.rtt() < 1
+    gc.collect()  # the client leaves a refused socket to the collector
+
+
+async def test_a_connection_that_is_closed_for_good_says_so(nats_url: str) -> None:
+    told: list[str] = []
+    async with connected(nats_url, name="c", lost=lambda: told.append("lost")) as bus:
+        await bus.nc.close()
+        await until(lambda: told)
+    async with connected(nats_url, name="c", lost=lambda: told.append("again")):
+        pass
+    assert told == ["lost"]
+
+
+async def test_many_publishes_at_once_are_all_acknowledged(bus: Bus, tenant: str) -> None:
+    had = await asyncio.gather(*(queue_task(bus, tenant, f"task-{n}") for n in range(500)))
+    assert had == [False] * 500
+    assert (await bus.js.stream_info("DISPATCH")).state.messages == 500
+
+
+async def test_a_subject_that_no_stream_takes_is_not_stored(bus: Bus) -> None:
+    with pytest.raises(BusUnavailable):
+        await bus.publish(Outgoing("nobody.listens", b"", {"Nats-Msg-Id": "1"}), timeout=0.3)
+
+
+async def test_what_the_stream_refuses_is_refused_for_good(bus: Bus, tenant: str) -> None:
+    headers = {"Nats-Expected-Last-Sequence": "999999999"}
+    with pytest.raises(APIError, match="wrong last sequence"):
+        await bus.publish(Outgoing(f"cc.{tenant}.contacts.v1.x", b"", headers))
