@@ -33,21 +33,26 @@ async def apply(js: JetStreamContext, path: Path = STREAMS_TOML, *, replicas: in
     `replicas` is 1, 3 or 5 and must not exceed the number of servers.
     """
     wanted = read(path)
-    for name, table in wanted.get("streams", {}).items():
-        await _stream(js, _config(name, table, replicas))
-    for name, table in wanted.get("buckets", {}).items():
-        await _stream(js, _bucket(name, table, replicas))
-    for name in wanted.get("objects", {}):
-        await _stream(js, _objects(name, replicas))
+    configs = [
+        *(_config(name, table, replicas) for name, table in wanted.get("streams", {}).items()),
+        *(_bucket(name, table, replicas) for name, table in wanted.get("buckets", {}).items()),
+        *(_objects(name, replicas) for name in wanted.get("objects", {})),
+    ]
+    missing = [one for one in configs if not await _exists(js, one)]
+    # What a new stream takes over must first have been let go by the old one.
+    for config in configs:
+        if config not in missing:
+            await js.update_stream(config)
+    for config in missing:
+        await js.add_stream(config)
 
 
-async def _stream(js: JetStreamContext, config: StreamConfig) -> None:
+async def _exists(js: JetStreamContext, config: StreamConfig) -> bool:
     try:
         await js.stream_info(config.name or "")
     except NotFoundError:
-        await js.add_stream(config)
-    else:
-        await js.update_stream(config)
+        return False
+    return True
 
 
 def _config(name: str, table: Mapping[str, Any], replicas: int) -> StreamConfig:

@@ -31,6 +31,19 @@ async def test_a_changed_line_changes_the_stream_and_keeps_its_messages(
     await bus.js.delete_stream("TESTS")
 
 
+async def test_a_subject_may_move_to_a_new_stream(bus: Bus, tmp_path: Path) -> None:
+    file = tmp_path / "streams.toml"
+    file.write_text('[streams.OLD]\nsubjects = ["tests.a", "tests.b"]\n')
+    await streams.apply(bus.js, file)
+    file.write_text(
+        '[streams.NEW]\nsubjects = ["tests.b"]\n[streams.OLD]\nsubjects = ["tests.a"]\n'
+    )
+    await streams.apply(bus.js, file)
+    assert (await bus.js.publish("tests.b", b"")).stream == "NEW"
+    for name in ("OLD", "NEW"):
+        await bus.js.delete_stream(name)
+
+
 async def test_text_is_forgotten_on_the_ack(bus: Bus) -> None:
     for name in ("SUBMISSIONS", "INBOUND", "OUTBOUND"):
         info = await bus.js.stream_info(name)
