@@ -4,6 +4,7 @@ The entry's age is told by the server's clock, the one clock all replicas have i
 carry a time to live, so they are plain publishes to the bucket's stream (ADR-48 of NATS).
 """
 
+import asyncio
 import logging
 import math
 from datetime import timedelta
@@ -20,6 +21,9 @@ from services.presence.messages import LEASES, is_end, lease_subject
 log = logging.getLogger(__name__)
 
 _PATIENCE = 2.0
+_PROMPT = 1.0
+"""Seconds an answer may take. A later one comes from a bus that stood still, and so could hear
+nobody renew."""
 _SPARE = 2
 """Seconds an entry outlives its lease, so that who asks at the end finds it rather than nothing."""
 
@@ -64,10 +68,11 @@ class BucketLeases:
         js = self._bus.js
         try:
             of_user = lease_subject(user, "*")
-            state = (await js.stream_info(LEASES, subjects_filter=of_user)).state
             left = 0.0
-            for subject in state.subjects or ():
-                left = max(left, await self._left(subject))
+            async with asyncio.timeout(_PROMPT):
+                state = (await js.stream_info(LEASES, subjects_filter=of_user)).state
+                for subject in state.subjects or ():
+                    left = max(left, await self._left(subject))
         except (Error, OSError, TimeoutError, APIError) as trouble:
             raise LeasesUnknown("The bucket does not answer.") from trouble
         return left
