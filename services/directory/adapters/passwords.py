@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type
 
@@ -55,4 +55,7 @@ def argon_passwords(cost: Cost) -> Iterator[ArgonPasswords]:
 
 def is_hash(text: str) -> bool:
     """Tell whether text is an Argon2id hash that can be verified against."""
-    return text.startswith("$argon2id$")
+    try:
+        return extract_parameters(text).type is Type.ID
+    except InvalidHashError:
+        return False

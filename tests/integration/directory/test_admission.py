@@ -9,6 +9,12 @@ from centralita.directory.v1.resources_pb2 import CHANNEL_CUSTOM, ChannelAccount
 from centralita.options.v1.options_pb2 import ROLE_AGENT, ROLE_OWNER
 from centralita.options.v1.options_pb2 import access as access_option
 
+from services.directory.adapters.seal import Seal
+from services.directory.adapters.store import store
+from services.directory.domain.queue import Queue as QueueValue
+from services.directory.domain.slot import Slot
+from services.kernel.bus import Bus
+from services.kernel.clock import utc_now
 from services.kernel.mongo import Database
 from tests.integration.directory.installation import Installation, refusal
 
@@ -155,6 +161,20 @@ async def test_lists_hold_the_callers_tenant_only(directory: Installation) -> No
     assert [it.group_id for it in groups] == ["acme-group"]
     accounts = (await olga.ListChannelAccounts(pb.ListChannelAccountsRequest())).channel_accounts
     assert [it.channel_account_id for it in accounts] == ["acme-web"]
+
+
+@pytest.mark.parametrize("neighbour", ["ab-c", "ab0", "a", "abc", "aa", "ac"])
+async def test_a_tenant_with_a_similar_name_is_another_one(
+    db: Database, bus: Bus, neighbour: str
+) -> None:
+    async with store(db, bus, Seal(), utc_now) as kept:
+        for tenant in ("ab", neighbour):
+            for name in ("one", "two"):
+                await kept.queues.save(Slot(tenant, name, QueueValue(f"{name} of {tenant}")))
+        for tenant in ("ab", neighbour):
+            page = await kept.queues.page(tenant, "", 10)
+            assert [(it.tenant_id, it.id) for it in page] == [(tenant, "one"), (tenant, "two")]
+            assert [it.id for it in await kept.queues.page(tenant, "one", 10)] == ["two"]
 
 
 async def _each(names: tuple[str, ...]) -> Any:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
 from services.directory.adapters.seal import Seal, SealBroken
 from services.directory.adapters.seed_file import SeedInvalid, read_seed
@@ -64,6 +65,7 @@ def test_the_demonstration_is_what_the_readme_promises() -> None:
         (USER + "queues = [1]", "must be a list"),
         (USER + 'password = "plain-password"', "use password_hash"),
         (USER + 'password_hash = "plain-password"', "must be an argon2id hash"),
+        (USER + 'password_hash = "$argon2id$v=19$x"', "must be an argon2id hash"),
         (USER + 'nickname = "A"', "nobody knows nickname"),
         (ACCOUNT + 'secret = "0123456789abcdef"', "leave it out"),
         (ACCOUNT + 'callback_url = "http://x/"', "channel_account.callback_url"),
@@ -82,7 +84,8 @@ def test_a_mistake_is_named_with_its_place_and_not_its_value(
 
 def test_outside_the_demonstration_secrets_are_made_and_hashes_given(tmp_path: Path) -> None:
     file = tmp_path / "seed.toml"
-    file.write_text(ACCOUNT + USER.removeprefix(TENANT) + 'password_hash = "$argon2id$v=19$x"')
+    hashed = f'password_hash = "{PasswordHasher(1, 8, 1).hash("any-password")}"'
+    file.write_text(ACCOUNT + USER.removeprefix(TENANT) + hashed)
     (acme,) = read_seed(file)
     assert len(acme.accounts["web"].secrets[0].text) >= 32
     assert acme.users["ana"].password is not None
