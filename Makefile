@@ -34,7 +34,7 @@ install:
 	@echo "$(LOCKED)" >$(READY)
 
 run: setup ## Start everything at 127.0.0.1:8080 (PORT and VAR_DIR set others)
-	@GRPC_ENABLE_FORK_SUPPORT=0 exec $(BIN)/python -m services.standalone
+	@exec $(BIN)/python -m services.standalone
 
 test: setup ## Run every test that can run on this machine
 	$(BIN)/python -m pytest tests

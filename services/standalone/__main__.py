@@ -36,7 +36,8 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
     """Start everything from the bottom up, and stop it from the top down."""
     var = rooms(settings.var_dir)
     logs = var / "log"
-    with alone_in(var), logging_to(logs / "centralita.log"):
+    with alone_in(var):
+        log_to(logs / "centralita.log")
         if not is_free(settings.port):
             raise CannotRun(
                 f"Port {settings.port} is in use. Stop what uses it, or choose another:"
@@ -103,28 +104,26 @@ def alone_in(var: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def logging_to(path: Path) -> Iterator[None]:
-    """Send the log to a file, so that the terminal keeps what its reader needs."""
-    with path.open("a") as file:
-        handlers = [h for h in logging.getLogger().handlers if isinstance(h, logging.StreamHandler)]
-        before = [handler.setStream(file) for handler in handlers]
-        try:
-            yield
-        finally:
-            for handler, stream in zip(handlers, before, strict=True):
-                if stream is not None:
-                    handler.setStream(stream)
+def log_to(path: Path) -> None:
+    """Send the log to a file from now on, so that the terminal keeps what its reader needs."""
+    file = path.open("a")
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(file)
 
 
 @asynccontextmanager
 async def told(settings: Settings) -> AsyncIterator[Running]:
-    """Say in a sentence what stops us, before the log says it in JSON."""
+    """Say in a sentence what stops us; the log says it in JSON."""
     try:
         async with service(settings) as running:
             yield running
     except (CannotRun, Misconfigured) as no:
         sys.stderr.write(f"centralita: {no}\n")
+        raise
+    except Exception:
+        log = settings.var_dir / "log" / "centralita.log"
+        sys.stderr.write(f"centralita: stopped by an error. The log says more: {log}\n")
         raise
 
 

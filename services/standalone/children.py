@@ -20,6 +20,10 @@ class CannotRun(Exception):
     """What the person at the terminal is told: what is wrong, and what to do."""
 
 
+class ServerEnded(Exception):
+    """A server is gone; the terminal was told when it went."""
+
+
 @asynccontextmanager
 async def child(
     name: str,
@@ -31,18 +35,20 @@ async def child(
 ) -> AsyncIterator[Process]:
     """Run a server until the block is left; `ready` says, asked again and again, if it answers.
 
-    Raises CannotRun when it does not become ready, and, when it ends although nobody told it to,
-    stops this process with SIGTERM and raises as the block is left.
+    Raises CannotRun when it does not become ready. When it ends although nobody told it to, this
+    says so, stops this process with SIGTERM, and raises ServerEnded as the block is left.
     """
     process = await _started(command, log, env)
-    telling = asyncio.create_task(_tell_if_it_ends(process))
     try:
         await _until(name, process, ready, log)
-        yield process
+        telling = asyncio.create_task(_tell_if_it_ends(name, process, log))
+        try:
+            yield process
+        finally:
+            telling.cancel()
         if process.returncode is not None:
-            raise CannotRun(f"{name} ended by itself. Its log says why: {log}")
+            raise ServerEnded(name)
     finally:
-        telling.cancel()
         await _stopped(process)
 
 
@@ -78,8 +84,9 @@ async def _until(name: str, process: Process, ready: Callable[[Process], bool], 
         raise CannotRun(f"{name} does not answer. Its log may say why: {log}") from late
 
 
-async def _tell_if_it_ends(process: Process) -> None:
+async def _tell_if_it_ends(name: str, process: Process, log: Path) -> None:
     await process.wait()
+    sys.stderr.write(f"centralita: {name} ended by itself. Its log says why: {log}\n")
     signal.raise_signal(signal.SIGTERM)
 
 
