@@ -4,6 +4,7 @@ import base64
 import re
 import string
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs
 
 from services.standalone.edge import ADMIN, CONFIG, LISTENER, METRICS, moved, rendered
+from services.standalone.fleet import SERVICES as ROOTS
 from tests.upstreams import SERVICES, methods
 
 EDGE = yaml.safe_load(CONFIG.read_text())
@@ -98,6 +100,14 @@ def test_every_server_stream_has_no_deadline_of_the_edge() -> None:
 
 def test_the_admin_interface_listens_on_loopback_only() -> None:
     assert EDGE["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
+
+
+def test_the_edge_believes_the_issuer_that_the_services_believe() -> None:
+    (provider,) = _filter("jwt_authn")["providers"].values()
+    for name, module in ROOTS.items():
+        defaults = {field.name: field.default for field in fields(module.Settings)}
+        assert provider["issuer"] == defaults["issuer"], name
+        assert provider["audiences"] == [defaults.get("audience", "centralita")], name
 
 
 def _native_errors() -> list[tuple[str, str, str]]:
