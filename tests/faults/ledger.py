@@ -73,6 +73,7 @@ class Ledger:
         message = self.open(sequence, data)
         for step in message.steps:
             self.step(step)
+        self.close()
         return list(message.steps)
 
     def open(self, sequence: int, data: bytes) -> wire.Record:
@@ -91,6 +92,12 @@ class Ledger:
             self.owners.append(message.owner_id)
         return message
 
+    def close(self) -> None:
+        """Check what is true after every record."""
+        for (_, task_id), task in self.tasks.items():
+            late = task.place == RINGS and task.expires_at <= self.at
+            self.insist(not late, f"{task_id} rings beyond its deadline")
+
     def step(self, step: wire.Step) -> None:
         """Fold what followed from one input or timer; look around when it is done."""
         self.insist(step.at_ms >= self.at, "time falls")
@@ -100,10 +107,6 @@ class Ledger:
             self.insist(step.input_sequence > self.last_input, "an input decided twice")
             self.insist(step.input_sequence <= self.cursor, "an input beyond the cursor")
             self.last_input = step.input_sequence
-            self.insist(
-                not any(t.place == RINGS and t.expires_at <= self.at for t in self.tasks.values()),
-                "an offer rings beyond its deadline",
-            )
         for decision in step.decisions:
             kind = decision.WhichOneof("body")
             if kind is None:
@@ -305,7 +308,6 @@ class Ledger:
             return
         if task.place == RINGS:
             self.insist(task.agent_id == it.agent_id, f"{it.task_id} rang at {task.agent_id}")
-            self.insist(self.at < task.expires_at, f"{it.task_id} accepted after its deadline")
             task.expires_at = 0
         else:
             self._load(it.tenant_id, it.task_id, it.agent_id)

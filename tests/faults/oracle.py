@@ -4,6 +4,7 @@ Looks at the ledger as it is before the input's step. Nothing of services.dispat
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.options.v1 import options_pb2 as options
@@ -14,15 +15,25 @@ from tests.faults.ledger import ANSWERS_KEPT_MS, ENDED_KEPT_MS, HELD, RINGS, Led
 COMMANDS = {"accept_offer", "decline_offer", "assign_task", "complete_task"}
 
 
-def judge(ledger: Ledger, it: wire.Input, decisions: Sequence[wire.Decision], at: int) -> list[str]:
-    """Return what is wrong with the decisions that were made on an input at a moment."""
+@dataclass(frozen=True, slots=True)
+class When:
+    """The moments of an input: when the log took it, and when it was decided on."""
+
+    logged: int
+    decided: int
+
+
+def judge(
+    ledger: Ledger, it: wire.Input, decisions: Sequence[wire.Decision], when: When
+) -> list[str]:
+    """Return what is wrong with the decisions that were made on an input."""
     kind = it.WhichOneof("body")
     kinds = [decision.WhichOneof("body") for decision in decisions]
     if kind in COMMANDS:
-        return _judge_command(ledger, it, decisions, at)
+        return _judge_command(ledger, it, decisions, when)
     if "answered" in kinds:
         return [f"{kind} was answered"]
-    wanted = _first(ledger, it, at)
+    wanted = _first(ledger, it, when.decided)
     if wanted is None:  # too long ago to be remembered for sure
         return []
     first = str(kinds[0]) if kinds else ""
@@ -96,7 +107,7 @@ def _unless_ended(
 
 
 def _judge_command(
-    ledger: Ledger, it: wire.Input, decisions: Sequence[wire.Decision], at: int
+    ledger: Ledger, it: wire.Input, decisions: Sequence[wire.Decision], when: When
 ) -> list[str]:
     kinds = [str(decision.WhichOneof("body")) for decision in decisions]
     if kinds.count("answered") != 1 or kinds[-1] != "answered":
@@ -108,15 +119,15 @@ def _judge_command(
     as_before = known is not None and kinds == ["answered"] and answer.reason == known[0]
     if as_before:
         return []
-    if known is not None and at - known[1] < ANSWERS_KEPT_MS:
+    if known is not None and when.decided - known[1] < ANSWERS_KEPT_MS:
         return [f"{it.request_id} is not answered as before, by nothing else: {kinds}"]
-    return _judge_answer(ledger, it, answer.reason, kinds, at)
+    return _judge_answer(ledger, it, answer.reason, kinds, when)
 
 
 def _judge_answer(
-    ledger: Ledger, it: wire.Input, reason: str, kinds: list[str], at: int
+    ledger: Ledger, it: wire.Input, reason: str, kinds: list[str], when: When
 ) -> list[str]:
-    wanted, effect = _outcome(ledger, it, at)
+    wanted, effect = _outcome(ledger, it, when)
     if reason not in wanted:
         return [f"answered {reason or 'done'}, not {wanted}: {it}"]
     if reason == "" and effect not in kinds:
@@ -126,13 +137,13 @@ def _judge_answer(
     return []
 
 
-def _outcome(ledger: Ledger, it: wire.Input, at: int) -> tuple[set[str], str]:
+def _outcome(ledger: Ledger, it: wire.Input, when: When) -> tuple[set[str], str]:
     """Return the answers that are right, and the decision that a done command must show."""
     match it.WhichOneof("body"):
         case "accept_offer":
-            return _on_offer(ledger, it.tenant_id, it.accept_offer, at), "assigned"
+            return _on_offer(ledger, it.tenant_id, it.accept_offer, when), "assigned"
         case "decline_offer":
-            return _on_offer(ledger, it.tenant_id, it.decline_offer, at), "offer_closed"
+            return _on_offer(ledger, it.tenant_id, it.decline_offer, when), "offer_closed"
         case "assign_task":
             return _on_assignment(ledger, it.tenant_id, it.assign_task), "assigned"
         case _:
@@ -140,7 +151,7 @@ def _outcome(ledger: Ledger, it: wire.Input, at: int) -> tuple[set[str], str]:
 
 
 def _on_offer(
-    ledger: Ledger, tenant_id: str, it: wire.AcceptOffer | wire.DeclineOffer, at: int
+    ledger: Ledger, tenant_id: str, it: wire.AcceptOffer | wire.DeclineOffer, when: When
 ) -> set[str]:
     key = (tenant_id, it.task_id)
     task = ledger.tasks.get(key)
@@ -148,11 +159,12 @@ def _on_offer(
         ended = ledger.ended.get(key)
         if ended is None:
             return {"TASK_NOT_FOUND"}
-        if at - ended[1] < ENDED_KEPT_MS:
+        if when.decided - ended[1] < ENDED_KEPT_MS:
             return {"OFFER_NOT_YOURS"}
         return {"OFFER_NOT_YOURS", "TASK_NOT_FOUND"}
-    rings = task.place == RINGS and task.agent_id == it.agent_id and at < task.expires_at
-    return {""} if rings else {"OFFER_NOT_YOURS"}
+    rings = task.place == RINGS and task.agent_id == it.agent_id
+    in_time = when.logged < task.expires_at
+    return {""} if rings and in_time else {"OFFER_NOT_YOURS"}
 
 
 def _on_assignment(ledger: Ledger, tenant_id: str, it: wire.AssignTask) -> set[str]:

@@ -131,9 +131,9 @@ def _offer_rang_out(tenant: Tenant, it: OfferRangOut, at: int) -> Decisions:
 # Commands
 
 
-def _accept_offer(tenant: Tenant, it: AcceptOffer, at: int) -> Decisions:
+def _accept_offer(tenant: Tenant, it: AcceptOffer, _at: int) -> Decisions:
     task = tenant.tasks.get(it.task_id)
-    if (no := _not_rung(tenant, task, it, at)) is not None or task is None:
+    if (no := _not_rung(tenant, task, it)) is not None or task is None:
         yield _answer(it, no or Reason.TASK_NOT_FOUND)
         return
     submitted = task.submitted
@@ -143,7 +143,7 @@ def _accept_offer(tenant: Tenant, it: AcceptOffer, at: int) -> Decisions:
 
 def _decline_offer(tenant: Tenant, it: DeclineOffer, at: int) -> Decisions:
     task = tenant.tasks.get(it.task_id)
-    if (no := _not_rung(tenant, task, it, at)) is not None or task is None:
+    if (no := _not_rung(tenant, task, it)) is not None or task is None:
         yield _answer(it, no or Reason.TASK_NOT_FOUND)
         return
     yield from _refused(tenant, task, OfferEnd.DECLINED, at)
@@ -187,13 +187,12 @@ def _complete_task(tenant: Tenant, it: CompleteTask, at: int) -> Decisions:
         yield _answer(it, Reason.DONE)
 
 
-def _not_rung(
-    tenant: Tenant, task: Task | None, it: AcceptOffer | DeclineOffer, at: int
-) -> Reason | None:
+def _not_rung(tenant: Tenant, task: Task | None, it: AcceptOffer | DeclineOffer) -> Reason | None:
+    """Say why not. A deadline has passed when its timer has been decided, and not before."""
     if task is None:
         known = it.task_id in tenant.ended
         return Reason.OFFER_NOT_YOURS if known else Reason.TASK_NOT_FOUND
-    if not task.rings or task.agent_id != it.agent_id or task.expires_at <= at:
+    if not task.rings or task.agent_id != it.agent_id:
         return Reason.OFFER_NOT_YOURS
     return None
 

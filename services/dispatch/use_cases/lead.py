@@ -134,20 +134,26 @@ class _Term:
             self._save()
 
     def _decide(self, batch: list[Entry]) -> list[Step]:
-        state = self._state
+        state, clock = self._state, self._ports.clock
+        now = clock()
         steps: list[Step] = []
         for entry in batch:
-            self._fire(entry.at, steps)
+            self._fire(entry.at, now, steps)
             if entry.input is not None:
-                self._step(entry.sequence, entry.input, max(entry.at, state.at), steps)
-        self._fire(self._ports.clock(), steps)
+                self._step(entry.sequence, entry.input, max(entry.at, now, state.at), steps)
+        now = max(clock(), state.at)
+        self._fire(now, now, steps)
         return steps
 
-    def _fire(self, until: int, steps: list[Step]) -> None:
-        """Decide on every timer that is due, at the moment it was due."""
+    def _fire(self, until: int, now: int, steps: list[Step]) -> None:
+        """Decide on every timer that was due, at the moment it is decided.
+
+        Not at the moment it was due: what is offered instead must ring its whole time, however
+        long the shard was without a leader.
+        """
         state = self._state
         while (timer := state.next_timer()) is not None and timer[0] <= until:
-            self._step(0, timer[1], max(state.at, timer[0]), steps)
+            self._step(0, timer[1], max(timer[0], now, state.at), steps)
 
     def _step(self, sequence: int, it: Input, at: int, steps: list[Step]) -> None:
         decisions = step(self._state, it, at)

@@ -34,10 +34,11 @@ from services.dispatch.domain.inputs import (
 from services.dispatch.domain.state import State, evolve
 from services.dispatch.use_cases.ports import Position, Step
 from tests.faults.ledger import Ledger
-from tests.faults.oracle import judge
+from tests.faults.oracle import When, judge
 
 NINE = 1_767_603_600_000
 ACME = "acme"
+NEVER = When(0, 0)
 
 
 class Desk:
@@ -70,12 +71,13 @@ class Desk:
         except (UnreadableInput, ValueError):
             self._commit(steps)
             return []
-        at = max(at, self.state.at)
-        made = self._step(self.inputs, it, at)
+        when = When(at, max(at, self.now, self.state.at))
+        made = self._step(self.inputs, it, when.decided)
+        own = len(steps)
         if made.decisions:
             steps.append(made)
-        message = wire.Input.FromString(data)
-        self._commit(steps, message, at)
+        steps += self._fire(self.now)
+        self._commit(steps, wire.Input.FromString(data), when, own)
         return list(made.decisions)
 
     def wait(self, millis: int) -> list[Decision]:
@@ -97,7 +99,7 @@ class Desk:
         while (timer := self.state.next_timer()) is not None and timer[0] <= until:
             if self.shadow is not None:
                 self._insist(self.shadow.next_timer() == timer, "the shadow has other timers")
-            steps.append(self._step(0, timer[1], max(self.state.at, timer[0])))
+            steps.append(self._step(0, timer[1], max(self.state.at, timer[0], self.now)))
         return steps
 
     def _step(self, sequence: int, it: Input, at: int) -> Step:
@@ -107,10 +109,12 @@ class Desk:
             self._insist(again == made.decisions, "the restored state decides differently")
         return made
 
-    def _commit(self, steps: list[Step], it: wire.Input | None = None, at: int = 0) -> None:
+    def _commit(
+        self, steps: list[Step], it: wire.Input | None = None, when: When = NEVER, own: int = -1
+    ) -> None:
+        """Write steps down and look at them; `own` is the place of the step made on `it`."""
         if not steps:
-            if it is not None:
-                self._judge(it, [], at)
+            self._judge(it, [], when)
             return
         position = self.position
         data, chain = encode_record(
@@ -126,17 +130,17 @@ class Desk:
         self._insist(truth(self.replica) == truth(self.state), "the fold is not the state")
         if self.shadow is not None:
             self._insist(truth(self.shadow) == truth(self.state), "the shadow is not the state")
-        own = steps[-1].input_sequence == self.inputs
-        message = self.ledger.open(self.position.sequence, data)
-        for number, written in enumerate(message.steps):
-            if own and number == len(steps) - 1 and it is not None:
-                self._judge(it, list(written.decisions), at)
+        for number, written in enumerate(self.ledger.open(self.position.sequence, data).steps):
+            if number == own:
+                mine = written.input_sequence == self.inputs
+                self._judge(it, list(written.decisions) if mine else [], when)
             self.ledger.step(written)
-        if not own and it is not None:
-            self._judge(it, [], at)
+        if own == len(steps):
+            self._judge(it, [], when)
+        self.ledger.close()
 
-    def _judge(self, it: wire.Input, decisions: list[wire.Decision], at: int) -> None:
-        for problem in judge(self.ledger, it, decisions, at):
+    def _judge(self, it: wire.Input | None, decisions: list[wire.Decision], when: When) -> None:
+        for problem in judge(self.ledger, it, decisions, when) if it is not None else ():
             self._insist(False, problem)
 
     def _insist(self, true: bool, otherwise: str) -> None:  # noqa: FBT001 - an assertion

@@ -323,3 +323,14 @@ def test_offers_that_ring_out_together_are_handed_on_in_one_go(desk: Desk) -> No
     desk.works("bo", capacity=2)
     decided = desk.wait(25_000)
     assert sum(isinstance(it, Offered) and it.agent_id == "bo" for it in decided) == 2
+
+
+def test_after_a_long_standstill_everybody_is_rung_their_whole_time(desk: Desk) -> None:
+    # Decided at the moments they were due, one pause would ring out at every agent in turn.
+    desk.works("ana")
+    desk.works("bo")
+    desk.submit("t1")
+    desk.wait(600_000)
+    assert desk.place("t1") == "rings bo"
+    assert desk.task("t1").excluded == ("ana",)
+    assert desk.task("t1").expires_at == desk.now + 20_000

@@ -156,9 +156,7 @@ def a_snapshot_forgets_who_is_idle_longest(patch: pytest.MonkeyPatch) -> None:
 
 
 def an_input_can_stop_it(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        engine, "_not_rung", lambda tenant, task, it, at: tenant.agents[it.agent_id] and None
-    )
+    patch.setattr(engine, "_not_rung", lambda tenant, task, it: tenant.agents[it.agent_id] and None)
 
 
 PLANTS = [

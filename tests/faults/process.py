@@ -1,0 +1,61 @@
+"""python -m tests.faults.process: the router as it is, with an accident arranged for it.
+
+ACCIDENT=committed:5:SIGKILL   the process sends itself the signal at the 5th pass of a step
+UNLEASED=1                     it leads without asking whether somebody else does
+SNAPSHOT_EVERY=20              it saves its state each so many records
+PLANT=unfenced                 a bug of `tests.faults.plants`
+"""
+
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, cast
+
+from services.dispatch import __main__ as dispatch
+from services.dispatch.settings import Settings
+from services.dispatch.use_cases import lead
+from services.dispatch.use_cases.ports import Checkpoint, Shard, passed
+from services.kernel.env import from_env
+from services.kernel.run import run
+from tests.faults.plants import PLANTS
+
+
+def accident(plan: str) -> Checkpoint:
+    """Return a checkpoint at which the process meets its fate."""
+    if not plan:
+        return passed
+    where, left, how = plan.split(":")
+    countdown = int(left)
+
+    def meet(step: str) -> None:
+        nonlocal countdown
+        if step == where:
+            countdown -= 1
+            if countdown == 0:
+                os.kill(os.getpid(), signal.Signals[how])
+
+    return meet
+
+
+class Unleased:
+    """Everybody leads, always."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    @asynccontextmanager
+    async def held(self, _: Shard) -> AsyncIterator[Callable[[], bool]]:
+        yield lambda: True
+
+
+if __name__ == "__main__":
+    if os.environ.get("UNLEASED"):
+        cast("Any", dispatch).KeyValueLeases = Unleased
+    if every := os.environ.get("SNAPSHOT_EVERY"):
+        lead.SNAPSHOT_EVERY_RECORDS = int(every)
+    if plant := os.environ.get("PLANT"):
+        PLANTS[plant]()
+    meets = accident(os.environ.get("ACCIDENT", ""))
+    run(partial(dispatch.service, checkpoint=meets), from_env(Settings), name="dispatch")
