@@ -280,10 +280,15 @@ async def test_dropping_and_resuming_anywhere_ends_in_the_view(
     changes: list[Change], user: str, seed: int
 ) -> None:
     chance = random.Random(seed)
-    replicas = [live(replay=chance.randint(2, 40)) for _ in range(2)]
+    replicas = [live(replay=chance.randint(1, 12)) for _ in range(2)]
     read = [0, 0]
     client = Client()
     while min(read) < len(changes):
+        if chance.random() < 0.3:  # away for longer
+            for which in range(2):
+                until = read[which] + chance.randint(0, 15)
+                feed(replicas[which], *changes[read[which] : until])
+                read[which] = until
         it = chance.choice(replicas)
         watcher = it.watch("acme", user, Role.AGENT, client.held)
         # While it is connected its replica reads some, and the other one lags behind or runs ahead.
