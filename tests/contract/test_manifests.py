@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,32 @@ def test_every_nats_user_has_a_password_wherever_nats_runs() -> None:
     assert wanted <= compose["services"]["nats"]["environment"].keys()
     (nats,) = [t for name, t in _pods("k8s/overlays/single-node") if name == "nats"]
     assert wanted <= {entry["name"] for entry in nats["spec"]["containers"][0]["env"]}
+
+
+def _permissions() -> dict[str, str]:
+    """Return what accounts.conf grants each user, as text."""
+    text = (ROOT / "deploy/nats/accounts.conf").read_text()
+    parts = re.split(r"user: ([a-z-]+),", text)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def test_permissions_name_streams_that_exist() -> None:
+    tables = tomllib.loads((ROOT / "deploy/nats/streams.toml").read_text())
+    known = set(tables["streams"]) | {f"KV_{name}" for name in tables["buckets"]}
+    known |= {f"OBJ_{name}" for name in tables["objects"]}
+    granted = re.findall(r"STREAM\.INFO\.([A-Za-z_-]+)|ACK\.([A-Z_]+)", str(_permissions()))
+    assert {name for pair in granted for name in pair if name} <= known
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_may_use_the_streams_that_its_handlers_consume(service: str) -> None:
+    handlers = (ROOT / "services" / service / "handlers.py").read_text()
+    own = _permissions()[service]
+    for stream in re.findall(r'stream="([A-Z_]+)"', handlers):
+        assert f"$JS.API.CONSUMER.*.*.{stream}.>" in own, stream
+        assert f"$JS.ACK.{stream}.>" in own, stream
+    assert f"cc.*.{service}.>" in own
+    assert "cc.>" not in own
 
 
 def test_alerts_and_dashboards_name_metrics_that_somebody_sends() -> None:

@@ -298,6 +298,8 @@ async def test_a_service_that_is_away_is_said_and_makes_the_whole_unready(door: 
     await door.behind.states.set("", HealthCheckResponse.NOT_SERVING)
     try:
         await _eventually(lambda: door.ask("GET", "/healthz"), 503)
+        tenant = {"headers": door.authorized()}
+        await _eventually(lambda: door.ask("GET", "/v1/tenant", **tenant), 503)
         code, reason = await door.call(TENANT, door.behind.token())
         assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE")
         assert await door.refusal("GET", "/v1/tenant", headers=door.authorized()) == (
