@@ -28,6 +28,7 @@ setup: ## Install everything into .venv, exactly as locked
 
 install:
 	@[ -n "$(PYTHON)" ] || { echo "Install Python 3.11 or later with its venv module, or name one: make setup PYTHON=..." >&2; exit 1; }
+	@echo "Installing into .venv. The first time takes a few minutes."
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e .

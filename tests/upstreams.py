@@ -149,7 +149,8 @@ async def upstreams() -> AsyncIterator[Upstreams]:
 def envoy(places: dict[str, str], home: Path) -> Iterator[str]:
     """A real Envoy with the real configuration; yields its host:port once it answers."""
     address = f"127.0.0.1:{free_port()}"
-    own = {LISTENER: address, METRICS: "127.0.0.1:0", ADMIN: f"127.0.0.1:{free_port()}"}
+    own = {LISTENER: address, METRICS: f"127.0.0.1:{free_port()}"}
+    own[ADMIN] = f"127.0.0.1:{free_port()}"
     config = home / "envoy.json"
     config.write_text(rendered({**places, **own}))
     command = [str(ENVOY), "-c", str(config), "--concurrency", "1", "--disable-hot-restart"]

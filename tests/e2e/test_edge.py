@@ -1,6 +1,8 @@
 """The edge by itself: a real Envoy with the real configuration, and stand-ins for the services."""
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from tests.upstreams import NOT_FOUND, WATCH, Upstreams, envoy, methods, upstrea
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+ROOT = Path(__file__).parents[2]
 METHODS = methods()
 BETWEEN_SERVICES = {
     "/centralita.directory.v1.SessionService/IssueServiceToken",
@@ -292,6 +295,21 @@ async def test_the_log_has_paths_and_no_query_strings(door: Door) -> None:
             await door.ask("GET", "/v1/users?pageToken=canary", headers=door.authorized())
             await asyncio.sleep(0.2)
     assert b"canary" not in door.log.read_bytes()
+
+
+async def test_counters_leave_by_a_listener_that_serves_nothing_else(door: Door) -> None:
+    config = json.loads((door.log.parent / "envoy.json").read_text())
+    place = config["static_resources"]["listeners"][1]["address"]["socket_address"]
+    base = f"http://{place['address']}:{place['port_value']}"
+    async with door.http.get(f"{base}/metrics") as answer:
+        text = await answer.text()
+    for path in ("/", "/stats", "/config_dump", "/metrics/../config_dump"):
+        async with door.http.get(f"{base}{path}") as answer:
+            assert answer.status == 404
+    alerts = (ROOT / "deploy/prometheus/alerts.yaml").read_text()
+    named = set(re.findall(r"\benvoy_[a-z_]+(?=\{)", alerts))
+    assert named
+    assert {name for name in named if f"{name}{{" not in text} == set()
 
 
 async def test_a_service_that_is_away_is_said_and_makes_the_whole_unready(door: Door) -> None:
