@@ -114,6 +114,10 @@ def _native_errors() -> list[tuple[str, str, str]]:
     mappers = _manager()["local_reply_config"]["mappers"]
     texts = {m["body"]["inline_string"]: m for m in mappers if "body" in m}
     spoken = [m["body_format_override"]["json_format"] for m in mappers if "body" not in m]
+    flat = [said for said in spoken if "details" not in said]
+    spoken = [said for said in spoken if "details" in said]
+    same = {(said["reason"], said["message"]) for said in spoken}
+    assert {(said["reason"], said["message"]) for said in flat} <= same, "webhooks differ"
     assert [said["message"] for said in spoken] == list(texts), "gRPC and REST differ"
     return [
         (said["reason"], said["message"], header["header"]["value"])
