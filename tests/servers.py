@@ -120,7 +120,8 @@ class MongoServer(ServerProcess):
     def command(self) -> list[str]:
         where = ["--host", "127.0.0.1", "--port", str(self.port)]
         store = ["--storage-path", str(self.home / "store"), "--cache-size", "64M"]
-        return [sys.executable, "-m", "secantus", *where, *store, "--log-level", "WARNING"]
+        # As in services/standalone: no replica set, so no oplog.
+        return [sys.executable, "-m", "secantus", *where, *store, "--standalone"]
 
     def ready(self, process: subprocess.Popen[bytes]) -> bool:
         with closing(socket.socket()) as probe:

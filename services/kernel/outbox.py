@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 Collection = AsyncIOMotorCollection[dict[str, Any]]
 SWEEP = 1.0
 AT_ONCE = 100  # documents per sweep
+PULL_AFTER = 0.2
 
 
 def entry(event: Message, at: datetime, *, event_id: str | None = None) -> dict[str, Any]:
@@ -46,13 +47,38 @@ def entry(event: Message, at: datetime, *, event_id: str | None = None) -> dict[
     }
 
 
+class _Lane:
+    """One document on its way: what waits to be published, and what waits to be pulled."""
+
+    def __init__(self) -> None:
+        self.unread = False
+        self.waiting: dict[str, Mapping[str, Any]] = {}
+        self.sent: set[str] = set()
+        self.task: asyncio.Task[None] | None = None
+
+    def add(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        for one in entries:
+            if one["id"] not in self.sent:
+                self.waiting.setdefault(one["id"], one)
+
+    def add_stored(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Put what the document holds before what was added meanwhile."""
+        later, self.waiting = self.waiting, {}
+        self.add(entries)
+        self.add(later.values())
+
+
 class Outbox:
-    """The relay of one collection. Of one document, events go out in the order of their writes."""
+    """The relay of one collection. Of one document, events go out in the order of their writes.
+
+    What is out is pulled from the documents a little later and together: a relay that dies in
+    between sends it again under the same id.
+    """
 
     def __init__(self, collection: Collection, bus: Bus) -> None:
         self._collection, self._bus = collection, bus
-        self._relays: dict[Any, asyncio.Task[None]] = {}
-        self._again: set[Any] = set()
+        self._lanes: dict[Any, _Lane] = {}
+        self._pulling: asyncio.Task[None] | None = None
 
     def nudge(
         self, document_id: Any, waiting: Sequence[Mapping[str, Any]] | None = None
@@ -60,60 +86,88 @@ class Outbox:
         """Publish the document's entries now. Call it after each save; awaiting is optional.
 
         The returned task ends when nothing is left or the bus failed; it never raises. `waiting`
-        saves a read: the whole `outbox` array as the save left it (`find_one_and_update` with
-        `ReturnDocument.AFTER`), never only the entries just pushed: those before them go first.
+        saves a read: entries in order, before which the document holds none that this relay was
+        not told of. So give the whole array as a save left it, or what was just pushed on a
+        version that this process wrote and nudged itself.
         """
-        running = self._relays.get(document_id)
-        if running is not None:
-            self._again.add(document_id)
-            return running
-        task = asyncio.create_task(self._relay_all(document_id, waiting))
-        self._relays[document_id] = task
-        return task
+        lane = self._lanes.setdefault(document_id, _Lane())
+        if waiting is None:
+            lane.unread = True
+        else:
+            lane.add(waiting)
+        if lane.task is None:
+            lane.task = asyncio.create_task(self._relay_all(document_id, lane))
+        return lane.task
 
     async def sweep(self) -> None:
         """Publish what nudges missed: the process died, or the bus was gone."""
         found = self._collection.find({"outbox.id": {"$gt": ""}}, {"_id": 1}).limit(AT_ONCE)
-        waiting = [document["_id"] async for document in found]
-        await asyncio.gather(*(self.nudge(one) for one in waiting))
+        missed = [one["_id"] async for one in found if not self._at_work_on(one["_id"])]
+        await asyncio.gather(*(self.nudge(one) for one in missed))
 
     async def close(self) -> None:
         """Let what is on its way arrive, 5 seconds at most."""
-        if self._relays:
-            await asyncio.wait(self._relays.values(), timeout=5)
-        for task in tuple(self._relays.values()):
+        tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)
+        for task in tasks:
             task.cancel()
+        with suppress(PyMongoError):
+            await self._pull()
+        if self._pulling is not None:
+            self._pulling.cancel()
 
-    async def _relay_all(
-        self, document_id: Any, waiting: Sequence[Mapping[str, Any]] | None
-    ) -> None:
+    def _at_work_on(self, document_id: Any) -> bool:
+        lane = self._lanes.get(document_id)
+        return lane is not None and not lane.unread
+
+    async def _relay_all(self, document_id: Any, lane: _Lane) -> None:
         try:
-            await self._relay(document_id, waiting)
-            while document_id in self._again:
-                self._again.discard(document_id)
-                await self._relay(document_id, None)
+            while lane.unread or lane.waiting:
+                if lane.unread:
+                    found = await self._collection.find_one({"_id": document_id}, {"outbox": 1})
+                    lane.unread = False
+                    lane.add_stored((found or {}).get("outbox", ()))
+                await self._publish(lane)
         except (BusUnavailable, PyMongoError, APIError) as trouble:
+            # What comes next must not overtake this: the document is read again first.
+            lane.unread = True
             log.warning("the outbox waits", extra={"cause": type(trouble).__name__})
         finally:
-            self._again.discard(document_id)
-            self._relays.pop(document_id, None)
+            lane.task = None
+            if not lane.sent and not lane.unread:
+                self._lanes.pop(document_id, None)
 
-    async def _relay(self, document_id: Any, waiting: Sequence[Mapping[str, Any]] | None) -> None:
-        if waiting is None:
-            found = await self._collection.find_one({"_id": document_id}, {"outbox": 1})
-            waiting = (found or {}).get("outbox", ())
-        sent: list[str] = []
-        try:
-            for one in waiting:
-                await self._bus.publish(
-                    Outgoing(one["subject"], bytes(one["payload"]), one["headers"])
-                )
-                sent.append(one["id"])
-        finally:
-            if sent:
-                await self._collection.update_one(
-                    {"_id": document_id}, {"$pull": {"outbox": {"id": {"$in": sent}}}}
-                )
+    async def _publish(self, lane: _Lane) -> None:
+        for one in tuple(lane.waiting.values()):
+            message = Outgoing(one["subject"], bytes(one["payload"]), one["headers"])
+            await self._bus.publish(message)
+            del lane.waiting[one["id"]]
+            lane.sent.add(one["id"])
+            if self._pulling is None or self._pulling.done():
+                self._pulling = asyncio.create_task(self._pull_soon())
+
+    async def _pull_soon(self) -> None:
+        while any(lane.sent for lane in self._lanes.values()):
+            await asyncio.sleep(PULL_AFTER)
+            try:
+                await self._pull()
+            except PyMongoError as trouble:
+                log.warning("the outbox is not pulled", extra={"cause": type(trouble).__name__})
+
+    async def _pull(self) -> None:
+        out = {key: set(lane.sent) for key, lane in self._lanes.items() if lane.sent}
+        if not out:
+            return
+        await self._collection.update_many(
+            {"_id": {"$in": list(out)}},
+            {"$pull": {"outbox": {"id": {"$in": list(set().union(*out.values()))}}}},
+        )
+        for document_id, sent in out.items():
+            lane = self._lanes[document_id]
+            lane.sent -= sent
+            if not lane.sent and not lane.unread and lane.task is None:
+                del self._lanes[document_id]
 
 
 @asynccontextmanager

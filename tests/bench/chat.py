@@ -63,7 +63,7 @@ async def _measured(it: Desk) -> list[float]:
             it.customer.address = f"customer-{number}"
             posted[f"text {number}"] = time.perf_counter()
             posting.append(asyncio.create_task(it.customer.write(f"text {number}")))
-        await asyncio.gather(*posting)
+        assert {status for status, _ in await asyncio.gather(*posting)} == {202}
         await until(lambda: len(rung) >= MESSAGES or None, within=30)
         took = []
         for conversation_id, (agent, at) in rung.items():

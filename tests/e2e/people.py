@@ -108,6 +108,7 @@ class Agent(User):
 
     view: dict[str, Card]
     frames: list[workspace.WatchResponse]
+    on_frame: Callable[["Agent", workspace.WatchResponse], None] | None = None
 
     @asynccontextmanager
     async def at_work(self, *, receive_new: bool = True) -> AsyncIterator[Self]:
@@ -201,6 +202,8 @@ class Agent(User):
 
     async def _watch(self) -> None:
         async for frame in self.workspace.Watch(workspace.WatchRequest(), metadata=self.metadata):
+            if self.on_frame is not None:
+                self.on_frame(self, frame)
             apply(frame, self.view)
             self.frames.append(frame)
 

@@ -50,7 +50,8 @@ class MongoSources:
 
     async def save(self, before: Sources, after: Sources) -> None:
         document_id = key(after.tenant_id, after.conversation_id)
-        self._written.pop(document_id, None)  # until the outcome is known
+        # Until the outcome is known. What we wrote, the relay was told of.
+        told = self._written.pop(document_id, None) is before
         now = self._clock()
         event = messages.card_changed(after.card, before.standing if before.revision else None)
         waiting = await _write(
@@ -59,6 +60,7 @@ class MongoSources:
             documents.from_sources(after, now, KEEP_CLOSED),
             entry(event, now),
             new=not before.revision,
+            told=told,
         )
         self._written[document_id] = after
         if len(self._written) > REMEMBERED:
@@ -94,12 +96,19 @@ class MongoViewers:
         return [documents.to_viewer(document) async for document in found]
 
 
-async def _write(
-    collection: Collection, as_read: Document, change: Document, announced: Document, *, new: bool
+async def _write(  # noqa: PLR0913 - one conditional write is these things
+    collection: Collection,
+    as_read: Document,
+    change: Document,
+    announced: Document,
+    *,
+    new: bool,
+    told: bool = False,
 ) -> Sequence[Document] | None:
     """Change the document as it was read, or raise Stale.
 
-    Returns what waits to be announced where that is known without a read: of a new document.
+    Returns what waits to be announced where that is known without a read: of a new document, and
+    of one whose relay was `told` of everything before.
     """
     change = {"$set": change, "$push": {"outbox": announced}}
     try:
@@ -108,7 +117,7 @@ async def _write(
         raise Stale("It changed meanwhile.") from clash
     if not done.matched_count and done.upserted_id is None:
         raise Stale("It changed meanwhile.")
-    return [announced] if done.upserted_id is not None else None
+    return [announced] if told or done.upserted_id is not None else None
 
 
 async def board(sources: MongoSources, viewers: MongoViewers) -> Board:

@@ -7,15 +7,17 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
+import pytest
 from centralita.dispatch.v1.events_pb2 import TaskQueued
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from pymongo import ReturnDocument
 
-from services.kernel.bus import Bus, connected
+from services.kernel.bus import Bus, BusUnavailable, connected
 from services.kernel.mongo import Database, database
 from services.kernel.outbox import Collection, Outbox, entry, outbox
 from services.kernel.tail import Tailed, tail
+from services.kernel.wire import Outgoing
 from tests.handled import STREAM, queue_task
 from tests.servers import MongoServer, NatsServer
 from tests.streams import until
@@ -82,7 +84,7 @@ async def test_a_nudge_that_is_told_what_waits_need_not_read(
             return_document=ReturnDocument.AFTER,
         )
         await relay.nudge("one", saved["outbox"])
-        assert await empty(db["things"])
+    assert await empty(db["things"]), "leaving pulls what is out"
     assert ids(await stored(bus, 2)) == [one["id"] for one in entries]
 
 
@@ -102,13 +104,37 @@ async def test_a_relay_that_died_between_publish_and_pull_makes_no_second_event(
     relay = Outbox(db["things"], bus)
     relay.nudge("one")
     await until(lambda: has_messages(bus, 1))
-    for task in tuple(relay._relays.values()):
-        task.cancel()
+    for lane in tuple(relay._lanes.values()):
+        if lane.task is not None:
+            lane.task.cancel()
+    if relay._pulling is not None:
+        relay._pulling.cancel()
     async with outbox(db["things"], bus):
         assert ids(await stored(bus, 3)) == [one["id"] for one in entries]
         await until(lambda: empty(db["things"]))
     assert await has_messages(bus, 3)
     assert not await has_messages(bus, 4)
+
+
+async def test_what_is_told_later_does_not_overtake_what_failed(
+    bus: Bus, db: Database, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = queued(tenant, "task-1"), queued(tenant, "task-2")
+    publish, failures = bus.publish, iter([BusUnavailable()])
+
+    async def flaky(message: Outgoing) -> bool:
+        for failure in failures:
+            raise failure
+        return await publish(message)
+
+    monkeypatch.setattr(bus, "publish", flaky)
+    relay = Outbox(db["things"], bus)
+    await save(db["things"], "one", first)
+    await relay.nudge("one", [first])
+    await save(db["things"], "one", second)
+    await relay.nudge("one", [second])
+    await relay.close()
+    assert ids(await stored(bus, 2)) == [first["id"], second["id"]]
 
 
 async def has_messages(bus: Bus, count: int) -> bool:
