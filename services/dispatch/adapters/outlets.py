@@ -96,6 +96,8 @@ class JetStreamOutlet:
 
     async def taken(self, ack: Msg) -> None:
         token = int(ack.subject.rpartition(".")[2])
+        if not ack.data:
+            return  # nobody took it: JetStream is not up yet, so it is sent again
         if b'"error"' in ack.data:
             log.error("an event was refused by the bus", extra={"shard": self._shard})
             return

@@ -1,4 +1,4 @@
-"""The leader's loop under every accident: R1 to R5 and R13, in a thousand worlds of chance."""
+"""The leader's loop under every accident: R1 to R5 and R13, in hundreds of worlds of chance."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from tests.faults.journal_reader import Audit, Stored, audit
 from tests.unit.dispatch import simulation
 from tests.unit.dispatch.simulation import Process, SimulatedOutlet, VirtualLoop, World
 
-WORLDS = int(os.environ.get("WORLDS", "1000"))
+WORLDS = int(os.environ.get("WORLDS", "600"))
 CHECKPOINTS = ("folded", "told again", "read", "decided", "committed", "told", "saved", "anywhere")
 TASKS, AGENTS = 8, 3
 

@@ -1,0 +1,158 @@
+"""The router as it runs, told by real events and called over gRPC with real tokens."""
+
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+from centralita.conversations.v1.events_pb2 import ConversationClosed, ConversationOpened
+from centralita.directory.v1.events_pb2 import QueueChanged, UserChanged
+from centralita.directory.v1.resources_pb2 import Queue
+from centralita.dispatch.v1 import dispatch_service_pb2 as api
+from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
+from centralita.presence.v1.events_pb2 import PresenceChanged
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.dispatch.__main__ import service
+from services.dispatch.settings import Settings
+from services.kernel.answers import reason_of
+from services.kernel.bus import Bus
+from services.kernel.ids import new_id
+from services.kernel.wire import outgoing
+from tests.faults import journal_reader
+from tests.streams import until
+from tests.tokens import ISSUER, Issuer, bearer, key_server
+
+Asked = Awaitable[Any]
+
+
+class Centre:
+    def __init__(self, stub: Any, issuer: Issuer, bus: Bus, tenant: str) -> None:
+        self._stub, self._issuer, self._bus, self.tenant = stub, issuer, bus, tenant
+        self._versions = 0
+
+    # What the rest of the system says
+
+    async def tell(self, event: Message, event_id: str = "") -> None:
+        at = datetime.now(UTC)
+        await self._bus.publish(outgoing(event, event_id=event_id or new_id(), at=at))
+
+    async def queue(self, queue_id: str = "sales", *, seconds: int = 20, priority: int = 0) -> None:
+        settings = Queue(offer_timeout=Duration(seconds=seconds), priority=priority)
+        self._versions += 1
+        await self.tell(
+            QueueChanged(
+                tenant_id=self.tenant, queue_id=queue_id, version=self._versions, queue=settings
+            )
+        )
+
+    async def works(self, agent_id: str, capacity: int = 1, *, receive_new: bool = True) -> None:
+        self._versions += 1
+        await self.tell(
+            UserChanged(
+                tenant_id=self.tenant,
+                user_id=agent_id,
+                version=self._versions,
+                queue_ids=["sales"],
+                chat_capacity=capacity,
+            )
+        )
+        await self.seen(agent_id, connected=True, receive_new=receive_new)
+
+    async def seen(self, agent_id: str, *, connected: bool, receive_new: bool) -> None:
+        self._versions += 1
+        await self.tell(
+            PresenceChanged(
+                tenant_id=self.tenant,
+                user_id=agent_id,
+                version=self._versions,
+                connected=connected,
+                receive_new=receive_new,
+            )
+        )
+
+    async def opens(self, task_id: str, *, event_id: str = "") -> None:
+        now = Timestamp()
+        now.GetCurrentTime()
+        opened = ConversationOpened(
+            tenant_id=self.tenant, conversation_id=task_id, queue_id="sales", opened_at=now
+        )
+        await self.tell(opened, event_id)
+
+    async def closes(self, task_id: str) -> None:
+        await self.tell(ConversationClosed(tenant_id=self.tenant, conversation_id=task_id))
+
+    # What people ask
+
+    def accept(self, agent_id: str, task_id: str, request_id: str = "") -> Asked:
+        request = api.AcceptOfferRequest(task_id=task_id, request_id=request_id or new_id())
+        return self._call("AcceptOffer", request, agent_id)
+
+    def decline(self, agent_id: str, task_id: str, request_id: str = "") -> Asked:
+        request = api.DeclineOfferRequest(task_id=task_id, request_id=request_id or new_id())
+        return self._call("DeclineOffer", request, agent_id)
+
+    def assign(self, actor_id: str, task_id: str, to: str, role: str = "agent") -> Asked:
+        request = api.AssignTaskRequest(task_id=task_id, assignee_id=to, request_id=new_id())
+        return self._call("AssignTask", request, actor_id, role)
+
+    def complete(self, actor_id: str, task_id: str, role: str = "agent") -> Asked:
+        request = api.CompleteTaskRequest(task_id=task_id, request_id=new_id())
+        return self._call("CompleteTask", request, actor_id, role)
+
+    def _call(self, method: str, request: Message, user_id: str, role: str = "agent") -> Asked:
+        token = self._issuer.user(self.tenant, user_id, role)
+        call: Asked = getattr(self._stub, method)(request, metadata=bearer(token))
+        return call
+
+    # What can be heard
+
+    async def heard(self, kind: str, task_id: str, agent_id: str = "") -> None:
+        """Wait for a public event of the task."""
+
+        async def there() -> bool:
+            return any(
+                event.headers["ce-type"].endswith(f".{kind}")
+                and task_id.encode() in event.data
+                and agent_id.encode() in event.data
+                for event in await journal_reader.stored(self._bus.js, "DISPATCH")
+            )
+
+        await until(there, within=10)
+
+    async def audited(self) -> None:
+        streams = [
+            await journal_reader.stored(self._bus.js, name)
+            for name in ("DISPATCH_IN", "DISPATCH_JOURNAL", "DISPATCH")
+        ]
+        assert journal_reader.audit(streams[0], streams[1], streams[2]).problems == []
+
+
+async def refusal(asked: Asked) -> tuple[grpc.StatusCode, str]:
+    """Wait for a call to be refused; return code and reason."""
+    try:
+        await asked
+    except grpc.aio.AioRpcError as no:
+        return no.code(), reason_of(no)
+    raise AssertionError("it was not refused")
+
+
+@asynccontextmanager
+async def centre(nats_url: str, bus: Bus, tenant: str) -> AsyncIterator[Centre]:
+    issuer = Issuer()
+    async with key_server(issuer.jwks) as keys:
+        settings = Settings(
+            nats_url=nats_url,
+            grpc_address="127.0.0.1:0",
+            jwks_url=keys.url,
+            issuer=ISSUER,
+            shards=1,
+        )
+        async with (
+            service(settings) as running,
+            grpc.aio.insecure_channel(running.grpc_address) as channel,
+        ):
+            yield Centre(DispatchServiceStub(channel), issuer, bus, tenant)
