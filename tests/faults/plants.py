@@ -1,4 +1,4 @@
-"""Bugs of the whole router, for a process of its own: each must be found by the journal reader."""
+"""Bugs of a whole router, for a process of its own: the journal reader must find each."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,10 +6,8 @@ from typing import Any
 from services.dispatch.adapters.logs import JetStreamIntake, JetStreamJournal
 from services.dispatch.adapters.outlets import JetStreamOutlet
 from services.dispatch.adapters.records import encode_record
-from services.dispatch.domain.index import Agent
 from services.dispatch.domain.inputs import Command, Fact
-from services.dispatch.use_cases import lead
-from services.dispatch.use_cases.ports import Entry, Position, Shard, Step
+from services.dispatch.use_cases.ports import Position, Shard, Step
 
 
 def unfenced() -> None:
@@ -31,23 +29,6 @@ def unfenced() -> None:
         return Position(ack.seq, cursor, chain, emitted)
 
     JetStreamJournal.append = append  # type: ignore[method-assign] # planted
-
-
-def tells_first() -> None:
-    """Tell events and answers before they are committed, and hope."""
-
-    async def turn(self: Any, batch: list[Entry]) -> None:
-        self._sound = False
-        steps = self._decide(batch)
-        if steps:
-            cursor = batch[-1].sequence if batch else self._position.cursor
-            await self._outlet.emit(self._position.sequence + 1, steps)
-            self._ports.checkpoint("decided")
-            self._position = await self._ports.journal.append(
-                self._shard, cursor, steps, since=self._position, emitted=self._position.sequence
-            )
-
-    lead._Term.turn = turn  # type: ignore[method-assign] # planted
 
 
 def drops_an_event() -> None:
@@ -78,25 +59,6 @@ def forgets_inputs() -> None:
     JetStreamIntake.append = careless  # type: ignore[method-assign] # planted
 
 
-def skips_inputs() -> None:
-    """Move the cursor over inputs that were never decided on."""
-    decide = lead._Term._decide
-    count = 0
-
-    def careless(self: Any, batch: list[Entry]) -> list[Step]:
-        nonlocal count
-        count += 1
-        return decide(self, batch if count % 20 else batch[1:])
-
-    lead._Term._decide = careless  # type: ignore[method-assign] # planted
-
-
-def overloads() -> None:
-    """Ring at agents who have no room."""
-    Agent.free = property(lambda _: 1000)  # type: ignore[assignment, method-assign] # planted
-
-
 PLANTS: dict[str, Callable[[], None]] = {
-    it.__name__: it
-    for it in (unfenced, tells_first, drops_an_event, forgets_inputs, skips_inputs, overloads)
+    it.__name__: it for it in (unfenced, drops_an_event, forgets_inputs)
 }

@@ -62,6 +62,11 @@ class Router:
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
+    def stop(self) -> None:
+        """SIGTERM: it tells what it has decided, and goes."""
+        self._process.terminate()
+        self._process.wait(timeout=30)
+
     def end(self) -> None:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGCONT)
