@@ -123,4 +123,5 @@ async def test_an_outage_of_ten_seconds_heals_by_itself(
         await people.done()
         await audited(private_nats, people)
     assert router.died is None
-    assert took < 10, f"first offer {took:.1f} s after the broker was back"
+    # Promised are 2 s, and 1.6 s it takes; a build machine may be busy.
+    assert took < 4, f"first offer {took:.1f} s after the broker was back"
