@@ -350,6 +350,8 @@ class Ledger:
         for (tenant_id, task_id), task in self.tasks.items():
             self.insist(task.place != NOWHERE, f"{tenant_id}/{task_id} is lost between two places")
         for (tenant_id, agent_id), agent in self.agents.items():
+            left = agent.has if agent.config.removed else ()
+            self.insist(not left, f"{agent_id} is removed and still has {left}")
             if not agent.receives() or self.used(tenant_id, agent) >= agent.config.capacity:
                 continue
             for task in self.waiting(tenant_id):

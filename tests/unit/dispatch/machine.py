@@ -187,6 +187,12 @@ class Routing(RuleBasedStateMachine):
         tenant, task, agent = self.some(HELD, index)
         self.give(CompleteTask(tenant, task, agent, Role.AGENT, self.request(request), "inbox.c"))
 
+    @precondition(lambda self: self.any_in(HELD))
+    @rule(index=number)
+    def who_holds_it_is_removed(self, index: int) -> None:
+        tenant, _, agent = self.some(HELD, index)
+        self.give(AgentConfigured(tenant, agent, self.version(0), removed=True))
+
     @rule(
         kind=st.sampled_from([AcceptOffer, DeclineOffer]),
         tenant=tenants,
