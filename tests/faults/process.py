@@ -14,9 +14,10 @@ from functools import partial
 from typing import Any, cast
 
 from services.dispatch import __main__ as dispatch
+from services.dispatch.adapters.logs import JetStreamJournal
 from services.dispatch.settings import Settings
 from services.dispatch.use_cases import lead
-from services.dispatch.use_cases.ports import Checkpoint, Shard, passed
+from services.dispatch.use_cases.ports import Checkpoint, Position, Shard, passed
 from services.kernel.env import from_env
 from services.kernel.run import run
 from tests.faults.plants import PLANTS
@@ -58,4 +59,11 @@ if __name__ == "__main__":
     if plant := os.environ.get("PLANT"):
         PLANTS[plant]()
     meets = accident(os.environ.get("ACCIDENT", ""))
+    append = JetStreamJournal.append
+
+    async def about_to(self: JetStreamJournal, *args: Any, **named: Any) -> Position:
+        meets("append")
+        return await append(self, *args, **named)
+
+    JetStreamJournal.append = about_to  # type: ignore[method-assign] # a step of its own
     run(partial(dispatch.service, checkpoint=meets), from_env(Settings), name="dispatch")

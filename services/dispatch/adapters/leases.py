@@ -9,6 +9,7 @@ from nats.errors import Error
 from nats.js.errors import APIError, KeyNotFoundError
 from nats.js.kv import KeyValue
 
+from services.dispatch.use_cases.ending import ended
 from services.dispatch.use_cases.ports import Shard
 from services.kernel.bus import Bus
 
@@ -38,8 +39,7 @@ class KeyValueLeases:
         try:
             yield lease.holds
         finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
+            await ended(renewing)
             await lease.release()
 
     async def _bucket(self) -> KeyValue:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
+from .ending import ended
 from .ports import Entry
 
 BATCH = 128
@@ -32,8 +33,7 @@ class News:
         trace: TracebackType | None,
     ) -> None:
         if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
+            await ended(self._reader)
 
     async def within(self, seconds: float) -> list[Entry]:
         """Return what has come in, oldest first; nothing when nothing came in time."""
