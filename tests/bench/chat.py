@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -20,14 +21,14 @@ from .floors import paced, publish_to_consume
 
 RUNS = 3
 MESSAGES, PER_S = 500, 50.0
-AGENTS, CAPACITY = 12, 50
+DESKS, CAPACITY = 10, 50
 
 
 def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as home, distributed(Path(home)) as address:
         runs = [asyncio.run(_offers(address)) for _ in range(RUNS)]
     p50, p99, floor50, floor99 = middle(runs)
-    conditions = "webhook to card on the watch, 50 messages/s, 9 processes and the edge"
+    conditions = "webhook to card on the watch, 50 new customers/s, 9 processes and the edge"
     return [
         Figure("chat.offer_ms_p50", p50, "ms", floor50, conditions),
         Figure("chat.offer_ms_p99", p99, "ms", floor99, conditions),
@@ -38,14 +39,17 @@ async def _offers(address: str) -> tuple[float, float, float, float]:
     with tempfile.TemporaryDirectory() as home, nats_server(Path(home)) as server:
         async with connected(server.url, name="bench") as bus:
             floor = await publish_to_consume(bus, PER_S, MESSAGES)
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with grpc.aio.insecure_channel(address) as channel, AsyncExitStack() as stack:
         edge = Edge(address, channel)
-        async with desk(edge, agents=AGENTS, capacity=CAPACITY, offer_timeout_s=600) as it:
-            took = await _measured(it)
+        desks = [
+            await stack.enter_async_context(desk(edge, capacity=CAPACITY, offer_timeout_s=600))
+            for _ in range(DESKS)
+        ]
+        took = await _measured(desks)
     return *percentiles(took), *percentiles(floor)
 
 
-async def _measured(it: Desk) -> list[float]:
+async def _measured(desks: Sequence[Desk]) -> list[float]:
     rung: dict[str, tuple[Agent, float]] = {}
     posted: dict[str, float] = {}
 
@@ -55,14 +59,16 @@ async def _measured(it: Desk) -> list[float]:
             rung.setdefault(frame.card.conversation_id, (agent, time.perf_counter()))
 
     async with AsyncExitStack() as stack:
-        for agent in it.agents:
+        for it in desks:
+            [agent] = it.agents
             agent.on_frame = ring
             await stack.enter_async_context(agent.at_work())
         posting = []
         async for number in paced(MESSAGES, PER_S):
-            it.customer.address = f"customer-{number}"
+            customer = desks[number % DESKS].customer
             posted[f"text {number}"] = time.perf_counter()
-            posting.append(asyncio.create_task(it.customer.write(f"text {number}")))
+            post = customer.write(f"text {number}", address=f"customer-{number}")
+            posting.append(asyncio.create_task(post))
         assert {status for status, _ in await asyncio.gather(*posting)} == {202}
         await until(lambda: len(rung) >= MESSAGES or None, within=30)
         took = []

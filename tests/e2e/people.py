@@ -231,11 +231,13 @@ class Customer:
     address: str = field(default_factory=lambda: some("customer"))
     replies: list[dict[str, Any]] = field(default_factory=list)
 
-    async def write(self, text: str, message_id: str = "") -> tuple[int, dict[str, Any]]:
+    async def write(
+        self, text: str, message_id: str = "", *, address: str = ""
+    ) -> tuple[int, dict[str, Any]]:
         """Post a message to the webhook, signed."""
         body = {
             "providerMessageId": message_id or some("m"),
-            "senderAddress": self.address,
+            "senderAddress": address or self.address,
             "text": text,
         }
         return await self.post(json.dumps(body).encode())

@@ -142,6 +142,9 @@ class MongoConversations:
     async def note_task(
         self, tenant_id: str, conversation_id: str, revision: int, queue_id: str, assignee_id: str
     ) -> None:
+        if revision == FIRST and not assignee_id:
+            # It waits where it was opened: nothing new, and nothing older can come after it.
+            return
         noted: Document = {"task_revision": revision, "assignee_id": assignee_id}
         if queue_id:
             noted["queue_id"] = queue_id
@@ -150,10 +153,6 @@ class MongoConversations:
             "tenant_id": tenant_id,
             "task_revision": {"$lt": revision},
         }
-        if revision == FIRST and not assignee_id:
-            # It waits where it was opened: nothing new, and nothing older can come after it. A
-            # write would only disturb the customer's next message.
-            wanted["queue_id"] = {"$ne": queue_id}
         await self._collection.update_one(wanted, {"$set": noted, "$inc": {"version": 1}})
 
     async def left_staged(self, before: datetime, most: int) -> list[Conversation]:

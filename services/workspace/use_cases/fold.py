@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.kernel.again import again_if
 from services.workspace.domain.errors import Stale
-from services.workspace.domain.sources import Fact, Opening, Sources
+from services.workspace.domain.sources import Fact, Opening, Routed, Sources
+
+TOGETHER_S = 0.012
+"""A conversation that opens rings within milliseconds: one write tells both."""
 
 
 class Store(Protocol):
@@ -40,7 +44,7 @@ class FoldFact:
         key = tenant_id, conversation_id
         lane = self._lanes.setdefault(key, _Lane())
         mine = _Waiting(fact)
-        lane.waiting.append(mine)
+        lane.add(mine)
         try:
             async with lane.lock:
                 if mine in lane.waiting:
@@ -52,6 +56,7 @@ class FoldFact:
                 del self._lanes[key]
 
     async def _fold_all(self, key: tuple[str, str], lane: "_Lane") -> None:
+        await lane.gather(TOGETHER_S)
         taken = tuple(lane.waiting)
         facts = [one.fact for one in taken]
         known = self._store.recalled(*key)
@@ -90,3 +95,16 @@ class _Waiting:
 class _Lane:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: list[_Waiting] = field(default_factory=list)
+    rings: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, one: _Waiting) -> None:
+        self.waiting.append(one)
+        if isinstance(one.fact, Routed) and one.fact.standing.agent_id:
+            self.rings.set()
+
+    async def gather(self, seconds: float) -> None:
+        """Of a conversation that opens, wait a moment for the agent at whom it rings."""
+        if any(isinstance(one.fact, Opening) for one in self.waiting):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.rings.wait()
