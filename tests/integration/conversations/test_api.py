@@ -137,10 +137,6 @@ async def test_the_first_word_of_the_router_disturbs_nothing(rig: Rig) -> None:
     await rig.tell(first)
     await rig.settled()
     assert await rig.conversation(conversation_id) == before
-    first.queue_id = "support"
-    await rig.tell(first)
-    await rig.settled()
-    assert (await rig.conversation(conversation_id)).queue_id == "support"
 
 
 async def test_an_agent_sees_what_waits_in_their_queues(rig: Rig) -> None:
