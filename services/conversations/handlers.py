@@ -17,6 +17,7 @@ from faststream.nats import NatsRouter
 from google.protobuf.message import DecodeError
 
 from services.kernel.consume import consumer
+from services.kernel.ending import beside
 
 from . import messages
 from .domain.errors import Unusable
@@ -135,16 +136,10 @@ def handlers(do: Following) -> NatsRouter:
 @asynccontextmanager
 async def storing(store: StoreStaged) -> AsyncIterator[None]:
     """Store what is staged here soon, and what a process that died has left in time."""
-    tasks = [
-        asyncio.create_task(_repeated(store.flush, FLUSH)),
-        asyncio.create_task(_repeated(store.sweep, SWEEP)),
-    ]
     try:
-        yield
+        async with beside(_repeated(store.flush, FLUSH)), beside(_repeated(store.sweep, SWEEP)):
+            yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await _tried(store.flush)
 
 

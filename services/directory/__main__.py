@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from centralita.directory.v1.directory_service_pb2_grpc import (
     add_DirectoryServiceServicer_to_server,
@@ -14,6 +13,7 @@ from centralita.directory.v1.session_service_pb2_grpc import add_SessionServiceS
 
 from services.kernel.bus import Bus, connected
 from services.kernel.clock import Clock, utc_now
+from services.kernel.ending import beside
 from services.kernel.env import from_env
 from services.kernel.identity import Guard
 from services.kernel.keys import Jwks
@@ -73,7 +73,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
                 codes=CODES,
                 domain="centralita.directory",
             ) as grpc,
-            meanwhile(until_done(healing(bus, kept))),
+            beside(until_done(healing(bus, kept))),
         ):
             yield Running(grpc_address=grpc, http_address=http)
 
@@ -147,7 +147,7 @@ async def turning(ring: KeyRing, settings: Settings) -> AsyncIterator[KeyRing]:
             await ring.turn()
 
     await ring.turn()
-    async with meanwhile(until_done(turn_for_ever)):
+    async with beside(until_done(turn_for_ever)):
         yield ring
 
 
@@ -189,20 +189,6 @@ async def until_done(task: Callable[[], Awaitable[None]]) -> None:
         except Exception as trouble:  # noqa: BLE001 -- whatever it is, the service must go on
             log.warning("in the background", extra={"cause": type(trouble).__name__})
         await asyncio.sleep(AGAIN)
-
-
-@asynccontextmanager
-async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run work beside the block and end it with the block."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        while not task.done():
-            # Once is not enough: until Python 3.12 wait_for, which every request to NATS goes
-            # through, forgets a cancellation that arrives together with its answer.
-            task.cancel()
-            await asyncio.wait({task}, timeout=0.1)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from centralita.dispatch.v1.dispatch_service_pb2_grpc import add_DispatchService
 
 from services.kernel.bus import connected
 from services.kernel.consume import consuming
+from services.kernel.ending import ended
 from services.kernel.env import from_env
 from services.kernel.identity import Guard
 from services.kernel.ids import new_id
@@ -28,7 +29,7 @@ from .grpc_api import CODES, DispatchApi
 from .handlers import handlers
 from .settings import Settings
 from .use_cases.commands import Ask
-from .use_cases.lead import Lead
+from .use_cases.lead import LAST_WORDS_S, Lead
 from .use_cases.ports import Checkpoint, Ports, passed
 
 
@@ -43,9 +44,7 @@ async def leading(lead: Lead, shards: int) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*tasks, again_after=LAST_WORDS_S + 1, at_most=2 * (LAST_WORDS_S + 1))
 
 
 @asynccontextmanager

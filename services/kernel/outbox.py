@@ -15,6 +15,7 @@ from pymongo import ASCENDING
 from pymongo.errors import PyMongoError
 
 from .bus import Bus, BusUnavailable
+from .ending import beside, ended
 from .ids import new_id
 from .wire import Outgoing, outgoing
 
@@ -110,12 +111,10 @@ class Outbox:
         tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=5)
-        for task in tasks:
-            task.cancel()
+        await ended(*tasks)
+        await ended(self._pulling)
         with suppress(PyMongoError):
             await self._pull()
-        if self._pulling is not None:
-            self._pulling.cancel()
 
     def _at_work_on(self, document_id: Any) -> bool:
         lane = self._lanes.get(document_id)
@@ -175,13 +174,10 @@ async def outbox(collection: Collection, bus: Bus) -> AsyncIterator[Outbox]:
     """Run the relay of a collection: nudged after each save, and swept each second."""
     await collection.create_index([("outbox.id", ASCENDING)], name="outbox", sparse=True)
     relay = Outbox(collection, bus)
-    sweeping = asyncio.create_task(_sweep_for_ever(relay))
     try:
-        yield relay
+        async with beside(_sweep_for_ever(relay)):
+            yield relay
     finally:
-        sweeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await sweeping
         await relay.close()
 
 

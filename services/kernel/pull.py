@@ -16,6 +16,7 @@ from nats.js.api import ConsumerConfig
 from nats.js.errors import BadRequestError, NotFoundError
 
 from .bus import Bus
+from .ending import ended
 from .workers import Workers
 
 log = logging.getLogger(__name__)
@@ -78,9 +79,7 @@ class Pull:
     async def stop(self) -> None:
         """Return what has not begun at once; let what runs finish, 10 seconds at most."""
         self._exit.close()
-        if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.gather(self._asking, return_exceptions=True)
+        await ended(self._asking)
         await self._workers.give_back()
         with suppress(Error, OSError, TimeoutError):
             # Ends the request at the server, then passes on what was already under way.

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
+from .ending import ended
 from .liveness import Liveness, liveness
 from .telemetry import log_as, telemetry
 
@@ -65,11 +66,11 @@ async def _until_told(
             living = asyncio.create_task(_live(service, settings, probe, stop))
             told = asyncio.create_task(stop.wait())
             await asyncio.wait({living, told}, return_when=asyncio.FIRST_COMPLETED)
-            told.cancel()
-            if not probe.ready:
-                living.cancel()  # told to stop while it was still starting
-            probe.ready = False
-            await asyncio.wait({living}, timeout=drain)
+            started, probe.ready = probe.ready, False
+            if not (started or living.done()):  # told to stop while it was still starting
+                await ended(living, again_after=drain / 5, at_most=drain)
+            await asyncio.wait({living}, timeout=drain if started else 0)
+            await ended(told)
     if not living.done():
         log.error("did not stop in time", extra={"seconds": drain})
         sys.stderr.flush()

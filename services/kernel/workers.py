@@ -10,6 +10,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 
+from .ending import ended
+
 log = logging.getLogger(__name__)
 
 
@@ -62,10 +64,7 @@ class Workers:
         """Let what runs end by itself for `deadline` seconds; then cancel and return it."""
         if self._running:
             await asyncio.wait(self._running, timeout=deadline)
-        loose = [*self._running, *filter(None, [self._touching])]
-        for task in loose:
-            task.cancel()
-        await asyncio.gather(*loose, return_exceptions=True)
+        await ended(*self._running, self._touching)
 
     def _begin(self) -> None:
         while self._backlog and len(self._running) < self._limit:

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from services.kernel.bus import Bus
 from services.kernel.clock import Clock
+from services.kernel.ending import ended
 from services.kernel.tail import tail
 from services.kernel.wire import parsed
 
@@ -64,9 +65,8 @@ async def keeping_watch(
             try:
                 yield
             finally:
+                await ended(*watching)
                 await send_renewals()
-                for task in watching:
-                    task.cancel()
 
 
 async def _follow_leases(bus: Bus, watchman: Watchman, clock: Clock) -> None:

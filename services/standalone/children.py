@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from services.kernel.ending import beside
+
 LEASH = Path(__file__).with_name("leash.py")
 READY = 60.0
 """Seconds a server has to answer in."""
@@ -41,11 +43,8 @@ async def child(
     process = await _started(command, log, env)
     try:
         await _until(name, process, ready, log)
-        telling = asyncio.create_task(_tell_if_it_ends(name, process, log))
-        try:
+        async with beside(_tell_if_it_ends(name, process, log)):
             yield process
-        finally:
-            telling.cancel()
         if process.returncode is not None:
             raise ServerEnded(name)
     finally:

@@ -8,6 +8,7 @@ from centralita.directory.v1.events_pb2 import UserChanged
 from google.protobuf.message import DecodeError
 
 from services.kernel.bus import Bus
+from services.kernel.ending import beside
 from services.kernel.tail import Tailed, tail
 from services.kernel.wire import filter_for, parsed
 
@@ -33,18 +34,12 @@ class Memberships:
 async def memberships(bus: Bus) -> AsyncIterator[Memberships]:
     """Follow the directory. Entered once all that it has said so far is known."""
     known, caught_up = Memberships(), asyncio.Event()
-    following = asyncio.create_task(_follow(bus, known, caught_up))
-    waiting = asyncio.create_task(caught_up.wait())
-    try:
-        await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    async with beside(_follow(bus, known, caught_up)) as following:
+        async with beside(caught_up.wait()) as waiting:
+            await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if following.done():
             following.result()
         yield known
-    finally:
-        for task in (following, waiting):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
 
 async def _follow(bus: Bus, known: Memberships, caught_up: asyncio.Event) -> None:

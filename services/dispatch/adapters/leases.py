@@ -9,9 +9,9 @@ from nats.errors import Error
 from nats.js.errors import APIError, KeyNotFoundError
 from nats.js.kv import KeyValue
 
-from services.dispatch.use_cases.ending import ended
 from services.dispatch.use_cases.ports import Shard
 from services.kernel.bus import Bus
+from services.kernel.ending import beside
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,10 @@ class KeyValueLeases:
     async def held(self, shard: Shard) -> AsyncIterator[Callable[[], bool]]:
         lease = _Lease(await self._bucket(), f"shard-{shard}", self._owner)
         await lease.take()
-        renewing = asyncio.create_task(lease.renew())
         try:
-            yield lease.holds
+            async with beside(lease.renew()):
+                yield lease.holds
         finally:
-            await ended(renewing)
             await lease.release()
 
     async def _bucket(self) -> KeyValue:

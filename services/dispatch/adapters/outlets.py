@@ -14,6 +14,7 @@ from nats.errors import Error
 from services.dispatch.domain.decisions import Answered
 from services.dispatch.use_cases.ports import Shard, Step
 from services.kernel.bus import Bus
+from services.kernel.ending import beside
 from services.kernel.wire import Outgoing, outgoing
 
 from .events import event_of
@@ -36,12 +37,11 @@ class JetStreamOutlets:
         inbox = self._bus.nc.new_inbox()
         acks = await self._bus.nc.subscribe(f"{inbox}.*", cb=outlet.taken)
         outlet.acks_to = inbox
-        resending = asyncio.create_task(outlet.resend())
         try:
-            with self._bus.on_resume(outlet.hurry):
-                yield outlet
+            async with beside(outlet.resend()):
+                with self._bus.on_resume(outlet.hurry):
+                    yield outlet
         finally:
-            resending.cancel()
             with suppress(Error, OSError):
                 await acks.unsubscribe()
 

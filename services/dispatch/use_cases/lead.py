@@ -14,6 +14,7 @@ from typing import Any
 from services.dispatch.domain.engine import step
 from services.dispatch.domain.inputs import Input
 from services.dispatch.domain.state import State, evolve
+from services.kernel.ending import told_to_end
 
 from .news import News
 from .ports import Entry, Fenced, Outlet, Ports, Position, Shard, Step, Unknown
@@ -36,7 +37,7 @@ class Lead:
 
     async def __call__(self, shard: Shard) -> None:
         """Run until cancelled."""
-        while True:
+        while not told_to_end():
             try:
                 await self._term(shard)
             except Fenced:
@@ -60,7 +61,7 @@ class Lead:
                 log.info("leading", extra={"shard": shard, "journal_sequence": position.sequence})
                 term = _Term(ports, shard, state, position, outlet)
                 try:
-                    while leading():
+                    while leading() and not told_to_end():
                         await term.turn(await news.within(term.patience()))
                 finally:
                     await term.close()

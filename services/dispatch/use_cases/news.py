@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from .ending import ended
+from services.kernel.ending import ended
+
 from .ports import Entry
 
 BATCH = 128
@@ -32,8 +33,7 @@ class News:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._reader is not None:
-            await ended(self._reader)
+        await ended(self._reader)
 
     async def within(self, seconds: float) -> list[Entry]:
         """Return what has come in, oldest first; nothing when nothing came in time."""

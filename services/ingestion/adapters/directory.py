@@ -21,6 +21,7 @@ from services.ingestion import messages
 from services.ingestion.domain.account import ChannelAccount
 from services.ingestion.domain.errors import ChannelAccountNotFound, DependencyUnavailable
 from services.kernel.bus import Bus
+from services.kernel.ending import beside, ended
 from services.kernel.ids import is_token
 from services.kernel.tail import tail
 from services.kernel.wire import filter_for, parsed
@@ -100,9 +101,7 @@ class CachedAccounts:
         self._asking.pop(key, None)
 
     async def close(self) -> None:
-        for task in self._asking.values():
-            task.cancel()
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        await ended(*self._asking.values())
 
     def _is_fresh(self, entry: _Entry) -> bool:
         age = self._now() - entry.since
@@ -155,13 +154,10 @@ class CachedAccounts:
 async def cached(channel: grpc.aio.Channel, bus: Bus) -> AsyncIterator[CachedAccounts]:
     """Accounts that are forgotten as soon as directory announces a change."""
     accounts = CachedAccounts(DirectoryAccounts(channel))
-    following = asyncio.create_task(_follow(bus, accounts))
     try:
-        yield accounts
+        async with beside(_follow(bus, accounts)):
+            yield accounts
     finally:
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
         await accounts.close()
 
 

@@ -13,6 +13,7 @@ from services.ingestion.domain.errors import MessageMalformed
 from services.ingestion.messages import rfc3339
 from services.ingestion.use_cases import AcceptMessage, ReadReplies, Sessions
 from services.ingestion.use_cases.webchat import StoredReply
+from services.kernel.ending import beside, ended
 from services.kernel.serve_http import DRAINING, Next
 
 from .answers import Answering, envelope_of, key_of
@@ -72,20 +73,16 @@ def webchat_routes(
         seen = sessions.recognise(await account_of(request), _bearer(request))
         resume = request.headers.get("Last-Event-ID") or request.query.get("after", "")
         feed = replies.follow(seen, _position(resume))
-        draining = asyncio.create_task(request.app[DRAINING].wait())
-        try:
-            async with aclosing(feed):
-                batch = await _next(feed, draining)
-                response = web.StreamResponse(headers=_EVENT_STREAM | _cors(request))
-                # A client that has gone is an ordinary end, not a failure.
-                with suppress(ConnectionError):
-                    await response.prepare(request)
-                    await response.write(b"retry: 1000\n\n")
-                    while batch is not None:
-                        await response.write(_framed(batch))
-                        batch = await _readable(_next(feed, draining))
-        finally:
-            draining.cancel()
+        async with beside(request.app[DRAINING].wait()) as draining, aclosing(feed):
+            batch = await _next(feed, draining)
+            response = web.StreamResponse(headers=_EVENT_STREAM | _cors(request))
+            # A client that has gone is an ordinary end, not a failure.
+            with suppress(ConnectionError):
+                await response.prepare(request)
+                await response.write(b"retry: 1000\n\n")
+                while batch is not None:
+                    await response.write(_framed(batch))
+                    batch = await _readable(_next(feed, draining))
         return response
 
     return [
@@ -173,5 +170,4 @@ async def _next(feed: AsyncGenerator[Batch, None], draining: "asyncio.Task[bool]
         return following.result() if following.done() else None
     finally:
         if not following.done():
-            following.cancel()
-            await asyncio.wait({following})
+            await ended(following)

@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from google.protobuf.message import DecodeError
 
 from services.kernel.bus import Bus
+from services.kernel.ending import ended
 from services.kernel.tail import Tailed, tail
 from services.workspace import messages
 from services.workspace.domain.board import Board
@@ -59,8 +60,7 @@ async def following(
             await caught_up.wait()
             yield
         finally:
-            reading.cancel()
-            beating.cancel()
+            await ended(reading, beating)
 
 
 async def _read(bus: Bus, live: Live, after: int, caught_up: asyncio.Event) -> None:
