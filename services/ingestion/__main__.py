@@ -31,7 +31,7 @@ from .domain.account import Channel
 from .domain.gate import Gate
 from .domain.rates import Rate, VisitorRates
 from .grpc_api import CODES, IngestionApi
-from .handlers import delivering, handlers
+from .handlers import handlers
 from .http_api import channel_routes, cross_origin, webchat_routes
 from .settings import Settings
 from .use_cases import (
@@ -79,8 +79,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         reading = ReadReplies(replies, doorbells, utc_now)
         routes = [*channel_routes(accept, report), *webchat_routes(sessions, accept, reading)]
         async with (
-            consuming(bus, handlers(accept, facts)),
-            delivering(bus, deliver),
+            consuming(bus, handlers(accept, facts, deliver)),
             serving(
                 settings.grpc_address,
                 [Exposed(add_IngestionServiceServicer_to_server, IngestionApi(accept))],

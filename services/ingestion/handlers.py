@@ -1,10 +1,9 @@
 """NATS in: what connectors hand over on the bus, and the replies that shall reach customers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from centralita.conversations.v1.events_pb2 import ReplyRequested
@@ -14,12 +13,8 @@ from faststream.nats import NatsRouter
 from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 
-from services.kernel.bus import Bus
-from services.kernel.consume import consumer
-from services.kernel.delivery import Deliveries
-from services.kernel.pull import Pull
-from services.kernel.settle import settle
-from services.kernel.wire import BadToken, parsed, subject_of, template_of
+from services.kernel.consume import Later, consumer
+from services.kernel.wire import BadToken, parsed, subject_of
 
 from . import messages
 from .domain.account import Channel
@@ -34,16 +29,6 @@ SUBMITTED = consumer(
     max_workers=32,
     max_deliver=100,  # about three quarters of an hour of directory being out
 )
-REQUESTED = consumer(
-    ReplyRequested,
-    stream="OUTBOUND",
-    durable="ingestion-deliver-reply",
-    max_workers=256,  # most of them wait for a provider
-    ack_wait=timedelta(seconds=30),
-    max_deliver=-1,  # GIVE_UP_AFTER ends it: waiting for a slow account is not a failure
-)
-# A reply that waits for its next try counts as pending; it must not keep others from coming.
-REQUESTED["config"] = REQUESTED["config"].evolve(max_ack_pending=20_000)
 _LONGEST_TRY = 30.0
 
 
@@ -76,7 +61,7 @@ async def as_stored(message: StreamMessage[Any]) -> Submission:
     )
 
 
-def handlers(accept: AcceptMessage, refusals: Refusals) -> NatsRouter:
+def handlers(accept: AcceptMessage, refusals: Refusals, deliver: DeliverReply) -> NatsRouter:
     router = NatsRouter()
 
     @router.subscriber(**{**SUBMITTED, "decoder": as_stored})
@@ -101,6 +86,24 @@ def handlers(accept: AcceptMessage, refusals: Refusals) -> NatsRouter:
             )
             await refusals.refused(refused, f"{it.tenant_id}:{it.sequence}:refused")
 
+    @router.subscriber(
+        **consumer(
+            ReplyRequested,
+            stream="OUTBOUND",
+            durable="ingestion-deliver-reply",
+            max_workers=256,  # most of them wait for a provider
+            ack_wait=timedelta(seconds=30),
+            give_up_after=GIVE_UP_AFTER,  # waiting for a slow account is not a failure
+            max_ack_pending=20_000,  # replies that wait must not keep others from coming
+        )
+    )
+    async def deliver_reply(event: ReplyRequested) -> None:
+        """Somebody answered: bring it to the customer, now or when the provider wants it."""
+        async with asyncio.timeout(_LONGEST_TRY):
+            wait = await deliver(messages.reply(event))
+        if wait is not None:
+            raise Later(wait)
+
     return router
 
 
@@ -113,41 +116,3 @@ def _read(it: Submission) -> MessageSubmitted:
     if not honest:
         raise MessageMalformed("Publish under the tenant that the message names.")
     return event
-
-
-@asynccontextmanager
-async def delivering(bus: Bus, deliver: DeliverReply) -> AsyncIterator[None]:
-    """Run the consumer of ReplyRequested.
-
-    Driven here rather than by `consuming`: how long a reply waits is what the provider asked for,
-    and waiting is neither success nor failure.
-    """
-    deliveries = Deliveries(template_of(ReplyRequested), REQUESTED["durable"])
-
-    async def handle(message: Msg) -> None:
-        wait, outcome = None, None
-        try:
-            async with asyncio.timeout(_LONGEST_TRY):
-                with deliveries.handling(message):
-                    event = parsed(ReplyRequested, message.data, message.headers or {})
-                    wait = await deliver(messages.reply(event))
-        except Exception as trouble:  # noqa: BLE001 (settle says what each one means)
-            outcome = trouble
-        if wait is not None:
-            await message.nak(delay=max(wait.total_seconds(), 0.05))
-            return
-        expired = datetime.now(UTC) - message.metadata.timestamp > GIVE_UP_AFTER
-        await settle(bus, message, outcome, answers=(), max_deliver=1 if expired else 0)
-
-    pull = Pull(
-        bus,
-        REQUESTED["stream"].name,
-        REQUESTED["config"],
-        handle,
-        max_workers=REQUESTED["pull_sub"].batch_size,
-    )
-    await pull.start()
-    try:
-        yield
-    finally:
-        await pull.stop()

@@ -16,10 +16,13 @@ from nats.js.api import AckPolicy as ServerAckPolicy
 from .bus import Bus
 from .delivery import Deliveries, EventMeta, meta
 from .pull import Pull
-from .settle import settle
+from .settle import Later, settle
 from .wire import decode, filter_for, template_of
 
-__all__ = ["EventMeta", "Misdeclared", "consumer", "consuming", "meta"]
+__all__ = ["EventMeta", "Later", "Misdeclared", "consumer", "consuming", "meta"]
+
+GIVE_UP_AFTER = "centralita-give-up-after-s"
+"""What a consumer's metadata says of our patience, for us and for whoever inspects it."""
 
 
 class Misdeclared(TypeError):
@@ -34,13 +37,21 @@ def consumer(  # noqa: PLR0913 - a declaration: every rule of delivery by its na
     max_workers: int = 16,
     ack_wait: timedelta = timedelta(seconds=15),
     max_deliver: int = 8,
+    give_up_after: timedelta | None = None,
+    max_ack_pending: int = 0,
 ) -> dict[str, Any]:
     """Declare `@router.subscriber(**consumer(Kind, stream=..., durable=...))`.
 
     `max_workers` handlers run at once; 1 keeps the order of the stream, but for retries. A process
     that dies gives its messages back after `ack_wait`; a living one may take longer than that, four
-    times at most. After `max_deliver` failures the message is a dead letter.
+    times at most. After `max_deliver` deliveries a failure makes the message a dead letter.
+
+    A handler that raises `Later` wants `give_up_after` instead: then deliveries do not count, and
+    a failure is the last when the message is older. What waits to come again is pending: with
+    `max_ack_pending` of those, the server sends nothing new; 0 means four times `max_workers`, at
+    least 256.
     """
+    by_age = {} if give_up_after is None else {GIVE_UP_AFTER: str(give_up_after.total_seconds())}
     return {
         "subject": filter_for(kind),
         "stream": JStream(stream, declare=False),  # deploy/nats/streams.toml declares it
@@ -52,8 +63,9 @@ def consumer(  # noqa: PLR0913 - a declaration: every rule of delivery by its na
             filter_subject=filter_for(kind),
             ack_policy=ServerAckPolicy.EXPLICIT,
             ack_wait=ack_wait.total_seconds(),
-            max_deliver=max_deliver,
-            max_ack_pending=max(256, 4 * max_workers),
+            max_deliver=-1 if by_age else max_deliver,
+            max_ack_pending=max_ack_pending or max(256, 4 * max_workers),
+            metadata=by_age or None,
         ),
         "ack_policy": AckPolicy.MANUAL,  # settle.py decides; the framework's default drops
         "decoder": decode(kind),
@@ -99,6 +111,8 @@ def _driver(
     config = subscriber.config
     deliveries = Deliveries(config.description or "", config.durable_name or "")
     longest = 4 * (config.ack_wait or 30.0)
+    told = (config.metadata or {}).get(GIVE_UP_AFTER)
+    give_up_after = None if told is None else timedelta(seconds=float(told))
 
     async def handle(message: Msg) -> None:
         outcome: BaseException | None = None
@@ -108,7 +122,14 @@ def _driver(
                     await subscriber.process_message(message)
         except Exception as trouble:  # noqa: BLE001 - settle says what each one means
             outcome = trouble
-        await settle(bus, message, outcome, answers=answers, max_deliver=config.max_deliver or 0)
+        await settle(
+            bus,
+            message,
+            outcome,
+            answers=answers,
+            max_deliver=config.max_deliver or 0,
+            give_up_after=give_up_after,
+        )
 
     return Pull(
         bus,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from nats.aio.msg import Msg
 from opentelemetry import propagate, trace
 
+from .settle import Later
 from .telemetry import meter, tracer
 
 _current: ContextVar["EventMeta"] = ContextVar("delivery")
@@ -67,6 +68,8 @@ class Deliveries:
             ) as span:
                 try:
                     yield
+                except Later:
+                    raise  # no trouble
                 except Exception as trouble:
                     about = about | {"error.type": type(trouble).__qualname__}
                     span.set_attribute("error.type", type(trouble).__qualname__)

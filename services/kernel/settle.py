@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
@@ -14,6 +14,19 @@ from .dead import KEPT, dead_letter
 log = logging.getLogger(__name__)
 
 LONGEST_DELAY = 30.0
+SHORTEST_WAIT = 0.05
+
+
+class Later(Exception):
+    """Raised by a handler to be called again after `delay`: neither a success nor a failure.
+
+    It never ends a message, so who raises it must know when to stop. JetStream counts deliveries
+    all the same: declare the consumer with `give_up_after`, or the server gives up by count.
+    """
+
+    def __init__(self, delay: timedelta) -> None:
+        super().__init__(delay)
+        self.delay = delay
 
 
 def delay_after(delivered: int) -> float:
@@ -21,16 +34,19 @@ def delay_after(delivered: int) -> float:
     return min(0.25 * (1 << min(delivered, 10)), LONGEST_DELAY)
 
 
-async def settle(
+async def settle(  # noqa: PLR0913 - the rules of a consumer, each by its name
     bus: Bus,
     message: Msg,
     outcome: BaseException | None,
     *,
     answers: tuple[type[Exception], ...],
     max_deliver: int,
+    give_up_after: timedelta | None = None,
 ) -> None:
     """Ack what was done or answered, end poison and exhausted patience in DEAD, put off the rest.
 
+    A failure is the last one at the `max_deliver`-th delivery, if that is above 0, or once the
+    message has been in the stream for `give_up_after`.
     The dead letter is stored before the message is ended: on a work queue the end deletes it.
     """
     if outcome is None or isinstance(outcome, answers):
@@ -38,6 +54,9 @@ async def settle(
         return
     if isinstance(outcome, asyncio.CancelledError):
         await message.nak()
+        return
+    if isinstance(outcome, Later):
+        await message.nak(delay=max(outcome.delay.total_seconds(), SHORTEST_WAIT))
         return
     known = message.metadata
     facts = {
@@ -47,7 +66,8 @@ async def settle(
         "attempt": known.num_delivered,
         "cause": type(outcome).__qualname__,
     }
-    last = isinstance(outcome, DecodeError) or 0 < max_deliver <= known.num_delivered
+    old = give_up_after is not None and datetime.now(UTC) - known.timestamp > give_up_after
+    last = isinstance(outcome, DecodeError) or old or 0 < max_deliver <= known.num_delivered
     if not last:
         log.warning("a handler failed; the message comes again", extra=facts, exc_info=outcome)
         await message.nak(delay=delay_after(known.num_delivered))

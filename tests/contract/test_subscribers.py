@@ -12,6 +12,7 @@ from faststream import AckPolicy
 from faststream.nats import NatsRouter
 from faststream.nats.subscriber.usecases import PullStreamSubscriber
 
+from services.kernel.consume import GIVE_UP_AFTER
 from services.kernel.streams import read
 
 SERVICES = sorted(path.parent.name for path in Path("services").glob("*/handlers.py"))
@@ -59,8 +60,12 @@ class TestSubscriber:
     ) -> None:
         assert isinstance(subscriber, PullStreamSubscriber)
         assert (subscriber.config.durable_name or "").startswith(f"{service}-")
-        assert (subscriber.config.max_deliver or 0) > 1
         assert (subscriber.config.ack_wait or 0) >= 1
+
+    def test_it_tries_more_than_once_but_not_for_ever(self, service: str, subscriber: Any) -> None:
+        config = subscriber.config
+        by_age = float((config.metadata or {}).get(GIVE_UP_AFTER, 0))
+        assert by_age > 0 if config.max_deliver == -1 else config.max_deliver > 1
 
     def test_it_has_a_decoder_and_sends_no_reply(self, service: str, subscriber: Any) -> None:
         assert subscriber._call_options.decoder or subscriber.calls[0].item_decoder

@@ -11,7 +11,8 @@ from centralita.dispatch.v1.events_pb2 import TaskQueued
 from faststream.nats import NatsRouter
 
 from services.kernel.bus import Bus, connected
-from services.kernel.consume import Misdeclared, consuming
+from services.kernel.consume import Later, Misdeclared, consuming
+from services.kernel.dead import letters
 from services.kernel.wire import Outgoing
 from tests.handled import DURABLE, STREAM, Recorder, queue_task
 from tests.streams import drained, until
@@ -36,6 +37,39 @@ async def test_a_failing_handler_is_retried_with_a_growing_delay(bus: Bus, tenan
     gaps = [later - earlier for earlier, later in pairwise(at)]
     assert gaps == pytest.approx([0.5, 1, 2], abs=0.35)
     assert [one.delivered for one in recorder.metas] == [1, 2, 3, 4]
+
+
+async def test_a_handler_that_wants_to_be_called_later_is_and_waits_are_not_counted(
+    bus: Bus, tenant: str
+) -> None:
+    async def wait_ten_times(event: TaskQueued) -> None:
+        if len(recorder.began) <= 10:
+            raise Later(timedelta(milliseconds=100))
+
+    recorder = Recorder(wait_ten_times)
+    async with consuming(bus, recorder.router(give_up_after=timedelta(hours=1))):
+        await queue_task(bus, tenant)
+        await until(lambda: recorder.done, within=6)
+        await drained(bus, STREAM, DURABLE)
+
+    at = [when for _, when in recorder.began]
+    assert all(later - earlier < 0.4 for earlier, later in pairwise(at))
+    assert (await bus.js.stream_info("DEAD")).state.messages == 0
+
+
+async def test_what_fails_when_it_is_too_old_is_a_dead_letter(bus: Bus, tenant: str) -> None:
+    async def wait_then_fail(event: TaskQueued) -> None:
+        if len(recorder.began) < 3:
+            raise Later(timedelta(milliseconds=100))
+        raise RuntimeError
+
+    recorder = Recorder(wait_then_fail)
+    async with consuming(bus, recorder.router(give_up_after=timedelta(milliseconds=150))):
+        await queue_task(bus, tenant)
+        await drained(bus, STREAM, DURABLE)
+    assert len(recorder.began) == 3
+    (letter,) = [one async for one in letters(bus)]
+    assert (letter.headers or {})["Dead-Cause"] == "RuntimeError"
 
 
 async def test_an_answer_is_an_end_and_not_a_failure(bus: Bus, tenant: str) -> None:

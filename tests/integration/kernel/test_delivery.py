@@ -1,6 +1,7 @@
 """A handler continues the trace of who published, under a name without ids."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from centralita.dispatch.v1.events_pb2 import TaskQueued
@@ -12,10 +13,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from services.kernel import delivery
 from services.kernel.bus import Bus
 from services.kernel.clock import utc_now
-from services.kernel.consume import consuming
+from services.kernel.consume import Later, consuming
 from services.kernel.outbox import entry
 from services.kernel.wire import Outgoing
-from tests.handled import DURABLE, Recorder
+from tests.handled import DURABLE, Recorder, queue_task
 from tests.streams import until
 
 
@@ -60,3 +61,19 @@ async def test_the_span_names_the_template_and_continues_the_trace(
     assert failed.status.status_code is trace.StatusCode.ERROR
     assert (failed.attributes or {})["error.type"] == "RuntimeError"
     assert "customer" not in failed.to_json()
+
+
+async def test_to_be_called_later_is_no_error(
+    bus: Bus, tenant: str, spans: InMemorySpanExporter
+) -> None:
+    async def wait_once(event: TaskQueued) -> None:
+        if len(recorder.began) == 1:
+            raise Later(timedelta())
+
+    recorder = Recorder(wait_once)
+    async with consuming(bus, recorder.router()):
+        await queue_task(bus, tenant)
+        await until(lambda: recorder.done)
+    for span in spans.get_finished_spans():
+        assert span.status.status_code is trace.StatusCode.UNSET
+        assert "error.type" not in (span.attributes or {})

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ import pytest
 from google.protobuf.message import DecodeError
 
 from services.kernel.bus import Bus, BusUnavailable
-from services.kernel.settle import delay_after, settle
+from services.kernel.settle import Later, delay_after, settle
 from services.kernel.wire import Outgoing
 
 
@@ -22,6 +23,7 @@ class Delivered:
     """A delivery that writes down how it was settled."""
 
     delivered: int = 1
+    age: timedelta = timedelta()
     settled: list[str] = field(default_factory=list)
     subject: str = "cc.acme.dispatch.v1.task.queued"
     data: bytes = b"body"
@@ -34,6 +36,7 @@ class Delivered:
             stream="DISPATCH",
             consumer="c",
             num_delivered=self.delivered,
+            timestamp=datetime.now(UTC) - self.age,
             sequence=SimpleNamespace(stream=42),
         )
 
@@ -83,6 +86,8 @@ async def settled(message: Delivered, outcome: BaseException | None, box: Letter
         (RuntimeError(), 8, "term"),
         (DecodeError(), 1, "term"),
         (asyncio.CancelledError(), 8, "nak None"),
+        (Later(timedelta(seconds=90)), 8, "nak 90.0"),
+        (Later(timedelta()), 1, "nak 0.05"),
     ],
 )
 async def test_each_outcome_has_one_meaning(
@@ -90,6 +95,32 @@ async def test_each_outcome_has_one_meaning(
 ) -> None:
     box = Letterbox()
     assert await settled(Delivered(delivered), outcome, box) == how
+    assert len(box.letters) == (how == "term")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "age", "how"),
+    [
+        (RuntimeError(), timedelta(hours=23), "nak 30.0"),
+        (RuntimeError(), timedelta(hours=25), "term"),
+        (Later(timedelta(seconds=1)), timedelta(hours=25), "nak 1.0"),
+        (None, timedelta(hours=25), "ack"),
+    ],
+)
+async def test_patience_that_is_measured_by_age_does_not_count_deliveries(
+    outcome: BaseException | None, age: timedelta, how: str
+) -> None:
+    box, day = Letterbox(), timedelta(hours=24)
+    message = Delivered(1000, age)
+    await settle(
+        cast("Bus", box),
+        cast("Any", message),
+        outcome,
+        answers=(),
+        max_deliver=-1,
+        give_up_after=day,
+    )
+    assert (message.settled or ["term"]) == [how]
     assert len(box.letters) == (how == "term")
 
 
