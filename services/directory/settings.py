@@ -1,4 +1,4 @@
-"""What an operator can set."""
+"""What an operator can set; the names of the variables are these in upper case."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,11 +20,11 @@ class Settings:
     grpc_address: str = "127.0.0.1:50051"
     http_address: str = "127.0.0.1:8080"
     health_address: str = ""
-
-    issuer: str = "centralita"
-    audience: str = "centralita"
     jwks_url: str = ""
     """Key set of the issuer that signs users in instead of us. Empty: our own keys."""
+    issuer: str = "centralita"
+    audience: str = "centralita"
+    event_loop: str = "uvloop"
 
     seed_file: str = ""
     """TOML with tenants that are created where they are missing. Empty: none."""

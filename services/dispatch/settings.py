@@ -1,4 +1,4 @@
-"""What dispatch is told by its environment."""
+"""What an operator can set; the names of the variables are these in upper case."""
 
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ class Settings:
     jwks_url: str = "http://directory:8080/.well-known/jwks.json"
     issuer: str = "centralita"
     audience: str = "centralita"
+    event_loop: str = "uvloop"
+
     shards: int = 4
     """Fixed for the life of an installation: it decides which shard a tenant belongs to."""
-    event_loop: str = "uvloop"

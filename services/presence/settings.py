@@ -1,4 +1,4 @@
-"""What an operator can set."""
+"""What an operator can set; the names of the variables are these in upper case."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -8,12 +8,13 @@ from datetime import timedelta
 class Settings:
     nats_url: str = field(repr=False)
     mongo_url: str = field(repr=False)
-    jwks_url: str
     mongo_database: str = "presence"
     grpc_address: str = "127.0.0.1:50051"
     health_address: str = ""
+    jwks_url: str = "http://directory:8080/.well-known/jwks.json"
     issuer: str = "centralita"
     audience: str = "centralita"
+    event_loop: str = "uvloop"
 
     lease_seconds: timedelta = timedelta(seconds=15)
     """A device that is silent for so long is gone; it is noticed within a second more."""

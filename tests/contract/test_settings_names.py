@@ -17,6 +17,21 @@ from tests.manifests import ROOT, rendered
 EVERYWHERE = {"OTEL_EXPORTER_OTLP_ENDPOINT"}
 #: What is right on one machine only: an installation must say it.
 PLACES = {"GRPC_ADDRESS", "HTTP_ADDRESS", "HEALTH_ADDRESS", "JWKS_URL"}
+#: What services have in common comes first, in this order.
+COMMON = (
+    "nats_url",
+    "mongo_url",
+    "mongo_database",
+    "grpc_address",
+    "http_address",
+    "health_address",
+    "jwks_url",
+    "issuer",
+    "audience",
+    "event_loop",
+)
+#: What only one kind of service has: an API of HTTP, or a database of its own.
+SOME = {"mongo_url", "mongo_database", "http_address"}
 #: Empty means our own keys; another issuer is a choice of the installation.
 UNSAID = {("directory", "JWKS_URL")}
 
@@ -44,6 +59,25 @@ def _kubernetes(name: str) -> dict[str, Any]:
 
 
 WAYS = {"compose": _compose, "kubernetes": _kubernetes}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_services_have_in_common_comes_first_in_one_order(name: str) -> None:
+    known = [field.name for field in fields(SETTINGS[name])]
+    common = [one for one in COMMON if one in known]
+    assert known[: len(common)] == common
+    assert set(COMMON) - set(common) <= SOME
+
+
+def test_what_two_services_can_be_told_means_the_same_to_both() -> None:
+    told: dict[str, dict[str, Any]] = {}
+    for name in SERVICES:
+        for field in fields(SETTINGS[name]):
+            if field.name == "mongo_database":
+                assert field.default == name
+            elif (name, field.name.upper()) not in UNSAID:
+                told.setdefault(field.name, {})[name] = (field.type, field.default, field.repr)
+    assert not {name: kinds for name, kinds in told.items() if len(set(kinds.values())) > 1}
 
 
 @pytest.mark.parametrize("way", WAYS)

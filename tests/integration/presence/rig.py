@@ -94,9 +94,9 @@ async def installation(
         settings = Settings(
             nats_url,
             mongo_url,
-            keys.url,
             mongo_database=database,
             grpc_address="127.0.0.1:0",
+            jwks_url=keys.url,
             issuer=ISSUER,
             lease_seconds=LEASE,
             keep_choice=timedelta(seconds=keep_choice),

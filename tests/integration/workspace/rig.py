@@ -59,9 +59,9 @@ async def installation(nats_url: str, mongo_url: str, database: str) -> AsyncIte
         settings = Settings(
             nats_url,
             mongo_url,
-            keys.url,
             mongo_database=database,
             grpc_address="127.0.0.1:0",
+            jwks_url=keys.url,
             issuer=ISSUER,
         )
         yield Installation(settings, issuer)
