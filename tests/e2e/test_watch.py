@@ -51,8 +51,6 @@ async def _watch_and_drop(
         try:
             async with asyncio.timeout(patience if frames else 10):
                 async for frame in call:
-                    if frame.WhichOneof("frame") == "alive":
-                        continue
                     if frames:
                         assert frame.previous_position == frames[-1].position
                     frames.append(frame)
