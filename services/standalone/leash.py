@@ -15,7 +15,9 @@ PR_SET_PDEATHSIG = 1
 def main() -> None:
     parent, *command = sys.argv[1:]
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        # Not SIGTERM: who could have waited is gone, and the store may take it and stay. Bus and
+        # store keep what they acknowledged.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(parent):  # it ended before we could ask
         sys.exit(1)
     os.execv(command[0], command)  # noqa: S606 - the command is ours

@@ -16,10 +16,10 @@ from services.kernel.ending import beside
 log = logging.getLogger(__name__)
 
 BUCKET = "dispatch-leases"
-LEASE_S = 1.5
+LEASE_S = 1.25
 """A leader that has not renewed for this long is taken for dead."""
-RENEW_S = 0.5
-LOOK_S = 0.25
+RENEW_S = 0.4
+LOOK_S = 0.15
 _FREE = b""
 _TROUBLE = (Error, APIError, TimeoutError, OSError)
 
