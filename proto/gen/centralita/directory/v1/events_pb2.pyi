@@ -33,6 +33,8 @@ class UserChanged(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     QUEUE_IDS_FIELD_NUMBER: _builtins.int
     CHAT_CAPACITY_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     user_id: _builtins.str
     version: _builtins.int
@@ -46,6 +48,14 @@ class UserChanged(_message.Message):
     def queue_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Queues the user answers, sorted."""
 
+    @_builtins.property
+    def skills(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.SkillLevel]:
+        """Sorted by skill."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.TaskChannel.ValueType]:
+        """What the user can work on. Empty: everything."""
+
     def __init__(
         self,
         *,
@@ -56,10 +66,12 @@ class UserChanged(_message.Message):
         role: _options_pb2.Role.ValueType = ...,
         queue_ids: _abc.Iterable[_builtins.str] | None = ...,
         chat_capacity: _builtins.int = ...,
+        skills: _abc.Iterable[_resources_pb2.SkillLevel] | None = ...,
+        channels: _abc.Iterable[_resources_pb2.TaskChannel.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_capacity", b"chat_capacity", "queue_ids", b"queue_ids", "removed", b"removed", "role", b"role", "tenant_id", b"tenant_id", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "chat_capacity", b"chat_capacity", "queue_ids", b"queue_ids", "removed", b"removed", "role", b"role", "skills", b"skills", "tenant_id", b"tenant_id", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -172,3 +184,31 @@ class ChannelAccountChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChannelAccountChanged: _TypeAlias = ChannelAccountChanged  # noqa: Y015
+
+@_typing.final
+class PresencePolicyChanged(_message.Message):
+    """The present presence policy of one tenant. A tenant without one has the defaults."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    version: _builtins.int
+    @_builtins.property
+    def policy(self) -> _resources_pb2.PresencePolicy: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        policy: _resources_pb2.PresencePolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PresencePolicyChanged: _TypeAlias = PresencePolicyChanged  # noqa: Y015

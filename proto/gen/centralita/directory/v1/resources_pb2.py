@@ -26,25 +26,63 @@ from centralita.options.v1 import options_pb2 as centralita_dot_options_dot_v1_d
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'centralita/directory/v1/resources.proto\x12\x17\x63\x65ntralita.directory.v1\x1a#centralita/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"1\n\x06Tenant\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\"\xa2\x01\n\x04User\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12)\n\x04role\x18\x04 \x01(\x0e\x32\x1b.centralita.options.v1.Role\x12\x11\n\tqueue_ids\x18\x05 \x03(\t\x12\x15\n\rchat_capacity\x18\x06 \x01(\r\x12\x0f\n\x07version\x18\x07 \x01(\x04\"\xc6\x01\n\x05Queue\x12\x10\n\x08queue_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12@\n\x0f\x61gent_selection\x18\x03 \x01(\x0e\x32\'.centralita.directory.v1.AgentSelection\x12\x30\n\roffer_timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08priority\x18\x05 \x01(\r\x12\x0f\n\x07version\x18\x06 \x01(\x04\"R\n\x05Group\x12\x10\n\x08group_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x10\n\x08user_ids\x18\x03 \x03(\t\x12\x0f\n\x07version\x18\x04 \x01(\x04\"\xc7\x01\n\x0e\x43hannelAccount\x12\x1a\n\x12\x63hannel_account_id\x18\x01 \x01(\t\x12\x31\n\x07\x63hannel\x18\x02 \x01(\x0e\x32 .centralita.directory.v1.Channel\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x14\n\x0c\x63\x61llback_url\x18\x05 \x01(\t\x12\x17\n\x0f\x61llowed_origins\x18\x06 \x03(\t\x12\x0f\n\x07version\x18\x07 \x01(\x04*s\n\x0e\x41gentSelection\x12\x1f\n\x1b\x41GENT_SELECTION_UNSPECIFIED\x10\x00\x12 \n\x1c\x41GENT_SELECTION_LONGEST_IDLE\x10\x01\x12\x1e\n\x1a\x41GENT_SELECTION_LEAST_BUSY\x10\x02*K\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43HANNEL_WEBCHAT\x10\x01\x12\x12\n\x0e\x43HANNEL_CUSTOM\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'centralita/directory/v1/resources.proto\x12\x17\x63\x65ntralita.directory.v1\x1a#centralita/options/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"1\n\x06Tenant\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\"\x8f\x02\n\x04User\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12)\n\x04role\x18\x04 \x01(\x0e\x32\x1b.centralita.options.v1.Role\x12\x11\n\tqueue_ids\x18\x05 \x03(\t\x12\x15\n\rchat_capacity\x18\x06 \x01(\r\x12\x0f\n\x07version\x18\x07 \x01(\x04\x12\x33\n\x06skills\x18\x08 \x03(\x0b\x32#.centralita.directory.v1.SkillLevel\x12\x36\n\x08\x63hannels\x18\t \x03(\x0e\x32$.centralita.directory.v1.TaskChannel\"-\n\nSkillLevel\x12\x10\n\x08skill_id\x18\x01 \x01(\t\x12\r\n\x05level\x18\x02 \x01(\r\"?\n\tSkillNeed\x12\x10\n\x08skill_id\x18\x01 \x01(\t\x12\r\n\x05level\x18\x02 \x01(\r\x12\x11\n\tpreferred\x18\x03 \x01(\x08\"\xe4\x01\n\x0e\x43hannelRouting\x12\x35\n\x07\x63hannel\x18\x01 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12@\n\x0f\x61gent_selection\x18\x02 \x01(\x0e\x32\'.centralita.directory.v1.AgentSelection\x12\x0c\n\x04\x63ost\x18\x03 \x01(\r\x12\x11\n\ttakes_all\x18\x04 \x01(\x08\x12\x38\n\ninterrupts\x18\x05 \x03(\x0e\x32$.centralita.directory.v1.TaskChannel\"Z\n\nRelaxation\x12(\n\x05\x61\x66ter\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08skill_id\x18\x02 \x01(\t\x12\x10\n\x08lower_by\x18\x03 \x01(\r\"\xc5\x01\n\x06Sticky\x12.\n\x02to\x18\x01 \x01(\x0e\x32\".centralita.directory.v1.Sticky.To\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04hold\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"7\n\x02To\x12\x12\n\x0eTO_UNSPECIFIED\x10\x00\x12\x0b\n\x07TO_LAST\x10\x01\x12\x10\n\x0cTO_PREFERRED\x10\x02\"s\n\x08Overflow\x12\x12\n\x08queue_id\x18\x01 \x01(\tH\x00\x12\x12\n\x08group_id\x18\x02 \x01(\tH\x00\x12\x11\n\x07message\x18\x03 \x01(\tH\x00\x12\x13\n\tvoicemail\x18\x04 \x01(\x08H\x00\x12\r\n\x03\x65nd\x18\x05 \x01(\x08H\x00\x42\x08\n\x06target\"\xc1\x01\n\rBusinessHours\x12\x11\n\ttime_zone\x18\x01 \x01(\t\x12\x31\n\x06weekly\x18\x02 \x03(\x0b\x32!.centralita.directory.v1.OpenSpan\x12\x35\n\nexceptions\x18\x03 \x03(\x0b\x32!.centralita.directory.v1.OpenDate\x12\x33\n\x08overflow\x18\x04 \x01(\x0b\x32!.centralita.directory.v1.Overflow\":\n\x08OpenSpan\x12\x0f\n\x07weekday\x18\x01 \x01(\r\x12\r\n\x05opens\x18\x02 \x01(\r\x12\x0e\n\x06\x63loses\x18\x03 \x01(\r\"J\n\x08OpenDate\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x30\n\x05spans\x18\x02 \x03(\x0b\x32!.centralita.directory.v1.OpenSpan\"\xe4\x01\n\x0c\x41\x66terService\x12\x38\n\x04mode\x18\x01 \x01(\x0e\x32*.centralita.directory.v1.AfterService.Mode\x12(\n\x05limit\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\textension\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"B\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x12\n\x0eMODE_UNLIMITED\x10\x01\x12\x10\n\x0cMODE_LIMITED\x10\x02\"\xc0\x06\n\x05Queue\x12\x10\n\x08queue_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12@\n\x0f\x61gent_selection\x18\x03 \x01(\x0e\x32\'.centralita.directory.v1.AgentSelection\x12\x30\n\roffer_timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08priority\x18\x05 \x01(\r\x12\x0f\n\x07version\x18\x06 \x01(\x04\x12>\n\x0etask_selection\x18\x07 \x01(\x0e\x32&.centralita.directory.v1.TaskSelection\x12\x39\n\x08\x63hannels\x18\x08 \x03(\x0b\x32\'.centralita.directory.v1.ChannelRouting\x12\x32\n\x06skills\x18\t \x03(\x0b\x32\".centralita.directory.v1.SkillNeed\x12\x38\n\x0brelaxations\x18\n \x03(\x0b\x32#.centralita.directory.v1.Relaxation\x12\x0e\n\x06weight\x18\x0b \x01(\r\x12/\n\x06sticky\x18\x0c \x01(\x0b\x32\x1f.centralita.directory.v1.Sticky\x12+\n\x08max_wait\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bmax_waiting\x18\x0e \x01(\r\x12\x33\n\x08overflow\x18\x0f \x01(\x0b\x32!.centralita.directory.v1.Overflow\x12\x1c\n\x14overflow_when_nobody\x18\x10 \x01(\x08\x12>\n\x0e\x62usiness_hours\x18\x11 \x01(\x0b\x32&.centralita.directory.v1.BusinessHours\x12<\n\rafter_service\x18\x12 \x01(\x0b\x32%.centralita.directory.v1.AfterService\x12;\n\ron_agent_lost\x18\x13 \x01(\x0e\x32$.centralita.directory.v1.OnAgentLost\"\xc1\x01\n\x05Group\x12\x10\n\x08group_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x10\n\x08user_ids\x18\x03 \x03(\t\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12<\n\rring_strategy\x18\x05 \x01(\x0e\x32%.centralita.directory.v1.RingStrategy\x12/\n\x0cring_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"h\n\x0c\x43ustomStatus\x12\x11\n\tstatus_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12/\n\x0cremind_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd9\x01\n\x0ePresencePolicy\x12>\n\x0f\x63ustom_statuses\x18\x01 \x03(\x0b\x32%.centralita.directory.v1.CustomStatus\x12\x14\n\x0c\x62\x61nned_after\x18\x02 \x01(\r\x12\x32\n\x08way_back\x18\x03 \x01(\x0e\x32 .centralita.directory.v1.WayBack\x12,\n\tcool_down\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07version\x18\x05 \x01(\x04\"\xc7\x01\n\x0e\x43hannelAccount\x12\x1a\n\x12\x63hannel_account_id\x18\x01 \x01(\t\x12\x31\n\x07\x63hannel\x18\x02 \x01(\x0e\x32 .centralita.directory.v1.Channel\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x14\n\x0c\x63\x61llback_url\x18\x05 \x01(\t\x12\x17\n\x0f\x61llowed_origins\x18\x06 \x03(\t\x12\x0f\n\x07version\x18\x07 \x01(\x04*u\n\x0bTaskChannel\x12\x1c\n\x18TASK_CHANNEL_UNSPECIFIED\x10\x00\x12\x15\n\x11TASK_CHANNEL_CHAT\x10\x01\x12\x15\n\x11TASK_CHANNEL_CALL\x10\x02\x12\x1a\n\x16TASK_CHANNEL_VOICEMAIL\x10\x03*\xdd\x01\n\x0e\x41gentSelection\x12\x1f\n\x1b\x41GENT_SELECTION_UNSPECIFIED\x10\x00\x12 \n\x1c\x41GENT_SELECTION_LONGEST_IDLE\x10\x01\x12\x1e\n\x1a\x41GENT_SELECTION_LEAST_BUSY\x10\x02\x12\"\n\x1e\x41GENT_SELECTION_MOST_QUALIFIED\x10\x03\x12#\n\x1f\x41GENT_SELECTION_LEAST_QUALIFIED\x10\x04\x12\x1f\n\x1b\x41GENT_SELECTION_ROUND_ROBIN\x10\x05*d\n\rTaskSelection\x12\x1e\n\x1aTASK_SELECTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17TASK_SELECTION_PRIORITY\x10\x01\x12\x16\n\x12TASK_SELECTION_AGE\x10\x02*_\n\x0bOnAgentLost\x12\x1d\n\x19ON_AGENT_LOST_UNSPECIFIED\x10\x00\x12\x16\n\x12ON_AGENT_LOST_HOLD\x10\x01\x12\x19\n\x15ON_AGENT_LOST_REQUEUE\x10\x02*\x85\x01\n\x0cRingStrategy\x12\x1d\n\x19RING_STRATEGY_UNSPECIFIED\x10\x00\x12\x1e\n\x1aRING_STRATEGY_SIMULTANEOUS\x10\x01\x12\x18\n\x14RING_STRATEGY_RANDOM\x10\x02\x12\x1c\n\x18RING_STRATEGY_SEQUENTIAL\x10\x03*m\n\x07WayBack\x12\x18\n\x14WAY_BACK_UNSPECIFIED\x10\x00\x12\x17\n\x13WAY_BACK_OWN_CHOICE\x10\x01\x12\x16\n\x12WAY_BACK_COOL_DOWN\x10\x02\x12\x17\n\x13WAY_BACK_SUPERVISOR\x10\x03*K\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43HANNEL_WEBCHAT\x10\x01\x12\x12\n\x0e\x43HANNEL_CUSTOM\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'centralita.directory.v1.resources_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AGENTSELECTION']._serialized_start=840
-  _globals['_AGENTSELECTION']._serialized_end=955
-  _globals['_CHANNEL']._serialized_start=957
-  _globals['_CHANNEL']._serialized_end=1032
+  _globals['_TASKCHANNEL']._serialized_start=3336
+  _globals['_TASKCHANNEL']._serialized_end=3453
+  _globals['_AGENTSELECTION']._serialized_start=3456
+  _globals['_AGENTSELECTION']._serialized_end=3677
+  _globals['_TASKSELECTION']._serialized_start=3679
+  _globals['_TASKSELECTION']._serialized_end=3779
+  _globals['_ONAGENTLOST']._serialized_start=3781
+  _globals['_ONAGENTLOST']._serialized_end=3876
+  _globals['_RINGSTRATEGY']._serialized_start=3879
+  _globals['_RINGSTRATEGY']._serialized_end=4012
+  _globals['_WAYBACK']._serialized_start=4014
+  _globals['_WAYBACK']._serialized_end=4123
+  _globals['_CHANNEL']._serialized_start=4125
+  _globals['_CHANNEL']._serialized_end=4200
   _globals['_TENANT']._serialized_start=137
   _globals['_TENANT']._serialized_end=186
   _globals['_USER']._serialized_start=189
-  _globals['_USER']._serialized_end=351
-  _globals['_QUEUE']._serialized_start=354
-  _globals['_QUEUE']._serialized_end=552
-  _globals['_GROUP']._serialized_start=554
-  _globals['_GROUP']._serialized_end=636
-  _globals['_CHANNELACCOUNT']._serialized_start=639
-  _globals['_CHANNELACCOUNT']._serialized_end=838
+  _globals['_USER']._serialized_end=460
+  _globals['_SKILLLEVEL']._serialized_start=462
+  _globals['_SKILLLEVEL']._serialized_end=507
+  _globals['_SKILLNEED']._serialized_start=509
+  _globals['_SKILLNEED']._serialized_end=572
+  _globals['_CHANNELROUTING']._serialized_start=575
+  _globals['_CHANNELROUTING']._serialized_end=803
+  _globals['_RELAXATION']._serialized_start=805
+  _globals['_RELAXATION']._serialized_end=895
+  _globals['_STICKY']._serialized_start=898
+  _globals['_STICKY']._serialized_end=1095
+  _globals['_STICKY_TO']._serialized_start=1040
+  _globals['_STICKY_TO']._serialized_end=1095
+  _globals['_OVERFLOW']._serialized_start=1097
+  _globals['_OVERFLOW']._serialized_end=1212
+  _globals['_BUSINESSHOURS']._serialized_start=1215
+  _globals['_BUSINESSHOURS']._serialized_end=1408
+  _globals['_OPENSPAN']._serialized_start=1410
+  _globals['_OPENSPAN']._serialized_end=1468
+  _globals['_OPENDATE']._serialized_start=1470
+  _globals['_OPENDATE']._serialized_end=1544
+  _globals['_AFTERSERVICE']._serialized_start=1547
+  _globals['_AFTERSERVICE']._serialized_end=1775
+  _globals['_AFTERSERVICE_MODE']._serialized_start=1709
+  _globals['_AFTERSERVICE_MODE']._serialized_end=1775
+  _globals['_QUEUE']._serialized_start=1778
+  _globals['_QUEUE']._serialized_end=2610
+  _globals['_GROUP']._serialized_start=2613
+  _globals['_GROUP']._serialized_end=2806
+  _globals['_CUSTOMSTATUS']._serialized_start=2808
+  _globals['_CUSTOMSTATUS']._serialized_end=2912
+  _globals['_PRESENCEPOLICY']._serialized_start=2915
+  _globals['_PRESENCEPOLICY']._serialized_end=3132
+  _globals['_CHANNELACCOUNT']._serialized_start=3135
+  _globals['_CHANNELACCOUNT']._serialized_end=3334
 # @@protoc_insertion_point(module_scope)

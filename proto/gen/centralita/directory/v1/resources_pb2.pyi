@@ -21,6 +21,28 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _TaskChannel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TaskChannelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TaskChannel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TASK_CHANNEL_UNSPECIFIED: _TaskChannel.ValueType  # 0
+    """Chat."""
+    TASK_CHANNEL_CHAT: _TaskChannel.ValueType  # 1
+    TASK_CHANNEL_CALL: _TaskChannel.ValueType  # 2
+    TASK_CHANNEL_VOICEMAIL: _TaskChannel.ValueType  # 3
+
+class TaskChannel(_TaskChannel, metaclass=_TaskChannelEnumTypeWrapper):
+    """A kind of work, as capacity sees it."""
+
+TASK_CHANNEL_UNSPECIFIED: TaskChannel.ValueType  # 0
+"""Chat."""
+TASK_CHANNEL_CHAT: TaskChannel.ValueType  # 1
+TASK_CHANNEL_CALL: TaskChannel.ValueType  # 2
+TASK_CHANNEL_VOICEMAIL: TaskChannel.ValueType  # 3
+Global___TaskChannel: _TypeAlias = TaskChannel  # noqa: Y015
+
 class _AgentSelection:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -33,6 +55,14 @@ class _AgentSelectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AgentS
     """The agent whose load last changed longest ago."""
     AGENT_SELECTION_LEAST_BUSY: _AgentSelection.ValueType  # 2
     """The agent with the smallest share of capacity in use; longest idle decides a tie."""
+    AGENT_SELECTION_MOST_QUALIFIED: _AgentSelection.ValueType  # 3
+    """The agent whose levels in the skills that the task needs or wishes exceed it most; longest
+    idle decides a tie.
+    """
+    AGENT_SELECTION_LEAST_QUALIFIED: _AgentSelection.ValueType  # 4
+    """The agent whose levels just suffice, so that experts stay free; longest idle decides a tie."""
+    AGENT_SELECTION_ROUND_ROBIN: _AgentSelection.ValueType  # 5
+    """Each agent of the queue in turn."""
 
 class AgentSelection(_AgentSelection, metaclass=_AgentSelectionEnumTypeWrapper):
     """How a queue picks among the agents who can take a task."""
@@ -43,7 +73,119 @@ AGENT_SELECTION_LONGEST_IDLE: AgentSelection.ValueType  # 1
 """The agent whose load last changed longest ago."""
 AGENT_SELECTION_LEAST_BUSY: AgentSelection.ValueType  # 2
 """The agent with the smallest share of capacity in use; longest idle decides a tie."""
+AGENT_SELECTION_MOST_QUALIFIED: AgentSelection.ValueType  # 3
+"""The agent whose levels in the skills that the task needs or wishes exceed it most; longest
+idle decides a tie.
+"""
+AGENT_SELECTION_LEAST_QUALIFIED: AgentSelection.ValueType  # 4
+"""The agent whose levels just suffice, so that experts stay free; longest idle decides a tie."""
+AGENT_SELECTION_ROUND_ROBIN: AgentSelection.ValueType  # 5
+"""Each agent of the queue in turn."""
 Global___AgentSelection: _TypeAlias = AgentSelection  # noqa: Y015
+
+class _TaskSelection:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TaskSelectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TaskSelection.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TASK_SELECTION_UNSPECIFIED: _TaskSelection.ValueType  # 0
+    """The default: priority."""
+    TASK_SELECTION_PRIORITY: _TaskSelection.ValueType  # 1
+    """The highest priority, then the oldest."""
+    TASK_SELECTION_AGE: _TaskSelection.ValueType  # 2
+    """The oldest, whatever its priority."""
+
+class TaskSelection(_TaskSelection, metaclass=_TaskSelectionEnumTypeWrapper):
+    """How a queue picks among the tasks that an agent can take."""
+
+TASK_SELECTION_UNSPECIFIED: TaskSelection.ValueType  # 0
+"""The default: priority."""
+TASK_SELECTION_PRIORITY: TaskSelection.ValueType  # 1
+"""The highest priority, then the oldest."""
+TASK_SELECTION_AGE: TaskSelection.ValueType  # 2
+"""The oldest, whatever its priority."""
+Global___TaskSelection: _TypeAlias = TaskSelection  # noqa: Y015
+
+class _OnAgentLost:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OnAgentLostEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OnAgentLost.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ON_AGENT_LOST_UNSPECIFIED: _OnAgentLost.ValueType  # 0
+    """The default: hold."""
+    ON_AGENT_LOST_HOLD: _OnAgentLost.ValueType  # 1
+    """It stays theirs until they are back."""
+    ON_AGENT_LOST_REQUEUE: _OnAgentLost.ValueType  # 2
+    """It goes to somebody else, with its original age."""
+
+class OnAgentLost(_OnAgentLost, metaclass=_OnAgentLostEnumTypeWrapper):
+    """What becomes of held work when its agent is lost."""
+
+ON_AGENT_LOST_UNSPECIFIED: OnAgentLost.ValueType  # 0
+"""The default: hold."""
+ON_AGENT_LOST_HOLD: OnAgentLost.ValueType  # 1
+"""It stays theirs until they are back."""
+ON_AGENT_LOST_REQUEUE: OnAgentLost.ValueType  # 2
+"""It goes to somebody else, with its original age."""
+Global___OnAgentLost: _TypeAlias = OnAgentLost  # noqa: Y015
+
+class _RingStrategy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RingStrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RingStrategy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RING_STRATEGY_UNSPECIFIED: _RingStrategy.ValueType  # 0
+    """The default: simultaneous."""
+    RING_STRATEGY_SIMULTANEOUS: _RingStrategy.ValueType  # 1
+    """All at once; the first to accept has it and the others are told."""
+    RING_STRATEGY_RANDOM: _RingStrategy.ValueType  # 2
+    """One after the other, in an order drawn for each task."""
+    RING_STRATEGY_SEQUENTIAL: _RingStrategy.ValueType  # 3
+    """One after the other, in the order of the group."""
+
+class RingStrategy(_RingStrategy, metaclass=_RingStrategyEnumTypeWrapper):
+    """How the members of a group are rung."""
+
+RING_STRATEGY_UNSPECIFIED: RingStrategy.ValueType  # 0
+"""The default: simultaneous."""
+RING_STRATEGY_SIMULTANEOUS: RingStrategy.ValueType  # 1
+"""All at once; the first to accept has it and the others are told."""
+RING_STRATEGY_RANDOM: RingStrategy.ValueType  # 2
+"""One after the other, in an order drawn for each task."""
+RING_STRATEGY_SEQUENTIAL: RingStrategy.ValueType  # 3
+"""One after the other, in the order of the group."""
+Global___RingStrategy: _TypeAlias = RingStrategy  # noqa: Y015
+
+class _WayBack:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WayBackEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WayBack.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WAY_BACK_UNSPECIFIED: _WayBack.ValueType  # 0
+    """The default: their own choice."""
+    WAY_BACK_OWN_CHOICE: _WayBack.ValueType  # 1
+    """The agent chooses Ready."""
+    WAY_BACK_COOL_DOWN: _WayBack.ValueType  # 2
+    """By itself, when the cool-down is over."""
+    WAY_BACK_SUPERVISOR: _WayBack.ValueType  # 3
+    """A supervisor sets another status."""
+
+class WayBack(_WayBack, metaclass=_WayBackEnumTypeWrapper):
+    """How an agent comes back from Banned."""
+
+WAY_BACK_UNSPECIFIED: WayBack.ValueType  # 0
+"""The default: their own choice."""
+WAY_BACK_OWN_CHOICE: WayBack.ValueType  # 1
+"""The agent chooses Ready."""
+WAY_BACK_COOL_DOWN: WayBack.ValueType  # 2
+"""By itself, when the cool-down is over."""
+WAY_BACK_SUPERVISOR: WayBack.ValueType  # 3
+"""A supervisor sets another status."""
+Global___WayBack: _TypeAlias = WayBack  # noqa: Y015
 
 class _Channel:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -108,6 +250,8 @@ class User(_message.Message):
     QUEUE_IDS_FIELD_NUMBER: _builtins.int
     CHAT_CAPACITY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Slug, 1 to 64 of [A-Za-z0-9_-], unique in the tenant."""
     email: _builtins.str
@@ -116,12 +260,20 @@ class User(_message.Message):
     """What colleagues see, 1 to 100 characters."""
     role: _options_pb2.Role.ValueType
     chat_capacity: _builtins.int
-    """Conversations the user may hold at once, 0 to 50."""
+    """Conversations the user may hold at once, 0 to 50: their capacity, in units of one."""
     version: _builtins.int
     """Rises by one with every change. Send it back to change only what you have read."""
     @_builtins.property
     def queue_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Queues the user answers. Each must exist."""
+
+    @_builtins.property
+    def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillLevel]:
+        """What the user is good at, each skill once."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[Global___TaskChannel.ValueType]:
+        """What the user can work on. Empty: everything."""
 
     def __init__(
         self,
@@ -133,14 +285,386 @@ class User(_message.Message):
         queue_ids: _abc.Iterable[_builtins.str] | None = ...,
         chat_capacity: _builtins.int = ...,
         version: _builtins.int = ...,
+        skills: _abc.Iterable[Global___SkillLevel] | None = ...,
+        channels: _abc.Iterable[Global___TaskChannel.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_capacity", b"chat_capacity", "display_name", b"display_name", "email", b"email", "queue_ids", b"queue_ids", "role", b"role", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "chat_capacity", b"chat_capacity", "display_name", b"display_name", "email", b"email", "queue_ids", b"queue_ids", "role", b"role", "skills", b"skills", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___User: _TypeAlias = User  # noqa: Y015
+
+@_typing.final
+class SkillLevel(_message.Message):
+    """How well somebody does something."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKILL_ID_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    skill_id: _builtins.str
+    """Slug, 1 to 64 of [A-Za-z0-9_-]."""
+    level: _builtins.int
+    """1 to 5."""
+    def __init__(
+        self,
+        *,
+        skill_id: _builtins.str = ...,
+        level: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level", "skill_id", b"skill_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkillLevel: _TypeAlias = SkillLevel  # noqa: Y015
+
+@_typing.final
+class SkillNeed(_message.Message):
+    """What a task needs in whoever gets it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKILL_ID_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    PREFERRED_FIELD_NUMBER: _builtins.int
+    skill_id: _builtins.str
+    level: _builtins.int
+    """At least this level, 1 to 5."""
+    preferred: _builtins.bool
+    """A wish: who has it comes first, and nobody is shut out."""
+    def __init__(
+        self,
+        *,
+        skill_id: _builtins.str = ...,
+        level: _builtins.int = ...,
+        preferred: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level", "preferred", b"preferred", "skill_id", b"skill_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkillNeed: _TypeAlias = SkillNeed  # noqa: Y015
+
+@_typing.final
+class ChannelRouting(_message.Message):
+    """How tasks of one channel are routed by a queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    AGENT_SELECTION_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    TAKES_ALL_FIELD_NUMBER: _builtins.int
+    INTERRUPTS_FIELD_NUMBER: _builtins.int
+    channel: Global___TaskChannel.ValueType
+    agent_selection: Global___AgentSelection.ValueType
+    """Unset: the queue's."""
+    cost: _builtins.int
+    """Units of capacity that one task takes, 1 to 50. Unset (0): 1."""
+    takes_all: _builtins.bool
+    """One task takes whatever capacity the agent has, and needs all of it free: a call."""
+    @_builtins.property
+    def interrupts(self) -> _containers.RepeatedScalarFieldContainer[Global___TaskChannel.ValueType]:
+        """What an agent may be working on, at no cost to this: a call may interrupt chats."""
+
+    def __init__(
+        self,
+        *,
+        channel: Global___TaskChannel.ValueType = ...,
+        agent_selection: Global___AgentSelection.ValueType = ...,
+        cost: _builtins.int = ...,
+        takes_all: _builtins.bool = ...,
+        interrupts: _abc.Iterable[Global___TaskChannel.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_selection", b"agent_selection", "channel", b"channel", "cost", b"cost", "interrupts", b"interrupts", "takes_all", b"takes_all"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChannelRouting: _TypeAlias = ChannelRouting  # noqa: Y015
+
+@_typing.final
+class Relaxation(_message.Message):
+    """A step of asking for less while a task waits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: _builtins.int
+    SKILL_ID_FIELD_NUMBER: _builtins.int
+    LOWER_BY_FIELD_NUMBER: _builtins.int
+    skill_id: _builtins.str
+    """Empty: every skill that the task needs."""
+    lower_by: _builtins.int
+    """Levels less than asked for at first, 1 to 5. 5: the skill is no longer needed."""
+    @_builtins.property
+    def after(self) -> _duration_pb2.Duration:
+        """Since the task first waited, 1 s to 24 h; later than the step before."""
+
+    def __init__(
+        self,
+        *,
+        after: _duration_pb2.Duration | None = ...,
+        skill_id: _builtins.str = ...,
+        lower_by: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "lower_by", b"lower_by", "skill_id", b"skill_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Relaxation: _TypeAlias = Relaxation  # noqa: Y015
+
+@_typing.final
+class Sticky(_message.Message):
+    """Back to the agent whom the customer knows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _To:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ToEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Sticky._To.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        TO_UNSPECIFIED: Sticky._To.ValueType  # 0
+        """Nobody: off."""
+        TO_LAST: Sticky._To.ValueType  # 1
+        """Whoever held the contact's last task, and after that the preferred one."""
+        TO_PREFERRED: Sticky._To.ValueType  # 2
+        """Whom the task names."""
+
+    class To(_To, metaclass=_ToEnumTypeWrapper):
+        """Who is meant."""
+
+    TO_UNSPECIFIED: Sticky.To.ValueType  # 0
+    """Nobody: off."""
+    TO_LAST: Sticky.To.ValueType  # 1
+    """Whoever held the contact's last task, and after that the preferred one."""
+    TO_PREFERRED: Sticky.To.ValueType  # 2
+    """Whom the task names."""
+
+    TO_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
+    to: Global___Sticky.To.ValueType
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """For how long after their last task the last agent is meant, 1 min to 90 days. Unset: 24 h."""
+
+    @_builtins.property
+    def hold(self) -> _duration_pb2.Duration:
+        """How long a task is kept for them alone before everybody may get it, 0 to 10 min."""
+
+    def __init__(
+        self,
+        *,
+        to: Global___Sticky.To.ValueType = ...,
+        window: _duration_pb2.Duration | None = ...,
+        hold: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "to", b"to", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sticky: _TypeAlias = Sticky  # noqa: Y015
+
+@_typing.final
+class Overflow(_message.Message):
+    """Where a task goes that cannot stay."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    VOICEMAIL_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    queue_id: _builtins.str
+    """With its original age."""
+    group_id: _builtins.str
+    message: _builtins.str
+    """What the customer is told before it ends, 1 to 1,000 characters."""
+    voicemail: _builtins.bool
+    """Stays as a voicemail task: the customer leaves word and somebody calls back."""
+    end: _builtins.bool
+    def __init__(
+        self,
+        *,
+        queue_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+        message: _builtins.str = ...,
+        voicemail: _builtins.bool = ...,
+        end: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "group_id", b"group_id", "message", b"message", "queue_id", b"queue_id", "target", b"target", "voicemail", b"voicemail"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "group_id", b"group_id", "message", b"message", "queue_id", b"queue_id", "target", b"target", "voicemail", b"voicemail"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["queue_id", "group_id", "message", "voicemail", "end"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___Overflow: _TypeAlias = Overflow  # noqa: Y015
+
+@_typing.final
+class BusinessHours(_message.Message):
+    """When a queue is served. Outside, tasks overflow."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    WEEKLY_FIELD_NUMBER: _builtins.int
+    EXCEPTIONS_FIELD_NUMBER: _builtins.int
+    OVERFLOW_FIELD_NUMBER: _builtins.int
+    time_zone: _builtins.str
+    """IANA name, such as Europe/Madrid."""
+    @_builtins.property
+    def weekly(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenSpan]:
+        """Empty, with no exception: always."""
+
+    @_builtins.property
+    def exceptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenDate]:
+        """A date here stands for itself alone: its weekday's spans do not count."""
+
+    @_builtins.property
+    def overflow(self) -> Global___Overflow: ...
+    def __init__(
+        self,
+        *,
+        time_zone: _builtins.str = ...,
+        weekly: _abc.Iterable[Global___OpenSpan] | None = ...,
+        exceptions: _abc.Iterable[Global___OpenDate] | None = ...,
+        overflow: Global___Overflow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["overflow", b"overflow"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exceptions", b"exceptions", "overflow", b"overflow", "time_zone", b"time_zone", "weekly", b"weekly"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BusinessHours: _TypeAlias = BusinessHours  # noqa: Y015
+
+@_typing.final
+class OpenSpan(_message.Message):
+    """A span of one weekday, local time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEEKDAY_FIELD_NUMBER: _builtins.int
+    OPENS_FIELD_NUMBER: _builtins.int
+    CLOSES_FIELD_NUMBER: _builtins.int
+    weekday: _builtins.int
+    """1 Monday to 7 Sunday."""
+    opens: _builtins.int
+    """Minutes since midnight, 0 to 1439."""
+    closes: _builtins.int
+    """Later than `opens`, 1440 at most."""
+    def __init__(
+        self,
+        *,
+        weekday: _builtins.int = ...,
+        opens: _builtins.int = ...,
+        closes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closes", b"closes", "opens", b"opens", "weekday", b"weekday"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenSpan: _TypeAlias = OpenSpan  # noqa: Y015
+
+@_typing.final
+class OpenDate(_message.Message):
+    """The spans of one date; none: closed all day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATE_FIELD_NUMBER: _builtins.int
+    SPANS_FIELD_NUMBER: _builtins.int
+    date: _builtins.str
+    """As 2026-12-25."""
+    @_builtins.property
+    def spans(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenSpan]: ...
+    def __init__(
+        self,
+        *,
+        date: _builtins.str = ...,
+        spans: _abc.Iterable[Global___OpenSpan] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "spans", b"spans"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenDate: _TypeAlias = OpenDate  # noqa: Y015
+
+@_typing.final
+class AfterService(_message.Message):
+    """What an agent does when the work is over: notes, tags. Capacity is held meanwhile."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Mode:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AfterService._Mode.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        MODE_UNSPECIFIED: AfterService._Mode.ValueType  # 0
+        """Off."""
+        MODE_UNLIMITED: AfterService._Mode.ValueType  # 1
+        """Until the agent finishes."""
+        MODE_LIMITED: AfterService._Mode.ValueType  # 2
+        """Until the agent finishes, or the limit forces them out."""
+
+    class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
+        """Whether it ends by itself."""
+
+    MODE_UNSPECIFIED: AfterService.Mode.ValueType  # 0
+    """Off."""
+    MODE_UNLIMITED: AfterService.Mode.ValueType  # 1
+    """Until the agent finishes."""
+    MODE_LIMITED: AfterService.Mode.ValueType  # 2
+    """Until the agent finishes, or the limit forces them out."""
+
+    MODE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    EXTENSION_FIELD_NUMBER: _builtins.int
+    mode: Global___AfterService.Mode.ValueType
+    @_builtins.property
+    def limit(self) -> _duration_pb2.Duration:
+        """1 s to 1 h. Needed when limited."""
+
+    @_builtins.property
+    def extension(self) -> _duration_pb2.Duration:
+        """What one extension by the agent adds, 1 s to 1 h. Unset: none can be had."""
+
+    def __init__(
+        self,
+        *,
+        mode: Global___AfterService.Mode.ValueType = ...,
+        limit: _duration_pb2.Duration | None = ...,
+        extension: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["extension", b"extension", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["extension", b"extension", "limit", b"limit", "mode", b"mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AfterService: _TypeAlias = AfterService  # noqa: Y015
 
 @_typing.final
 class Queue(_message.Message):
@@ -154,6 +678,19 @@ class Queue(_message.Message):
     OFFER_TIMEOUT_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    TASK_SELECTION_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    RELAXATIONS_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    STICKY_FIELD_NUMBER: _builtins.int
+    MAX_WAIT_FIELD_NUMBER: _builtins.int
+    MAX_WAITING_FIELD_NUMBER: _builtins.int
+    OVERFLOW_FIELD_NUMBER: _builtins.int
+    OVERFLOW_WHEN_NOBODY_FIELD_NUMBER: _builtins.int
+    BUSINESS_HOURS_FIELD_NUMBER: _builtins.int
+    AFTER_SERVICE_FIELD_NUMBER: _builtins.int
+    ON_AGENT_LOST_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
     """Slug, 1 to 64 of [A-Za-z0-9_-], unique in the tenant."""
     display_name: _builtins.str
@@ -162,10 +699,46 @@ class Queue(_message.Message):
     priority: _builtins.int
     """1 to 100, higher is served first. Unset (0): 50."""
     version: _builtins.int
+    task_selection: Global___TaskSelection.ValueType
+    weight: _builtins.int
+    """How fast tasks of this queue age in the eyes of agents who serve several, 1 to 100.
+    Unset (0): 1.
+    """
+    max_waiting: _builtins.int
+    """How many wait before the next one overflows, 1 to 100,000. Unset (0): no limit."""
+    overflow_when_nobody: _builtins.bool
+    """Overflow at once when no agent of the queue is there and willing, instead of waiting for one."""
+    on_agent_lost: Global___OnAgentLost.ValueType
     @_builtins.property
     def offer_timeout(self) -> _duration_pb2.Duration:
         """How long an offer rings before it goes to somebody else, 1 s to 10 min. Unset: 20 s."""
 
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelRouting]:
+        """At most one a channel."""
+
+    @_builtins.property
+    def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillNeed]:
+        """What every task of this queue needs, besides what it says itself."""
+
+    @_builtins.property
+    def relaxations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Relaxation]:
+        """In the order of their time."""
+
+    @_builtins.property
+    def sticky(self) -> Global___Sticky: ...
+    @_builtins.property
+    def max_wait(self) -> _duration_pb2.Duration:
+        """How long a task waits before it overflows, 1 s to 7 days. Unset: for ever."""
+
+    @_builtins.property
+    def overflow(self) -> Global___Overflow:
+        """Where to when the wait or the size is too much. Unset: it ends."""
+
+    @_builtins.property
+    def business_hours(self) -> Global___BusinessHours: ...
+    @_builtins.property
+    def after_service(self) -> Global___AfterService: ...
     def __init__(
         self,
         *,
@@ -175,10 +748,23 @@ class Queue(_message.Message):
         offer_timeout: _duration_pb2.Duration | None = ...,
         priority: _builtins.int = ...,
         version: _builtins.int = ...,
+        task_selection: Global___TaskSelection.ValueType = ...,
+        channels: _abc.Iterable[Global___ChannelRouting] | None = ...,
+        skills: _abc.Iterable[Global___SkillNeed] | None = ...,
+        relaxations: _abc.Iterable[Global___Relaxation] | None = ...,
+        weight: _builtins.int = ...,
+        sticky: Global___Sticky | None = ...,
+        max_wait: _duration_pb2.Duration | None = ...,
+        max_waiting: _builtins.int = ...,
+        overflow: Global___Overflow | None = ...,
+        overflow_when_nobody: _builtins.bool = ...,
+        business_hours: Global___BusinessHours | None = ...,
+        after_service: Global___AfterService | None = ...,
+        on_agent_lost: Global___OnAgentLost.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["offer_timeout", b"offer_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "business_hours", b"business_hours", "max_wait", b"max_wait", "offer_timeout", b"offer_timeout", "overflow", b"overflow", "sticky", b"sticky"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_selection", b"agent_selection", "display_name", b"display_name", "offer_timeout", b"offer_timeout", "priority", b"priority", "queue_id", b"queue_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "agent_selection", b"agent_selection", "business_hours", b"business_hours", "channels", b"channels", "display_name", b"display_name", "max_wait", b"max_wait", "max_waiting", b"max_waiting", "offer_timeout", b"offer_timeout", "on_agent_lost", b"on_agent_lost", "overflow", b"overflow", "overflow_when_nobody", b"overflow_when_nobody", "priority", b"priority", "queue_id", b"queue_id", "relaxations", b"relaxations", "skills", b"skills", "sticky", b"sticky", "task_selection", b"task_selection", "version", b"version", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -194,14 +780,21 @@ class Group(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     USER_IDS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    RING_STRATEGY_FIELD_NUMBER: _builtins.int
+    RING_TIMEOUT_FIELD_NUMBER: _builtins.int
     group_id: _builtins.str
     """Slug, 1 to 64 of [A-Za-z0-9_-], unique in the tenant."""
     display_name: _builtins.str
     """1 to 100 characters."""
     version: _builtins.int
+    ring_strategy: Global___RingStrategy.ValueType
     @_builtins.property
     def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Members. Each must exist."""
+        """Members, in their order. Each must exist."""
+
+    @_builtins.property
+    def ring_timeout(self) -> _duration_pb2.Duration:
+        """How long it rings at one member, or at all at once, 1 s to 10 min. Unset: 20 s."""
 
     def __init__(
         self,
@@ -210,14 +803,88 @@ class Group(_message.Message):
         display_name: _builtins.str = ...,
         user_ids: _abc.Iterable[_builtins.str] | None = ...,
         version: _builtins.int = ...,
+        ring_strategy: Global___RingStrategy.ValueType = ...,
+        ring_timeout: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ring_timeout", b"ring_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "group_id", b"group_id", "user_ids", b"user_ids", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "group_id", b"group_id", "ring_strategy", b"ring_strategy", "ring_timeout", b"ring_timeout", "user_ids", b"user_ids", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Group: _TypeAlias = Group  # noqa: Y015
+
+@_typing.final
+class CustomStatus(_message.Message):
+    """What an agent can choose besides the statuses of the system. Counts as Dnd."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    REMIND_AFTER_FIELD_NUMBER: _builtins.int
+    status_id: _builtins.str
+    """Slug, 1 to 64 of [A-Za-z0-9_-]."""
+    display_name: _builtins.str
+    """1 to 40 characters."""
+    @_builtins.property
+    def remind_after(self) -> _duration_pb2.Duration:
+        """After this long the agent is reminded by the timer's colour, 1 min to 24 h. Unset: never."""
+
+    def __init__(
+        self,
+        *,
+        status_id: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        remind_after: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["remind_after", b"remind_after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "remind_after", b"remind_after", "status_id", b"status_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomStatus: _TypeAlias = CustomStatus  # noqa: Y015
+
+@_typing.final
+class PresencePolicy(_message.Message):
+    """The statuses of a tenant and what follows from them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOM_STATUSES_FIELD_NUMBER: _builtins.int
+    BANNED_AFTER_FIELD_NUMBER: _builtins.int
+    WAY_BACK_FIELD_NUMBER: _builtins.int
+    COOL_DOWN_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    banned_after: _builtins.int
+    """Offers in a row, declined or ignored, that ban, 1 to 20. Unset (0): 1."""
+    way_back: Global___WayBack.ValueType
+    version: _builtins.int
+    @_builtins.property
+    def custom_statuses(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomStatus]:
+        """In the order in which they are shown, 50 at most."""
+
+    @_builtins.property
+    def cool_down(self) -> _duration_pb2.Duration:
+        """1 s to 24 h. Needed when the way back is the cool-down."""
+
+    def __init__(
+        self,
+        *,
+        custom_statuses: _abc.Iterable[Global___CustomStatus] | None = ...,
+        banned_after: _builtins.int = ...,
+        way_back: Global___WayBack.ValueType = ...,
+        cool_down: _duration_pb2.Duration | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cool_down", b"cool_down"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banned_after", b"banned_after", "cool_down", b"cool_down", "custom_statuses", b"custom_statuses", "version", b"version", "way_back", b"way_back"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PresencePolicy: _TypeAlias = PresencePolicy  # noqa: Y015
 
 @_typing.final
 class ChannelAccount(_message.Message):

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from centralita.directory.v1 import resources_pb2 as centralita_dot_directory_dot_v1_dot_resources__pb2
 from centralita.options.v1 import options_pb2 as centralita_dot_options_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#centralita/dispatch/v1/events.proto\x12\x16\x63\x65ntralita.dispatch.v1\x1a#centralita/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x01\n\nTaskQueued\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12/\n\x0b\x65nqueued_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:6\xaa\xd4\x18\x32\n\x08\x64ispatch\x12&cc.{tenant_id}.dispatch.v1.task.queued\"\xd0\x01\n\x0bTaskOffered\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:7\xaa\xd4\x18\x33\n\x08\x64ispatch\x12\'cc.{tenant_id}.dispatch.v1.task.offered\"\xcd\x01\n\nOfferEnded\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12-\n\x03\x65nd\x18\x06 \x01(\x0e\x32 .centralita.dispatch.v1.OfferEnd:6\xaa\xd4\x18\x32\n\x08\x64ispatch\x12&cc.{tenant_id}.dispatch.v1.offer.ended\"\xb7\x01\n\x0cTaskAssigned\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x13\n\x0b\x61ssigned_by\x18\x06 \x01(\t:8\xaa\xd4\x18\x34\n\x08\x64ispatch\x12(cc.{tenant_id}.dispatch.v1.task.assigned\"\xa4\x01\n\rTaskCompleted\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t:9\xaa\xd4\x18\x35\n\x08\x64ispatch\x12)cc.{tenant_id}.dispatch.v1.task.completed\"\x92\x01\n\rTaskCancelled\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t:9\xaa\xd4\x18\x35\n\x08\x64ispatch\x12)cc.{tenant_id}.dispatch.v1.task.cancelled*o\n\x08OfferEnd\x12\x19\n\x15OFFER_END_UNSPECIFIED\x10\x00\x12\x16\n\x12OFFER_END_DECLINED\x10\x01\x12\x17\n\x13OFFER_END_TIMED_OUT\x10\x02\x12\x17\n\x13OFFER_END_RESCINDED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#centralita/dispatch/v1/events.proto\x12\x16\x63\x65ntralita.dispatch.v1\x1a\'centralita/directory/v1/resources.proto\x1a#centralita/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x02\n\nTaskQueued\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12/\n\x0b\x65nqueued_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x07\x63hannel\x18\x06 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x10\n\x08group_id\x18\x07 \x01(\t:6\xaa\xd4\x18\x32\n\x08\x64ispatch\x12&cc.{tenant_id}.dispatch.v1.task.queued\"\x99\x02\n\x0bTaskOffered\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x07\x63hannel\x18\x07 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x10\n\x08group_id\x18\x08 \x01(\t:7\xaa\xd4\x18\x33\n\x08\x64ispatch\x12\'cc.{tenant_id}.dispatch.v1.task.offered\"\x84\x02\n\nOfferEnded\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12-\n\x03\x65nd\x18\x06 \x01(\x0e\x32 .centralita.dispatch.v1.OfferEnd\x12\x35\n\x07\x63hannel\x18\x07 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel:6\xaa\xd4\x18\x32\n\x08\x64ispatch\x12&cc.{tenant_id}.dispatch.v1.offer.ended\"\xee\x01\n\x0cTaskAssigned\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x13\n\x0b\x61ssigned_by\x18\x06 \x01(\t\x12\x35\n\x07\x63hannel\x18\x07 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel:8\xaa\xd4\x18\x34\n\x08\x64ispatch\x12(cc.{tenant_id}.dispatch.v1.task.assigned\"\x95\x02\n\x13\x41\x66terServiceStarted\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x35\n\x07\x63hannel\x18\x06 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12+\n\x07\x65nds_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:@\xaa\xd4\x18<\n\x08\x64ispatch\x12\x30\x63\x63.{tenant_id}.dispatch.v1.after-service.started\"\xeb\x01\n\rTaskCompleted\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x35\n\x07\x63hannel\x18\x06 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x0e\n\x06\x66orced\x18\x07 \x01(\x08:9\xaa\xd4\x18\x35\n\x08\x64ispatch\x12)cc.{tenant_id}.dispatch.v1.task.completed\"\x92\x01\n\rTaskCancelled\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t:9\xaa\xd4\x18\x35\n\x08\x64ispatch\x12)cc.{tenant_id}.dispatch.v1.task.cancelled\"\xa2\x03\n\x0eTaskOverflowed\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12;\n\x05\x63\x61use\x18\x05 \x01(\x0e\x32,.centralita.dispatch.v1.TaskOverflowed.Cause\x12\x33\n\x08overflow\x18\x06 \x01(\x0b\x32!.centralita.directory.v1.Overflow\"\x99\x01\n\x05\x43\x61use\x12\x15\n\x11\x43\x41USE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41USE_WAITED_TOO_LONG\x10\x01\x12\x14\n\x10\x43\x41USE_QUEUE_FULL\x10\x02\x12\x16\n\x12\x43\x41USE_NOBODY_THERE\x10\x03\x12\x16\n\x12\x43\x41USE_CLOSED_HOURS\x10\x04\x12\x18\n\x14\x43\x41USE_QUEUE_DRAINING\x10\x05::\xaa\xd4\x18\x36\n\x08\x64ispatch\x12*cc.{tenant_id}.dispatch.v1.task.overflowed\"\xdb\x03\n\x0fSupervisorActed\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63tor_id\x18\x02 \x01(\t\x12>\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32..centralita.dispatch.v1.SupervisorActed.Action\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x0f\n\x07task_id\x18\x05 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x06 \x01(\t\x12\x17\n\x0ftarget_queue_id\x18\x07 \x01(\t\x12\r\n\x05tasks\x18\x08 \x01(\r\x12&\n\x02\x61t\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa0\x01\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41\x43TION_QUEUE_OPENED\x10\x01\x12\x17\n\x13\x41\x43TION_QUEUE_PAUSED\x10\x02\x12\x18\n\x14\x41\x43TION_QUEUE_DRAINED\x10\x03\x12\x16\n\x12\x41\x43TION_TASKS_MOVED\x10\x04\x12\x1a\n\x16\x41\x43TION_TASK_TAKEN_BACK\x10\x05:;\xaa\xd4\x18\x37\n\x08\x64ispatch\x12+cc.{tenant_id}.dispatch.v1.supervisor.acted*\xc7\x01\n\x08OfferEnd\x12\x19\n\x15OFFER_END_UNSPECIFIED\x10\x00\x12\x16\n\x12OFFER_END_DECLINED\x10\x01\x12\x17\n\x13OFFER_END_TIMED_OUT\x10\x02\x12\x17\n\x13OFFER_END_RESCINDED\x10\x03\x12\x1d\n\x19OFFER_END_TAKEN_ELSEWHERE\x10\x04\x12\x19\n\x15OFFER_END_UNREACHABLE\x10\x05\x12\x1c\n\x18OFFER_END_CALLER_GAVE_UP\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,22 +42,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OFFERENDED']._serialized_options = b'\252\324\0302\n\010dispatch\022&cc.{tenant_id}.dispatch.v1.offer.ended'
   _globals['_TASKASSIGNED']._loaded_options = None
   _globals['_TASKASSIGNED']._serialized_options = b'\252\324\0304\n\010dispatch\022(cc.{tenant_id}.dispatch.v1.task.assigned'
+  _globals['_AFTERSERVICESTARTED']._loaded_options = None
+  _globals['_AFTERSERVICESTARTED']._serialized_options = b'\252\324\030<\n\010dispatch\0220cc.{tenant_id}.dispatch.v1.after-service.started'
   _globals['_TASKCOMPLETED']._loaded_options = None
   _globals['_TASKCOMPLETED']._serialized_options = b'\252\324\0305\n\010dispatch\022)cc.{tenant_id}.dispatch.v1.task.completed'
   _globals['_TASKCANCELLED']._loaded_options = None
   _globals['_TASKCANCELLED']._serialized_options = b'\252\324\0305\n\010dispatch\022)cc.{tenant_id}.dispatch.v1.task.cancelled'
-  _globals['_OFFEREND']._serialized_start=1246
-  _globals['_OFFEREND']._serialized_end=1357
-  _globals['_TASKQUEUED']._serialized_start=134
-  _globals['_TASKQUEUED']._serialized_end=323
-  _globals['_TASKOFFERED']._serialized_start=326
-  _globals['_TASKOFFERED']._serialized_end=534
-  _globals['_OFFERENDED']._serialized_start=537
-  _globals['_OFFERENDED']._serialized_end=742
-  _globals['_TASKASSIGNED']._serialized_start=745
-  _globals['_TASKASSIGNED']._serialized_end=928
-  _globals['_TASKCOMPLETED']._serialized_start=931
-  _globals['_TASKCOMPLETED']._serialized_end=1095
-  _globals['_TASKCANCELLED']._serialized_start=1098
-  _globals['_TASKCANCELLED']._serialized_end=1244
+  _globals['_TASKOVERFLOWED']._loaded_options = None
+  _globals['_TASKOVERFLOWED']._serialized_options = b'\252\324\0306\n\010dispatch\022*cc.{tenant_id}.dispatch.v1.task.overflowed'
+  _globals['_SUPERVISORACTED']._loaded_options = None
+  _globals['_SUPERVISORACTED']._serialized_options = b'\252\324\0307\n\010dispatch\022+cc.{tenant_id}.dispatch.v1.supervisor.acted'
+  _globals['_OFFEREND']._serialized_start=2794
+  _globals['_OFFEREND']._serialized_end=2993
+  _globals['_TASKQUEUED']._serialized_start=175
+  _globals['_TASKQUEUED']._serialized_end=437
+  _globals['_TASKOFFERED']._serialized_start=440
+  _globals['_TASKOFFERED']._serialized_end=721
+  _globals['_OFFERENDED']._serialized_start=724
+  _globals['_OFFERENDED']._serialized_end=984
+  _globals['_TASKASSIGNED']._serialized_start=987
+  _globals['_TASKASSIGNED']._serialized_end=1225
+  _globals['_AFTERSERVICESTARTED']._serialized_start=1228
+  _globals['_AFTERSERVICESTARTED']._serialized_end=1505
+  _globals['_TASKCOMPLETED']._serialized_start=1508
+  _globals['_TASKCOMPLETED']._serialized_end=1743
+  _globals['_TASKCANCELLED']._serialized_start=1746
+  _globals['_TASKCANCELLED']._serialized_end=1892
+  _globals['_TASKOVERFLOWED']._serialized_start=1895
+  _globals['_TASKOVERFLOWED']._serialized_end=2313
+  _globals['_TASKOVERFLOWED_CAUSE']._serialized_start=2100
+  _globals['_TASKOVERFLOWED_CAUSE']._serialized_end=2253
+  _globals['_SUPERVISORACTED']._serialized_start=2316
+  _globals['_SUPERVISORACTED']._serialized_end=2791
+  _globals['_SUPERVISORACTED_ACTION']._serialized_start=2570
+  _globals['_SUPERVISORACTED_ACTION']._serialized_end=2730
 # @@protoc_insertion_point(module_scope)

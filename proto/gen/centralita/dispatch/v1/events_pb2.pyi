@@ -5,6 +5,7 @@ Who gets what, and when. Every event carries the task's revision: it rises by on
 event of the task, so a reader drops what it has seen and notices what it has missed.
 """
 
+from centralita.directory.v1 import resources_pb2 as _resources_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -33,6 +34,12 @@ class _OfferEndEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OfferEnd.Val
     """Nobody answered in time."""
     OFFER_END_RESCINDED: _OfferEnd.ValueType  # 3
     """Taken back: the agent left or stopped receiving, or the task went elsewhere."""
+    OFFER_END_TAKEN_ELSEWHERE: _OfferEnd.ValueType  # 4
+    """Another member of the group was first."""
+    OFFER_END_UNREACHABLE: _OfferEnd.ValueType  # 5
+    """The agent's device could not ring."""
+    OFFER_END_CALLER_GAVE_UP: _OfferEnd.ValueType  # 6
+    """The customer hung up or the conversation was closed."""
 
 class OfferEnd(_OfferEnd, metaclass=_OfferEndEnumTypeWrapper):
     """Why an offer ended without being accepted."""
@@ -44,6 +51,12 @@ OFFER_END_TIMED_OUT: OfferEnd.ValueType  # 2
 """Nobody answered in time."""
 OFFER_END_RESCINDED: OfferEnd.ValueType  # 3
 """Taken back: the agent left or stopped receiving, or the task went elsewhere."""
+OFFER_END_TAKEN_ELSEWHERE: OfferEnd.ValueType  # 4
+"""Another member of the group was first."""
+OFFER_END_UNREACHABLE: OfferEnd.ValueType  # 5
+"""The agent's device could not ring."""
+OFFER_END_CALLER_GAVE_UP: OfferEnd.ValueType  # 6
+"""The customer hung up or the conversation was closed."""
 Global___OfferEnd: _TypeAlias = OfferEnd  # noqa: Y015
 
 @_typing.final
@@ -57,11 +70,16 @@ class TaskQueued(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     ENQUEUED_AT_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     """The id of the conversation or call that waits."""
     revision: _builtins.int
     queue_id: _builtins.str
+    channel: _resources_pb2.TaskChannel.ValueType
+    group_id: _builtins.str
+    """Set while it rings at a group instead of waiting in a queue."""
     @_builtins.property
     def enqueued_at(self) -> _timestamp_pb2.Timestamp:
         """The task's age counts from here, however often it comes back."""
@@ -74,10 +92,12 @@ class TaskQueued(_message.Message):
         revision: _builtins.int = ...,
         queue_id: _builtins.str = ...,
         enqueued_at: _timestamp_pb2.Timestamp | None = ...,
+        channel: _resources_pb2.TaskChannel.ValueType = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["enqueued_at", b"enqueued_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enqueued_at", b"enqueued_at", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "enqueued_at", b"enqueued_at", "group_id", b"group_id", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -95,11 +115,16 @@ class TaskOffered(_message.Message):
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
     queue_id: _builtins.str
     agent_id: _builtins.str
+    channel: _resources_pb2.TaskChannel.ValueType
+    group_id: _builtins.str
+    """Set when it rings at a group. At several members at once, each has an event of their own."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """Accepting is good until here."""
@@ -113,10 +138,12 @@ class TaskOffered(_message.Message):
         queue_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        channel: _resources_pb2.TaskChannel.ValueType = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "expires_at", b"expires_at", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channel", b"channel", "expires_at", b"expires_at", "group_id", b"group_id", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -134,12 +161,14 @@ class OfferEnded(_message.Message):
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
     queue_id: _builtins.str
     agent_id: _builtins.str
     end: Global___OfferEnd.ValueType
+    channel: _resources_pb2.TaskChannel.ValueType
     def __init__(
         self,
         *,
@@ -149,10 +178,11 @@ class OfferEnded(_message.Message):
         queue_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
         end: Global___OfferEnd.ValueType = ...,
+        channel: _resources_pb2.TaskChannel.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "end", b"end", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channel", b"channel", "end", b"end", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -170,6 +200,7 @@ class TaskAssigned(_message.Message):
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     ASSIGNED_BY_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
@@ -177,6 +208,7 @@ class TaskAssigned(_message.Message):
     agent_id: _builtins.str
     assigned_by: _builtins.str
     """The user who assigned it by hand. Empty: the agent accepted an offer."""
+    channel: _resources_pb2.TaskChannel.ValueType
     def __init__(
         self,
         *,
@@ -186,14 +218,59 @@ class TaskAssigned(_message.Message):
         queue_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
         assigned_by: _builtins.str = ...,
+        channel: _resources_pb2.TaskChannel.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "assigned_by", b"assigned_by", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "assigned_by", b"assigned_by", "channel", b"channel", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TaskAssigned: _TypeAlias = TaskAssigned  # noqa: Y015
+
+@_typing.final
+class AfterServiceStarted(_message.Message):
+    """The work with the customer is over, and the agent finishes it. Capacity is held until
+    TaskCompleted.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    ENDS_AT_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    task_id: _builtins.str
+    revision: _builtins.int
+    queue_id: _builtins.str
+    agent_id: _builtins.str
+    channel: _resources_pb2.TaskChannel.ValueType
+    @_builtins.property
+    def ends_at(self) -> _timestamp_pb2.Timestamp:
+        """When it ends by itself; unset: never. An extension is told as this event again, later."""
+
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        task_id: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        queue_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        channel: _resources_pb2.TaskChannel.ValueType = ...,
+        ends_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channel", b"channel", "ends_at", b"ends_at", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AfterServiceStarted: _TypeAlias = AfterServiceStarted  # noqa: Y015
 
 @_typing.final
 class TaskCompleted(_message.Message):
@@ -206,11 +283,16 @@ class TaskCompleted(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    FORCED_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
     queue_id: _builtins.str
     agent_id: _builtins.str
+    channel: _resources_pb2.TaskChannel.ValueType
+    forced: _builtins.bool
+    """The limit of the after-service was reached."""
     def __init__(
         self,
         *,
@@ -219,10 +301,12 @@ class TaskCompleted(_message.Message):
         revision: _builtins.int = ...,
         queue_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
+        channel: _resources_pb2.TaskChannel.ValueType = ...,
+        forced: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channel", b"channel", "forced", b"forced", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -257,3 +341,136 @@ class TaskCancelled(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TaskCancelled: _TypeAlias = TaskCancelled  # noqa: Y015
+
+@_typing.final
+class TaskOverflowed(_message.Message):
+    """A task could not stay where it was. Where it goes follows as its own event: TaskQueued for a
+    queue, a group or voicemail, TaskCancelled for an end.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Cause:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _CauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[TaskOverflowed._Cause.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CAUSE_UNSPECIFIED: TaskOverflowed._Cause.ValueType  # 0
+        CAUSE_WAITED_TOO_LONG: TaskOverflowed._Cause.ValueType  # 1
+        CAUSE_QUEUE_FULL: TaskOverflowed._Cause.ValueType  # 2
+        CAUSE_NOBODY_THERE: TaskOverflowed._Cause.ValueType  # 3
+        CAUSE_CLOSED_HOURS: TaskOverflowed._Cause.ValueType  # 4
+        CAUSE_QUEUE_DRAINING: TaskOverflowed._Cause.ValueType  # 5
+
+    class Cause(_Cause, metaclass=_CauseEnumTypeWrapper):
+        """Why it could not stay."""
+
+    CAUSE_UNSPECIFIED: TaskOverflowed.Cause.ValueType  # 0
+    CAUSE_WAITED_TOO_LONG: TaskOverflowed.Cause.ValueType  # 1
+    CAUSE_QUEUE_FULL: TaskOverflowed.Cause.ValueType  # 2
+    CAUSE_NOBODY_THERE: TaskOverflowed.Cause.ValueType  # 3
+    CAUSE_CLOSED_HOURS: TaskOverflowed.Cause.ValueType  # 4
+    CAUSE_QUEUE_DRAINING: TaskOverflowed.Cause.ValueType  # 5
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    OVERFLOW_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    task_id: _builtins.str
+    revision: _builtins.int
+    queue_id: _builtins.str
+    """The queue it leaves."""
+    cause: Global___TaskOverflowed.Cause.ValueType
+    @_builtins.property
+    def overflow(self) -> _resources_pb2.Overflow: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        task_id: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        queue_id: _builtins.str = ...,
+        cause: Global___TaskOverflowed.Cause.ValueType = ...,
+        overflow: _resources_pb2.Overflow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["overflow", b"overflow"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "overflow", b"overflow", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskOverflowed: _TypeAlias = TaskOverflowed  # noqa: Y015
+
+@_typing.final
+class SupervisorActed(_message.Message):
+    """Somebody with authority changed the course of work. Kept as an audit entry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Action:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SupervisorActed._Action.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ACTION_UNSPECIFIED: SupervisorActed._Action.ValueType  # 0
+        ACTION_QUEUE_OPENED: SupervisorActed._Action.ValueType  # 1
+        ACTION_QUEUE_PAUSED: SupervisorActed._Action.ValueType  # 2
+        ACTION_QUEUE_DRAINED: SupervisorActed._Action.ValueType  # 3
+        ACTION_TASKS_MOVED: SupervisorActed._Action.ValueType  # 4
+        ACTION_TASK_TAKEN_BACK: SupervisorActed._Action.ValueType  # 5
+
+    class Action(_Action, metaclass=_ActionEnumTypeWrapper):
+        """What they did."""
+
+    ACTION_UNSPECIFIED: SupervisorActed.Action.ValueType  # 0
+    ACTION_QUEUE_OPENED: SupervisorActed.Action.ValueType  # 1
+    ACTION_QUEUE_PAUSED: SupervisorActed.Action.ValueType  # 2
+    ACTION_QUEUE_DRAINED: SupervisorActed.Action.ValueType  # 3
+    ACTION_TASKS_MOVED: SupervisorActed.Action.ValueType  # 4
+    ACTION_TASK_TAKEN_BACK: SupervisorActed.Action.ValueType  # 5
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ID_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    TARGET_QUEUE_ID_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    actor_id: _builtins.str
+    action: Global___SupervisorActed.Action.ValueType
+    queue_id: _builtins.str
+    task_id: _builtins.str
+    agent_id: _builtins.str
+    target_queue_id: _builtins.str
+    """Of tasks that were moved."""
+    tasks: _builtins.int
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        actor_id: _builtins.str = ...,
+        action: Global___SupervisorActed.Action.ValueType = ...,
+        queue_id: _builtins.str = ...,
+        task_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        target_queue_id: _builtins.str = ...,
+        tasks: _builtins.int = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor_id", b"actor_id", "agent_id", b"agent_id", "at", b"at", "queue_id", b"queue_id", "target_queue_id", b"target_queue_id", "task_id", b"task_id", "tasks", b"tasks", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SupervisorActed: _TypeAlias = SupervisorActed  # noqa: Y015

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from centralita.directory.v1 import resources_pb2 as centralita_dot_directory_dot_v1_dot_resources__pb2
 from centralita.options.v1 import options_pb2 as centralita_dot_options_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#centralita/presence/v1/events.proto\x12\x16\x63\x65ntralita.presence.v1\x1a#centralita/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x02\n\x0fPresenceChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12.\n\x06status\x18\x04 \x01(\x0e\x32\x1e.centralita.presence.v1.Status\x12\x11\n\tconnected\x18\x05 \x01(\x08\x12\x13\n\x0breceive_new\x18\x06 \x01(\x08\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x05\x63\x61use\x18\x08 \x01(\x0e\x32\x1d.centralita.presence.v1.Cause:D\xaa\xd4\x18@\n\x08presence\x12\x32\x63\x63.{tenant_id}.presence.v1.agent.changed.{user_id}\x18\x01*Y\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATUS_OFFLINE\x10\x01\x12\x11\n\rSTATUS_ONLINE\x10\x02\x12\x10\n\x0cSTATUS_READY\x10\x03*v\n\x05\x43\x61use\x12\x15\n\x11\x43\x41USE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43\x41USE_CONNECTED\x10\x01\x12\x16\n\x12\x43\x41USE_DISCONNECTED\x10\x02\x12\x17\n\x13\x43\x41USE_LEASE_EXPIRED\x10\x03\x12\x10\n\x0c\x43\x41USE_CHOSEN\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#centralita/presence/v1/events.proto\x12\x16\x63\x65ntralita.presence.v1\x1a\'centralita/directory/v1/resources.proto\x1a#centralita/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe3\x03\n\x0fPresenceChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12.\n\x06status\x18\x04 \x01(\x0e\x32\x1e.centralita.presence.v1.Status\x12\x11\n\tconnected\x18\x05 \x01(\x08\x12\x13\n\x0breceive_new\x18\x06 \x01(\x08\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x05\x63\x61use\x18\x08 \x01(\x0e\x32\x1d.centralita.presence.v1.Cause\x12\x18\n\x10\x63ustom_status_id\x18\t \x01(\t\x12\x36\n\x08\x63hannels\x18\n \x03(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x33\n\x0bnext_status\x18\x0b \x01(\x0e\x32\x1e.centralita.presence.v1.Status\x12\x1d\n\x15next_custom_status_id\x18\x0c \x01(\t:D\xaa\xd4\x18@\n\x08presence\x12\x32\x63\x63.{tenant_id}.presence.v1.agent.changed.{user_id}\x18\x01*\xd4\x01\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATUS_OFFLINE\x10\x01\x12\x11\n\rSTATUS_ONLINE\x10\x02\x12\x10\n\x0cSTATUS_READY\x10\x03\x12\x0e\n\nSTATUS_DND\x10\x04\x12\x12\n\x0eSTATUS_DIALING\x10\x05\x12\x15\n\x11STATUS_IN_SERVICE\x10\x06\x12\x18\n\x14STATUS_AFTER_SERVICE\x10\x07\x12\x11\n\rSTATUS_BANNED\x10\x08\x12\x11\n\rSTATUS_CUSTOM\x10\t*\xf9\x01\n\x05\x43\x61use\x12\x15\n\x11\x43\x41USE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43\x41USE_CONNECTED\x10\x01\x12\x16\n\x12\x43\x41USE_DISCONNECTED\x10\x02\x12\x17\n\x13\x43\x41USE_LEASE_EXPIRED\x10\x03\x12\x10\n\x0c\x43\x41USE_CHOSEN\x10\x04\x12\x10\n\x0c\x43\x41USE_FORCED\x10\x05\x12\x0e\n\nCAUSE_WORK\x10\x06\x12\x18\n\x14\x43\x41USE_OFFER_DECLINED\x10\x07\x12\x17\n\x13\x43\x41USE_OFFER_IGNORED\x10\x08\x12\x15\n\x11\x43\x41USE_COOLED_DOWN\x10\t\x12\x15\n\x11\x43\x41USE_NEXT_STATUS\x10\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +36,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PRESENCECHANGED']._loaded_options = None
   _globals['_PRESENCECHANGED']._serialized_options = b'\252\324\030@\n\010presence\0222cc.{tenant_id}.presence.v1.agent.changed.{user_id}\030\001'
-  _globals['_STATUS']._serialized_start=453
-  _globals['_STATUS']._serialized_end=542
-  _globals['_CAUSE']._serialized_start=544
-  _globals['_CAUSE']._serialized_end=662
-  _globals['_PRESENCECHANGED']._serialized_start=134
-  _globals['_PRESENCECHANGED']._serialized_end=451
+  _globals['_STATUS']._serialized_start=661
+  _globals['_STATUS']._serialized_end=873
+  _globals['_CAUSE']._serialized_start=876
+  _globals['_CAUSE']._serialized_end=1125
+  _globals['_PRESENCECHANGED']._serialized_start=175
+  _globals['_PRESENCECHANGED']._serialized_end=658
 # @@protoc_insertion_point(module_scope)

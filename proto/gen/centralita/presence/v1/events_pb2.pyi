@@ -3,9 +3,12 @@
 isort:skip_file
 Whether an agent is there and willing."""
 
+from centralita.directory.v1 import resources_pb2 as _resources_pb2
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -31,6 +34,18 @@ class _StatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Status.ValueTy
     """Connected, not receiving new work."""
     STATUS_READY: _Status.ValueType  # 3
     """Connected and receiving new work."""
+    STATUS_DND: _Status.ValueType  # 4
+    """Connected, and not to be disturbed."""
+    STATUS_DIALING: _Status.ValueType  # 5
+    """A call rings at the agent."""
+    STATUS_IN_SERVICE: _Status.ValueType  # 6
+    """The agent is in a call."""
+    STATUS_AFTER_SERVICE: _Status.ValueType  # 7
+    """The agent finishes the work of a call that is over."""
+    STATUS_BANNED: _Status.ValueType  # 8
+    """The agent let offers pass, and gets none until they come back as the policy says."""
+    STATUS_CUSTOM: _Status.ValueType  # 9
+    """One of the tenant's own; counts as Dnd. See custom_status_id."""
 
 class Status(_Status, metaclass=_StatusEnumTypeWrapper):
     """What the badge shows."""
@@ -42,6 +57,18 @@ STATUS_ONLINE: Status.ValueType  # 2
 """Connected, not receiving new work."""
 STATUS_READY: Status.ValueType  # 3
 """Connected and receiving new work."""
+STATUS_DND: Status.ValueType  # 4
+"""Connected, and not to be disturbed."""
+STATUS_DIALING: Status.ValueType  # 5
+"""A call rings at the agent."""
+STATUS_IN_SERVICE: Status.ValueType  # 6
+"""The agent is in a call."""
+STATUS_AFTER_SERVICE: Status.ValueType  # 7
+"""The agent finishes the work of a call that is over."""
+STATUS_BANNED: Status.ValueType  # 8
+"""The agent let offers pass, and gets none until they come back as the policy says."""
+STATUS_CUSTOM: Status.ValueType  # 9
+"""One of the tenant's own; counts as Dnd. See custom_status_id."""
 Global___Status: _TypeAlias = Status  # noqa: Y015
 
 class _Cause:
@@ -59,6 +86,18 @@ class _CauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Cause.ValueType
     """The last lease ran out: the desktop is dead or cut off."""
     CAUSE_CHOSEN: _Cause.ValueType  # 4
     """The agent chose."""
+    CAUSE_FORCED: _Cause.ValueType  # 5
+    """A supervisor set it."""
+    CAUSE_WORK: _Cause.ValueType  # 6
+    """An offer rang, was accepted, ended; a task was assigned, ended, completed."""
+    CAUSE_OFFER_DECLINED: _Cause.ValueType  # 7
+    """Offers were declined: the agent said no."""
+    CAUSE_OFFER_IGNORED: _Cause.ValueType  # 8
+    """Offers were ignored: nobody answered in time."""
+    CAUSE_COOLED_DOWN: _Cause.ValueType  # 9
+    """The cool-down is over."""
+    CAUSE_NEXT_STATUS: _Cause.ValueType  # 10
+    """What was chosen while busy applies now."""
 
 class Cause(_Cause, metaclass=_CauseEnumTypeWrapper):
     """Why the status changed."""
@@ -72,6 +111,18 @@ CAUSE_LEASE_EXPIRED: Cause.ValueType  # 3
 """The last lease ran out: the desktop is dead or cut off."""
 CAUSE_CHOSEN: Cause.ValueType  # 4
 """The agent chose."""
+CAUSE_FORCED: Cause.ValueType  # 5
+"""A supervisor set it."""
+CAUSE_WORK: Cause.ValueType  # 6
+"""An offer rang, was accepted, ended; a task was assigned, ended, completed."""
+CAUSE_OFFER_DECLINED: Cause.ValueType  # 7
+"""Offers were declined: the agent said no."""
+CAUSE_OFFER_IGNORED: Cause.ValueType  # 8
+"""Offers were ignored: nobody answered in time."""
+CAUSE_COOLED_DOWN: Cause.ValueType  # 9
+"""The cool-down is over."""
+CAUSE_NEXT_STATUS: Cause.ValueType  # 10
+"""What was chosen while busy applies now."""
 Global___Cause: _TypeAlias = Cause  # noqa: Y015
 
 @_typing.final
@@ -88,6 +139,10 @@ class PresenceChanged(_message.Message):
     RECEIVE_NEW_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
+    CUSTOM_STATUS_ID_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    NEXT_STATUS_FIELD_NUMBER: _builtins.int
+    NEXT_CUSTOM_STATUS_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     user_id: _builtins.str
     version: _builtins.int
@@ -100,9 +155,18 @@ class PresenceChanged(_message.Message):
     page or a cut in the network changes nothing; who comes back later is Online until they choose.
     """
     cause: Global___Cause.ValueType
+    custom_status_id: _builtins.str
+    """Set when the status is the tenant's own."""
+    next_status: Global___Status.ValueType
+    """Chosen while busy, applies after the work. Unset: none."""
+    next_custom_status_id: _builtins.str
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Since when this status shows."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.TaskChannel.ValueType]:
+        """Of what the agent is willing to take new work. Empty: everything they can work on."""
 
     def __init__(
         self,
@@ -115,10 +179,14 @@ class PresenceChanged(_message.Message):
         receive_new: _builtins.bool = ...,
         since: _timestamp_pb2.Timestamp | None = ...,
         cause: Global___Cause.ValueType = ...,
+        custom_status_id: _builtins.str = ...,
+        channels: _abc.Iterable[_resources_pb2.TaskChannel.ValueType] | None = ...,
+        next_status: Global___Status.ValueType = ...,
+        next_custom_status_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "connected", b"connected", "receive_new", b"receive_new", "since", b"since", "status", b"status", "tenant_id", b"tenant_id", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "channels", b"channels", "connected", b"connected", "custom_status_id", b"custom_status_id", "next_custom_status_id", b"next_custom_status_id", "next_status", b"next_status", "receive_new", b"receive_new", "since", b"since", "status", b"status", "tenant_id", b"tenant_id", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
