@@ -119,14 +119,17 @@ class CompleteTask:
     reply_to: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class OfferRangOut:
-    """A timer of the state: the offer's deadline has passed."""
+    """The offer's deadline has passed."""
 
     tenant_id: str
     task_id: str
 
 
+Timer = OfferRangOut
+"""What comes by itself, at a moment that the state names. Its rule must move that moment."""
+
 Fact = QueueConfigured | AgentConfigured | PresenceObserved | TaskSubmitted | TaskClosed
 Command = AcceptOffer | DeclineOffer | AssignTask | CompleteTask
-Input = Fact | Command | OfferRangOut
+Input = Fact | Command | Timer

@@ -6,7 +6,6 @@ router has one writer, and a state that may be wrong is thrown away, never repai
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
 from itertools import chain
 from typing import Any
 
@@ -25,7 +24,8 @@ from .decisions import (
     Reason,
 )
 from .index import Agent, Index, Task
-from .inputs import AgentConfigured, OfferRangOut, PresenceObserved, QueueConfigured
+from .inputs import AgentConfigured, OfferRangOut, PresenceObserved, QueueConfigured, Timer
+from .timers import Timers
 
 ANSWERS_KEPT_MS = 10 * 60_000
 """A command may be repeated this long and is answered as the first time."""
@@ -70,7 +70,10 @@ class State:
     tenants: dict[str, Tenant] = field(default_factory=dict)
     at: int = 0
     order: int = 0
-    timers: list[tuple[int, str, str, int]] = field(default_factory=list)
+    timers: Timers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.timers = Timers(self._due_at)
 
     def tenant(self, tenant_id: str) -> Tenant:
         tenant = self.tenants.get(tenant_id)
@@ -78,15 +81,12 @@ class State:
             tenant = self.tenants[tenant_id] = Tenant(tenant_id)
         return tenant
 
-    def next_timer(self) -> tuple[int, OfferRangOut] | None:
-        """Return the earliest live deadline and what to decide on when it has passed."""
-        while self.timers:
-            expires_at, tenant_id, task_id, revision = self.timers[0]
-            task = self.tenants[tenant_id].tasks.get(task_id)
-            if task is not None and task.rings and task.revision == revision:
-                return expires_at, OfferRangOut(tenant_id, task_id)
-            heappop(self.timers)
-        return None
+    def next_timer(self) -> tuple[int, Timer] | None:
+        """Return the earliest moment to come and what to decide on when it has passed."""
+        return self.timers.next()
+
+    def _due_at(self, it: Timer) -> int:
+        return _MOMENTS[type(it)](self.tenants[it.tenant_id], it)
 
     def load_changed(self, agent: Agent, at: int) -> None:
         """Send an agent to the end of the line of the idle."""
@@ -163,7 +163,7 @@ def _offered(state: State, it: Offered, at: int) -> None:
     _load(state, tenant, task, it.agent_id, at)
     task.revision = it.revision
     task.expires_at = it.expires_at
-    heappush(state.timers, (it.expires_at, it.tenant_id, it.task_id, it.revision))
+    state.timers.set(OfferRangOut(it.tenant_id, it.task_id))
 
 
 def _offer_closed(state: State, it: OfferClosed, at: int) -> None:
@@ -254,6 +254,20 @@ _FOLDS: dict[type[Any], Callable[[State, Any, int], None]] = {
 }
 
 
+def _offer_expires_at(tenant: Tenant, it: OfferRangOut) -> int:
+    task = tenant.tasks.get(it.task_id)
+    return 0 if task is None else task.expires_at
+
+
+_MOMENTS: dict[type[Any], Callable[[Tenant, Any], int]] = {
+    OfferRangOut: _offer_expires_at,
+}
+"""When each kind of timer is due, read from the state; 0 when it is not."""
+
+_TASK_TIMERS = (OfferRangOut,)
+"""The timers that a task may have."""
+
+
 def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
     """Build a state from what a snapshot holds: everything derived is made anew."""
     state = State(tenants, at, order)
@@ -273,9 +287,9 @@ def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
             agent.tasks[submitted.task_id] = task
             agent.used += submitted.cost
             tenant.index.place_agent(agent)
-            if task.rings:
-                timer = (task.expires_at, tenant.id, submitted.task_id, task.revision)
-                heappush(state.timers, timer)
+        for task_id in tenant.tasks:
+            for timer in _TASK_TIMERS:
+                state.timers.set(timer(tenant.id, task_id))
     return state
 
 
