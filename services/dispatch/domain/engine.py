@@ -6,30 +6,38 @@ no input, and leaves one thing true after every step: no free agent and waiting 
 each other are left standing.
 """
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 from .decisions import (
     AgentSet,
-    Answered,
     Assigned,
     Cancelled,
-    Completed,
     Decision,
-    OfferClosed,
-    Offered,
     OfferEnd,
     PresenceSet,
     Queued,
     QueueSet,
     Reason,
 )
-from .index import Agent, Task
+from .following import (
+    Decisions,
+    Rule,
+    again,
+    answer,
+    closed,
+    complete,
+    find_agent,
+    find_tasks,
+    first_come,
+    once,
+    refused,
+    take_back,
+)
+from .index import Task
 from .inputs import (
     AcceptOffer,
     AgentConfigured,
     AssignTask,
-    Command,
     CompleteTask,
     DeclineOffer,
     Input,
@@ -41,8 +49,6 @@ from .inputs import (
     TaskSubmitted,
 )
 from .state import State, Tenant, evolve
-
-Decisions = Iterator[Decision]
 
 
 def step(state: State, it: Input, at: int) -> list[Decision]:
@@ -75,13 +81,13 @@ def _agent_configured(tenant: Tenant, it: AgentConfigured, at: int) -> Decisions
         return
     yield AgentSet(it)
     agent = tenant.agents[it.agent_id]
-    for task in _first_come(agent):
+    for task in first_come(agent):
         if task.rings and (it.removed or task.submitted.queue_id not in it.queue_ids):
-            yield from _take_back(tenant, task, at)
+            yield from take_back(tenant, task, at)
         elif it.removed:
-            yield _again(task)
-            yield from _find_agent(tenant, task, at)
-    yield from _find_tasks(tenant, agent, at)
+            yield again(task)
+            yield from find_agent(tenant, task, at)
+    yield from find_tasks(tenant, agent, at)
 
 
 def _presence_observed(tenant: Tenant, it: PresenceObserved, at: int) -> Decisions:
@@ -91,18 +97,18 @@ def _presence_observed(tenant: Tenant, it: PresenceObserved, at: int) -> Decisio
     yield PresenceSet(it)
     agent = tenant.agents[it.agent_id]
     if agent.receiving:
-        yield from _find_tasks(tenant, agent, at)
+        yield from find_tasks(tenant, agent, at)
         return
-    for task in _first_come(agent):
+    for task in first_come(agent):
         if task.rings:
-            yield from _take_back(tenant, task, at)
+            yield from take_back(tenant, task, at)
 
 
 def _task_submitted(tenant: Tenant, it: TaskSubmitted, at: int) -> Decisions:
     if it.task_id in tenant.tasks or it.task_id in tenant.ended:
         return
     yield Queued(it, 1)
-    yield from _find_agent(tenant, tenant.tasks[it.task_id], at)
+    yield from find_agent(tenant, tenant.tasks[it.task_id], at)
 
 
 def _task_closed(tenant: Tenant, it: TaskClosed, at: int) -> Decisions:
@@ -111,21 +117,21 @@ def _task_closed(tenant: Tenant, it: TaskClosed, at: int) -> Decisions:
         if it.task_id not in tenant.ended:
             yield Cancelled(it.tenant_id, it.task_id, "", 1)
     elif task.held:
-        yield from _complete(tenant, task, at)
+        yield from complete(tenant, task, at)
     else:
         agent = tenant.agents[task.agent_id] if task.rings else None
         if agent is not None:
-            yield _closed(task, OfferEnd.RESCINDED)
+            yield closed(task, OfferEnd.RESCINDED)
         submitted = task.submitted
         yield Cancelled(it.tenant_id, it.task_id, submitted.queue_id, task.revision + 1)
         if agent is not None:
-            yield from _find_tasks(tenant, agent, at)
+            yield from find_tasks(tenant, agent, at)
 
 
 def _offer_rang_out(tenant: Tenant, it: OfferRangOut, at: int) -> Decisions:
     task = tenant.tasks.get(it.task_id)
     if task is not None and task.rings and task.expires_at <= at:
-        yield from _refused(tenant, task, OfferEnd.TIMED_OUT, at)
+        yield from refused(tenant, task, OfferEnd.TIMED_OUT, at)
 
 
 # Commands
@@ -134,33 +140,33 @@ def _offer_rang_out(tenant: Tenant, it: OfferRangOut, at: int) -> Decisions:
 def _accept_offer(tenant: Tenant, it: AcceptOffer, _at: int) -> Decisions:
     task = tenant.tasks.get(it.task_id)
     if (no := _not_rung(tenant, task, it)) is not None or task is None:
-        yield _answer(it, no or Reason.TASK_NOT_FOUND)
+        yield answer(it, no or Reason.TASK_NOT_FOUND)
         return
     submitted = task.submitted
     yield Assigned(it.tenant_id, it.task_id, submitted.queue_id, task.revision + 1, it.agent_id)
-    yield _answer(it, Reason.DONE)
+    yield answer(it, Reason.DONE)
 
 
 def _decline_offer(tenant: Tenant, it: DeclineOffer, at: int) -> Decisions:
     task = tenant.tasks.get(it.task_id)
     if (no := _not_rung(tenant, task, it)) is not None or task is None:
-        yield _answer(it, no or Reason.TASK_NOT_FOUND)
+        yield answer(it, no or Reason.TASK_NOT_FOUND)
         return
-    yield from _refused(tenant, task, OfferEnd.DECLINED, at)
-    yield _answer(it, Reason.DONE)
+    yield from refused(tenant, task, OfferEnd.DECLINED, at)
+    yield answer(it, Reason.DONE)
 
 
 def _assign_task(tenant: Tenant, it: AssignTask, at: int) -> Decisions:
     task = tenant.tasks.get(it.task_id)
     if task is None:
-        yield _answer(it, Reason.TASK_NOT_FOUND)
+        yield answer(it, Reason.TASK_NOT_FOUND)
         return
     if (no := _not_assignable(tenant, task, it)) is not None:
-        yield _answer(it, no)
+        yield answer(it, no)
         return
     rung = tenant.agents[task.agent_id] if task.rings and task.agent_id != it.assignee_id else None
     if rung is not None:
-        yield _closed(task, OfferEnd.RESCINDED)
+        yield closed(task, OfferEnd.RESCINDED)
     yield Assigned(
         it.tenant_id,
         it.task_id,
@@ -170,21 +176,21 @@ def _assign_task(tenant: Tenant, it: AssignTask, at: int) -> Decisions:
         it.actor_id,
     )
     if rung is not None:
-        yield from _find_tasks(tenant, rung, at)
-    yield _answer(it, Reason.DONE)
+        yield from find_tasks(tenant, rung, at)
+    yield answer(it, Reason.DONE)
 
 
 def _complete_task(tenant: Tenant, it: CompleteTask, at: int) -> Decisions:
     task = tenant.tasks.get(it.task_id)
     if task is None:
-        yield _answer(it, Reason.TASK_NOT_FOUND)
+        yield answer(it, Reason.TASK_NOT_FOUND)
     elif not task.held:
-        yield _answer(it, Reason.TASK_NOT_ASSIGNED)
+        yield answer(it, Reason.TASK_NOT_ASSIGNED)
     elif task.agent_id != it.actor_id and it.actor_role < Role.SUPERVISOR:
-        yield _answer(it, Reason.TASK_NOT_YOURS)
+        yield answer(it, Reason.TASK_NOT_YOURS)
     else:
-        yield from _complete(tenant, task, at)
-        yield _answer(it, Reason.DONE)
+        yield from complete(tenant, task, at)
+        yield answer(it, Reason.DONE)
 
 
 def _not_rung(tenant: Tenant, task: Task | None, it: AcceptOffer | DeclineOffer) -> Reason | None:
@@ -215,107 +221,15 @@ def _not_assignable(tenant: Tenant, task: Task, it: AssignTask) -> Reason | None
     return None
 
 
-# What follows
-
-
-def _find_agent(tenant: Tenant, task: Task, at: int) -> Decisions:
-    agent = tenant.index.best_agent(task)
-    if agent is not None:
-        yield _offer(tenant, task, agent, at)
-
-
-def _find_tasks(tenant: Tenant, agent: Agent, at: int) -> Decisions:
-    while (task := tenant.index.best_task(agent)) is not None:
-        yield _offer(tenant, task, agent, at)
-
-
-def _complete(tenant: Tenant, task: Task, at: int) -> Decisions:
-    submitted = task.submitted
-    agent = tenant.agents[task.agent_id]
-    yield Completed(
-        submitted.tenant_id, submitted.task_id, submitted.queue_id, task.revision + 1, agent.id
-    )
-    yield from _find_tasks(tenant, agent, at)
-
-
-def _refused(tenant: Tenant, task: Task, end: OfferEnd, at: int) -> Decisions:
-    """Go on without the agent who did not take it."""
-    agent = tenant.agents[task.agent_id]
-    yield _closed(task, end)
-    yield _again(task, agent.id)
-    yield from _find_agent(tenant, task, at)
-    yield from _find_tasks(tenant, agent, at)
-
-
-def _take_back(tenant: Tenant, task: Task, at: int) -> Decisions:
-    """Go on without the agent who left; they have refused nothing."""
-    yield _closed(task, OfferEnd.RESCINDED)
-    yield _again(task)
-    yield from _find_agent(tenant, task, at)
-
-
-def _first_come(agent: Agent) -> list[Task]:
-    """List what an agent has as the lines would: given back together, nothing overtakes."""
-    return sorted(
-        agent.tasks.values(),
-        key=lambda it: (-it.priority, it.submitted.enqueued_at, it.submitted.task_id),
-    )
-
-
-def _offer(tenant: Tenant, task: Task, agent: Agent, at: int) -> Offered:
-    submitted = task.submitted
-    return Offered(
-        submitted.tenant_id,
-        submitted.task_id,
-        submitted.queue_id,
-        task.revision + 1,
-        agent.id,
-        at + tenant.queue(submitted.queue_id).offer_timeout_ms,
-    )
-
-
-def _closed(task: Task, end: OfferEnd) -> OfferClosed:
-    submitted = task.submitted
-    return OfferClosed(
-        submitted.tenant_id,
-        submitted.task_id,
-        submitted.queue_id,
-        task.revision + 1,
-        task.agent_id,
-        end,
-    )
-
-
-def _again(task: Task, *without: str) -> Queued:
-    excluded = tuple(sorted({*task.excluded, *without}))
-    return Queued(task.submitted, task.revision + 1, excluded)
-
-
-def _answer(it: Command, reason: Reason) -> Answered:
-    return Answered(it.tenant_id, it.request_id, reason, it.reply_to)
-
-
-def _once(rule: Callable[[Tenant, Any, int], Decisions]) -> Callable[[Tenant, Any, int], Decisions]:
-    """Answer a repeated command as the first time, without doing it again."""
-
-    def repeated_or_ruled(tenant: Tenant, it: Command, at: int) -> Decisions:
-        before = tenant.answers.get(it.request_id) if it.request_id else None
-        if before is not None:
-            return iter((_answer(it, before[0]),))
-        return rule(tenant, it, at)
-
-    return repeated_or_ruled
-
-
-_RULES: dict[type[Any], Callable[[Tenant, Any, int], Decisions]] = {
+_RULES: dict[type[Any], Rule] = {
     QueueConfigured: _queue_configured,
     AgentConfigured: _agent_configured,
     PresenceObserved: _presence_observed,
     TaskSubmitted: _task_submitted,
     TaskClosed: _task_closed,
     OfferRangOut: _offer_rang_out,
-    AcceptOffer: _once(_accept_offer),
-    DeclineOffer: _once(_decline_offer),
-    AssignTask: _once(_assign_task),
-    CompleteTask: _once(_complete_task),
+    AcceptOffer: once(_accept_offer),
+    DeclineOffer: once(_decline_offer),
+    AssignTask: once(_assign_task),
+    CompleteTask: once(_complete_task),
 }

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from services.dispatch.adapters import snapshots
-from services.dispatch.domain import engine, index, state
+from services.dispatch.domain import engine, following, index, state
 from services.dispatch.domain.decisions import Answered, Decision, Queued, Reason
 from services.dispatch.domain.index import Agent, Index, Task
 from services.dispatch.domain.inputs import AgentConfigured, PresenceObserved
@@ -28,23 +29,30 @@ SEARCH = settings(
 )
 
 
+def everywhere(patch: pytest.MonkeyPatch, name: str, planted: Any) -> None:
+    """Plant a function in every module of the rules that calls it."""
+    for module in (engine, following):
+        if hasattr(module, name):
+            patch.setattr(module, name, planted)
+
+
 def capacity_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Agent, "free", property(lambda agent: 2**33))
 
 
 def a_task_comes_back_young(patch: pytest.MonkeyPatch) -> None:
-    again = engine._again
+    again = following.again
 
     def younger(task: Task, *without: str) -> Queued:
         it = again(task, *without)
         return replace(it, task=replace(it.task, enqueued_at=it.task.enqueued_at + 1))
 
-    patch.setattr(engine, "_again", younger)
+    everywhere(patch, "again", younger)
 
 
 def who_declined_is_not_noted(patch: pytest.MonkeyPatch) -> None:
-    again = engine._again
-    patch.setattr(engine, "_again", lambda task, *_: again(task))
+    again = following.again
+    everywhere(patch, "again", lambda task, *_: again(task))
 
 
 def who_declined_is_asked_again(patch: pytest.MonkeyPatch) -> None:
@@ -84,7 +92,7 @@ def the_busiest_idle_agent_is_preferred(patch: pytest.MonkeyPatch) -> None:
 
 
 def freed_capacity_is_left_idle(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(engine, "_find_tasks", lambda *_: iter(()))
+    everywhere(patch, "find_tasks", lambda *_: iter(()))
 
 
 def offers_never_ring_out(patch: pytest.MonkeyPatch) -> None:
@@ -126,23 +134,23 @@ def work_of_a_removed_agent_is_left_behind(patch: pytest.MonkeyPatch) -> None:
 
 
 def an_answer_is_given_twice(patch: pytest.MonkeyPatch) -> None:
-    complete = engine._complete
+    complete = following.complete
 
     def chatty(tenant: state.Tenant, task: Task, at: int) -> Iterator[Decision]:
         yield from complete(tenant, task, at)
         yield Answered(tenant.id, "r1", Reason.DONE, "")
 
-    patch.setattr(engine, "_complete", chatty)
+    everywhere(patch, "complete", chatty)
 
 
 def a_rule_changes_the_state_behind_the_journal(patch: pytest.MonkeyPatch) -> None:
-    find_agent = engine._find_agent
+    find_agent = following.find_agent
 
     def meddling(tenant: state.Tenant, task: Task, at: int) -> Iterator[Decision]:
         task.priority += 1
         yield from find_agent(tenant, task, at)
 
-    patch.setattr(engine, "_find_agent", meddling)
+    everywhere(patch, "find_agent", meddling)
 
 
 def a_snapshot_forgets_who_declined(patch: pytest.MonkeyPatch) -> None:
