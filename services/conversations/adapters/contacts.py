@@ -8,7 +8,7 @@ from centralita.contacts.v1.contacts_service_pb2 import Identity, ResolveContact
 from grpc import StatusCode
 
 from services.conversations.domain.errors import Unusable
-from services.conversations.domain.received import Sender
+from services.conversations.domain.received import Known, Sender
 
 if TYPE_CHECKING:  # the generated code has it for type checkers only
     from centralita.contacts.v1.contacts_service_pb2_grpc import ContactsServiceAsyncStub
@@ -24,20 +24,20 @@ class GrpcContacts:
         # The value's second part: whether contacts has heard a name of them already.
         self._known: OrderedDict[_Key, tuple[str, bool]] = OrderedDict()
 
-    async def resolve(self, sender: Sender) -> str:
+    async def resolve(self, sender: Sender) -> Known:
         key = (sender.tenant_id, sender.channel, sender.channel_account_id, sender.address)
         contact_id, named = self._known.get(key, ("", False))
         if contact_id and (named or not sender.name):
             self._known.move_to_end(key)
-            return contact_id
-        contact_id = await self._ask(sender)
-        self._known[key] = (contact_id, bool(sender.name))
+            return Known(contact_id, new=False)
+        found = await self._ask(sender)
+        self._known[key] = (found.contact_id, bool(sender.name))
         self._known.move_to_end(key)
         if len(self._known) > MOST_REMEMBERED:
             self._known.popitem(last=False)
-        return contact_id
+        return found
 
-    async def _ask(self, sender: Sender) -> str:
+    async def _ask(self, sender: Sender) -> Known:
         request = ResolveContactRequest(
             tenant_id=sender.tenant_id,
             identity=Identity(
@@ -53,4 +53,4 @@ class GrpcContacts:
             if no.code() is StatusCode.INVALID_ARGUMENT:
                 raise Unusable("No contact can have this address.") from no
             raise
-        return answer.contact_id
+        return Known(answer.contact_id, answer.created)

@@ -17,6 +17,14 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """Who the sender is. `new`: nobody had heard of them before this very question."""
+
+    contact_id: str
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     sender: Sender
     incoming: Incoming

@@ -7,12 +7,12 @@ from typing import Protocol
 from services.conversations.domain.conversation import Conversation, Lane
 from services.conversations.domain.events import Event
 from services.conversations.domain.message import Delivery, Message, Place
-from services.conversations.domain.received import Sender
+from services.conversations.domain.received import Known, Sender
 
 
 class Contacts(Protocol):
-    async def resolve(self, sender: Sender) -> str:
-        """Return the contact's id; raise Unusable when no contact can have such an identity."""
+    async def resolve(self, sender: Sender) -> Known:
+        """Return the contact; raise Unusable when no contact can have such an identity."""
         ...
 
 

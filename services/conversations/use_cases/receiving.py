@@ -1,6 +1,7 @@
 """A customer writes: the message joins the lane's open conversation, or opens one."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from services.conversations.domain.conversation import Conversation, Incoming, Lane, opening
 from services.conversations.domain.errors import Refusal, Stale, Unusable
@@ -41,12 +42,21 @@ class AppendMessage:
         except Refusal as no:
             raise Unusable(str(no)) from no
         sender = received.sender
-        contact_id = await self._contacts.resolve(sender)
-        lane = Lane(sender.tenant_id, sender.channel_account_id, contact_id)
+        known = await self._contacts.resolve(sender)
+        lane = Lane(sender.tenant_id, sender.channel_account_id, known.contact_id)
         async with self._turns.of(lane):
-            staged = await self._append(lane, received.incoming)
+            staged = await self._greet(lane, received.incoming) if known.new else None
+            if staged is None:
+                staged = await self._append(lane, received.incoming)
         if staged is not None:
             await self._store.soon(*staged)
+
+    async def _greet(self, lane: Lane, incoming: Incoming) -> tuple[Conversation, Message] | None:
+        # Nothing is there of a contact that was made a moment ago, so nobody looks. Whoever was
+        # faster all the same has the ordinal, and the usual way finds what they did.
+        with suppress(Stale):
+            return await self._receive(None, lane, incoming)
+        return None
 
     @again_if(Stale)
     async def _append(self, lane: Lane, incoming: Incoming) -> tuple[Conversation, Message] | None:
@@ -57,6 +67,11 @@ class AppendMessage:
             return latest, known
         if await self._messages.get(lane.tenant_id, incoming.message_id) is not None:
             return None
+        return await self._receive(latest, lane, incoming)
+
+    async def _receive(
+        self, latest: Conversation | None, lane: Lane, incoming: Incoming
+    ) -> tuple[Conversation, Message]:
         now = self._clock()
         if latest is None or latest.closed:
             ordinal = latest.ordinal + 1 if latest else 1

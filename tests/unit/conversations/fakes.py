@@ -9,7 +9,7 @@ from services.conversations.domain.conversation import Conversation, Incoming, L
 from services.conversations.domain.errors import ConversationNotFound, Stale
 from services.conversations.domain.events import Closed, Event
 from services.conversations.domain.message import Delivery, Message, Place, inbound_id
-from services.conversations.domain.received import Received, Sender
+from services.conversations.domain.received import Known, Received, Sender
 from services.conversations.domain.visibility import Rank, Viewer
 from services.conversations.use_cases import (
     AppendMessage,
@@ -142,9 +142,17 @@ class FakeMessages:
 
 
 class FakeContacts:
-    async def resolve(self, sender: Sender) -> str:
+    """Knows whom it has heard of; `everyone_is_new` is what two replicas at once may be told."""
+
+    def __init__(self) -> None:
+        self.everyone_is_new = False
+        self._heard: set[str] = set()
+
+    async def resolve(self, sender: Sender) -> Known:
         await asyncio.sleep(0)
-        return f"contact-of-{sender.address}"
+        new = self.everyone_is_new or sender.address not in self._heard
+        self._heard.add(sender.address)
+        return Known(f"contact-of-{sender.address}", new)
 
 
 @dataclass
@@ -174,13 +182,14 @@ class Desk:
     clock: Clock = field(default_factory=Clock)
     ids: Ids = field(default_factory=Ids)
     pauses: tuple[float, ...] = ()
+    contacts: FakeContacts = field(default_factory=FakeContacts)
 
     def __post_init__(self) -> None:
         self.facts = Facts()
         assignments = Assignments(self.conversations, self.facts, self.pauses)
         self.store = StoreStaged(self.conversations, self.messages, self.clock)
         self.append = AppendMessage(
-            FakeContacts(), self.conversations, self.messages, self.store, self.clock, self.ids
+            self.contacts, self.conversations, self.messages, self.store, self.clock, self.ids
         )
         self.note = NoteTask(self.conversations, self.facts)
         self.end = EndWithTask(self.conversations, self.store, self.clock)

@@ -32,7 +32,8 @@ class Stub:
         if self.refuses:
             raise AioRpcError(self.refuses, Metadata(), Metadata())
         identity = request.identity
-        return ResolveContactResponse(contact_id=f"{request.tenant_id}-{identity.address}")
+        contact_id = f"{request.tenant_id}-{identity.address}"
+        return ResolveContactResponse(contact_id=contact_id, created=len(self.asked) == 1)
 
 
 def over(stub: Stub) -> GrpcContacts:
@@ -42,7 +43,9 @@ def over(stub: Stub) -> GrpcContacts:
 async def test_a_known_sender_is_not_asked_for_again() -> None:
     stub = Stub()
     known = over(stub)
-    assert [await known.resolve(VERA) for _ in range(3)] == ["acme-visitor-1"] * 3
+    answers = [await known.resolve(VERA) for _ in range(3)]
+    assert [it.contact_id for it in answers] == ["acme-visitor-1"] * 3
+    assert [it.new for it in answers] == [True, False, False]
     (asked,) = stub.asked
     assert (asked.identity.channel, asked.identity.channel_account_id) == ("webchat", "shop")
 

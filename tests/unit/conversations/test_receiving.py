@@ -8,7 +8,14 @@ import pytest
 from services.conversations.domain.errors import Unusable
 from services.conversations.domain.events import Appended, Opened
 from services.conversations.use_cases.staging import MOST_STAGED
-from tests.unit.conversations.fakes import NINE, OWNER, Desk, received
+from tests.unit.conversations.fakes import (
+    NINE,
+    OWNER,
+    Desk,
+    FakeConversations,
+    FakeMessages,
+    received,
+)
 
 
 async def test_the_first_message_opens_a_conversation_and_tells_so_first() -> None:
@@ -106,3 +113,25 @@ async def test_a_time_that_cannot_be_true_is_the_time_of_arrival() -> None:
     it = await desk.latest()
     page = await desk.thread(OWNER, it.id, 0, None)
     assert page.messages[0].sent_at == it.opened_at
+
+
+async def test_a_new_customer_is_not_looked_up_and_a_known_one_is() -> None:
+    looks = 0
+
+    async def look() -> None:
+        nonlocal looks
+        looks += 1
+
+    desk = Desk(FakeConversations(look), FakeMessages(look))
+    await desk.append(received("p-1"))
+    opened = looks
+    await desk.append(received("p-1"))
+    assert (opened, looks) == (2, 3)  # before and after the one write; then the one look
+
+
+async def test_a_customer_who_seemed_new_on_both_sides_opens_one_conversation() -> None:
+    desk = Desk()
+    desk.contacts.everyone_is_new = True
+    for provider_id in ("p-1", "p-2", "p-1"):
+        await desk.append(received(provider_id))
+    assert (await desk.latest()).message_count == 2
