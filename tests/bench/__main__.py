@@ -8,12 +8,13 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from . import chat, dispatch, engine, standalone
+from . import chat, dispatch, engine, replay, standalone
 from .figures import REACH, Figure, show, write
 
 MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "engine": engine.measure,
     "dispatch": dispatch.measure,
+    "replay": replay.measure,
     "chat": chat.measure,
     "standalone": standalone.measure,
 }

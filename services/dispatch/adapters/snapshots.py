@@ -62,14 +62,19 @@ class ObjectStoreSnapshots:
         self._bus = bus
 
     async def load(self, shard: Shard) -> tuple[State, Position] | None:
+        data = await self.saved(shard)
+        return read_snapshot(data) if data else None
+
+    async def saved(self, shard: Shard) -> bytes:
+        """Return the last snapshot as it lies in the store; nothing when there is none."""
         try:
             store = await self._bus.js.object_store(BUCKET)
             found = await store.get(f"shard-{shard}")
         except NotFoundError:
-            return None
+            return b""
         except (Error, APIError, TimeoutError, OSError) as silence:
             raise Unknown from silence
-        return read_snapshot(found.data or b"")
+        return found.data or b""
 
     def save(self, shard: Shard, state: State, position: Position) -> Coroutine[Any, Any, None]:
         return self._put(shard, _photograph(state, position))
