@@ -24,7 +24,7 @@ NATS_USERS = (
     "workspace",
     "connector",
 )
-STORES = ("directory", "ingestion", "contacts", "conversations", "presence", "workspace")
+STORES = ("directory", "ingestion", "contacts", "conversations", "presence")
 CALLERS = ("ingestion", "conversations")
 
 

@@ -29,7 +29,7 @@ try {
 }
 while (!admin.hello().isWritablePrimary) sleep(500);
 
-for (const service of ["directory", "ingestion", "contacts", "conversations", "presence", "workspace"]) {
+for (const service of ["directory", "ingestion", "contacts", "conversations", "presence"]) {
   const name = `MONGO_${service.toUpperCase()}_PASSWORD`;
   const pwd = process.env[name];
   if (!pwd) throw new Error(`${name} must be set`);

@@ -6,17 +6,20 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 import nats
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.errors import Error
 from nats.js import JetStreamContext
+from nats.js.api import Header
+from nats.js.errors import APIError
 
-from .publisher import BusUnavailable, Publisher
+from .publisher import BusUnavailable, Overtaken, Publisher, overtaken
 from .wire import Outgoing
 
-__all__ = ["PUBLISH_TIMEOUT", "Bus", "BusUnavailable", "connected"]
+__all__ = ["PUBLISH_TIMEOUT", "Bus", "BusUnavailable", "Overtaken", "connected"]
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +60,31 @@ class Bus:
         unknown, publish the same Outgoing again and its Nats-Msg-Id makes one message of both.
         Raises APIError when the stream refuses the message, for good.
         """
-        return await self._publisher.publish(message, timeout)
+        ack = await self._publisher.publish(message, timeout)
+        return bool(ack.get("duplicate"))
+
+    async def append(
+        self,
+        message: Outgoing,
+        *,
+        after: int,
+        timeout: float = PUBLISH_TIMEOUT,  # noqa: ASYNC109 - as above
+    ) -> int:
+        """Store a message as the next one of its subject; return its sequence.
+
+        `after` is the sequence of the subject's last message, 0 for none. Raises Overtaken when
+        that is another one: somebody else was first, or an earlier try of ours whose outcome was
+        unknown. Raises BusUnavailable and APIError as `publish` does.
+        """
+        expected = {Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(after)}
+        headers = {**message.headers, **expected}
+        try:
+            ack = await self._publisher.publish(replace(message, headers=headers), timeout)
+        except APIError as refused:
+            if overtaken(refused):
+                raise Overtaken(message.subject) from refused
+            raise
+        return int(ack["seq"])
 
     async def open(self) -> None:
         await self.broker.connect()

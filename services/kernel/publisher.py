@@ -16,10 +16,21 @@ from nats.js.errors import APIError
 from .wire import Outgoing
 
 AGAIN = 0.1  # seconds between tries while JetStream itself is not up
+_WRONG_LAST_SEQUENCE = (10070, 10071, 10164)
+"""JetStream's codes for an expectation that did not hold (server/errors.json)."""
 
 
 class BusUnavailable(Exception):
     """No answer from the bus. Whether the message was stored is unknown: repeat it as it is."""
+
+
+class Overtaken(Exception):
+    """The subject's last message is another one than was expected; nothing was stored."""
+
+
+def overtaken(refused: APIError) -> bool:
+    """Say whether a message was refused because its expectation did not hold."""
+    return refused.err_code in _WRONG_LAST_SEQUENCE
 
 
 @dataclass(slots=True)
@@ -46,8 +57,8 @@ class Publisher:
     async def open(self) -> None:
         await self._nc.subscribe(f"{self._inbox}.*", cb=self._answered)
 
-    async def publish(self, message: Outgoing, limit: float) -> bool:
-        """Return whether the stream had it; raise BusUnavailable or APIError."""
+    async def publish(self, message: Outgoing, limit: float) -> Mapping[str, Any]:
+        """Return the ack; raise BusUnavailable or APIError."""
         try:
             async with asyncio.timeout(limit):
                 answer = await self._until_answered(message)
@@ -59,7 +70,7 @@ class Publisher:
             if error.get("code") == 503:  # noqa: PLR2004 - as in HTTP
                 raise BusUnavailable(error.get("description", ""))
             APIError.from_error(error)  # raises the class for its code
-        return bool(answer.get("duplicate"))
+        return answer
 
     async def resend(self) -> None:
         """Send again what is unanswered: what was under way may be lost, or its ack."""

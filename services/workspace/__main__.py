@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 from centralita.workspace.v1.workspace_service_pb2_grpc import (
     add_WorkspaceServiceServicer_to_server,
@@ -12,21 +11,22 @@ from centralita.workspace.v1.workspace_service_pb2_grpc import (
 from services.kernel.bus import connected
 from services.kernel.clock import utc_now
 from services.kernel.consume import consuming
+from services.kernel.ending import beside
 from services.kernel.env import from_env
 from services.kernel.identity import Guard
 from services.kernel.keys import Jwks
-from services.kernel.mongo import database
-from services.kernel.outbox import outbox
 from services.kernel.run import Running, run
 from services.kernel.serve import Exposed, serving
 
-from .adapters.mongo import MongoSources, MongoViewers, board, prepare
-from .adapters.stream import JetStream, following
+from .adapters.last_words import LastOnCards, LastOnViewers
+from .adapters.stream import JetStream, following, keeping
 from .domain.errors import Refusal
+from .domain.last_words import LastWords
 from .grpc_api import CODES, WorkspaceApi
 from .handlers import handlers
 from .settings import Settings
 from .use_cases.fold import FoldFact
+from .use_cases.keep import KeepOpen
 from .use_cases.list_cards import ListCards
 from .use_cases.live import Live
 from .use_cases.viewers import FollowUser
@@ -37,24 +37,14 @@ from .use_cases.watch import Watch
 async def service(settings: Settings) -> AsyncIterator[Running]:
     guard = Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience)
     live = Live(replay=settings.replay_changes, buffer=settings.watch_buffer, now=time.monotonic)
-    async with (
-        connected(settings.nats_url, name="workspace") as bus,
-        database(settings.mongo_url, settings.mongo_database) as db,
-        outbox(db["cards"], bus) as card_relay,
-        outbox(db["viewers"], bus) as viewer_relay,
-    ):
-        await prepare(db["cards"])
-        sources = MongoSources(db["cards"], card_relay.nudge, utc_now)
-        viewers = MongoViewers(db["viewers"], viewer_relay.nudge, utc_now)
+    words = LastWords()
+    async with connected(settings.nats_url, name="workspace") as bus:
+        cards, viewers = LastOnCards(bus, utc_now), LastOnViewers(bus, utc_now)
         api = WorkspaceApi(ListCards(live), Watch(live, JetStream(bus)), live)
         async with (
-            following(
-                bus,
-                live,
-                load=partial(board, sources, viewers),
-                quiet=settings.watch_quiet.total_seconds(),
-            ),
-            consuming(bus, handlers(FoldFact(sources), FollowUser(viewers)), answers=(Refusal,)),
+            following(bus, live, words, quiet=settings.watch_quiet.total_seconds()),
+            beside(keeping(bus, KeepOpen(words, cards, utc_now))),
+            consuming(bus, handlers(FoldFact(cards), FollowUser(viewers)), answers=(Refusal,)),
             serving(
                 settings.grpc_address,
                 [Exposed(add_WorkspaceServiceServicer_to_server, api)],

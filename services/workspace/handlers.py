@@ -22,8 +22,7 @@ from services.kernel.consume import consumer
 
 from .domain.card import CardState, Standing
 from .domain.sources import Ended, Opening, Routed, Said
-from .domain.viewer import Role, Viewer
-from .messages import moment
+from .messages import moment, user
 from .use_cases.fold import FoldFact
 from .use_cases.viewers import FollowUser
 
@@ -42,9 +41,7 @@ def handlers(fold: FoldFact, follow_user: FollowUser) -> NatsRouter:
     )
     async def user_changed(event: UserChanged) -> None:
         """A user's role or queues may be others now: so is their view."""
-        queues = frozenset(event.queue_ids)
-        role = Role(event.role)
-        await follow_user(Viewer(event.tenant_id, event.user_id, role, queues, event.version))
+        await follow_user(user(event))
 
     return router
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from centralita.directory.v1.events_pb2 import UserChanged
 from centralita.workspace.v1.events_pb2 import CardChanged, ViewerChanged
+from centralita.workspace.v1.events_pb2 import Sources as SourcesMessage
 from centralita.workspace.v1.resources_pb2 import Card as CardMessage
 from centralita.workspace.v1.resources_pb2 import Standing as StandingMessage
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,17 +13,56 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.kernel.wire import parsed
 from services.workspace.domain.card import Card, CardState, Standing
 from services.workspace.domain.frames import CardChange, Change, ViewerChange
+from services.workspace.domain.sources import Opening, Routed, Sources
 from services.workspace.domain.viewer import Role, Viewer
 
-CARD_CHANGED = "workspace.v1.card.changed"
-VIEWER_CHANGED = "workspace.v1.viewer.changed"
+CARD_CHANGED = "workspace.v1.card.changed."
+VIEWER_CHANGED = "workspace.v1.viewer.changed."
 
 
-def card_changed(card: Card, before: Standing | None) -> CardChanged:
-    event = CardChanged(tenant_id=card.tenant_id, card=from_card(card))
+def card_changed(told: Sources, before: Standing | None) -> CardChanged:
+    event = CardChanged(
+        tenant_id=told.tenant_id,
+        conversation_id=told.conversation_id,
+        card=from_card(told.card),
+        sources=SourcesMessage(
+            opened_in_queue_id=told.opening.queue_id if told.opening else "",
+            routed_revision=told.routed.revision,
+            routed=_from_standing(told.routed.standing),
+            offer_expires_at=_stamp(told.routed.offer_expires_at),
+            ended=told.ended,
+        ),
+    )
     if before is not None:
         event.before.CopyFrom(_from_standing(before))
     return event
+
+
+def to_sources(position: int, data: bytes, headers: Mapping[str, str]) -> Sources:
+    """Read back what the card at `position` was folded from."""
+    event = parsed(CardChanged, data, headers)
+    card, rest = to_card(event.tenant_id, event.card), event.sources
+    opening = None
+    if card.opened_at is not None:
+        opening = Opening(
+            card.contact_id,
+            card.channel,
+            card.channel_account_id,
+            rest.opened_in_queue_id,
+            card.opened_at,
+        )
+    expires_at = moment(rest.offer_expires_at) if rest.HasField("offer_expires_at") else None
+    return Sources(
+        card.tenant_id,
+        card.conversation_id,
+        opening=opening,
+        routed=Routed(rest.routed_revision, to_standing(rest.routed), expires_at),
+        message_count=card.message_count,
+        last_message_at=card.last_message_at,
+        ended=rest.ended,
+        revision=card.revision,
+        position=position,
+    )
 
 
 def viewer_changed(viewer: Viewer) -> ViewerChanged:
@@ -34,18 +75,29 @@ def viewer_changed(viewer: Viewer) -> ViewerChanged:
     )
 
 
+def to_viewer(position: int, data: bytes, headers: Mapping[str, str]) -> Viewer:
+    return _viewer(parsed(ViewerChanged, data, headers), position)
+
+
+def user(event: UserChanged) -> Viewer:
+    """Read a user as the directory tells of them."""
+    return _viewer(event, 0)
+
+
+def _viewer(told: UserChanged | ViewerChanged, position: int) -> Viewer:
+    queues = frozenset(told.queue_ids)
+    return Viewer(told.tenant_id, told.user_id, Role(told.role), queues, told.version, position)
+
+
 def change(position: int, subject: str, data: bytes, headers: Mapping[str, str]) -> Change | None:
     """Read one message of the WORKSPACE stream; None for a kind that is not of the view."""
     kind = subject.split(".", 2)[2]
-    if kind == CARD_CHANGED:
+    if kind.startswith(CARD_CHANGED):
         told = parsed(CardChanged, data, headers)
         before = to_standing(told.before) if told.HasField("before") else None
         return CardChange(position, to_card(told.tenant_id, told.card), before)
-    if kind == VIEWER_CHANGED:
-        seen = parsed(ViewerChanged, data, headers)
-        queues = frozenset(seen.queue_ids)
-        viewer = Viewer(seen.tenant_id, seen.user_id, Role(seen.role), queues, seen.version)
-        return ViewerChange(position, viewer)
+    if kind.startswith(VIEWER_CHANGED):
+        return ViewerChange(position, to_viewer(position, data, headers))
     return None
 
 

@@ -7,8 +7,6 @@ from datetime import timedelta
 @dataclass(frozen=True)
 class Settings:
     nats_url: str = field(repr=False)
-    mongo_url: str = field(repr=False)
-    mongo_database: str = "workspace"
     grpc_address: str = "127.0.0.1:50051"
     health_address: str = ""
     jwks_url: str = "http://directory:8080/.well-known/jwks.json"

@@ -20,6 +20,7 @@ from services.dispatch.use_cases.ports import (
     Unknown,
 )
 from services.kernel.bus import Bus
+from services.kernel.publisher import overtaken
 from services.kernel.tail import tail
 
 from .inputs import UnreadableInput, decode_input, encode_input
@@ -30,8 +31,6 @@ log = logging.getLogger(__name__)
 INPUTS = "DISPATCH_IN"
 JOURNAL = "DISPATCH_JOURNAL"
 APPEND_TIMEOUT_S = 5.0
-_WRONG_LAST_SEQUENCE = (10070, 10071, 10164)
-"""JetStream's codes for an expectation that did not hold (server/errors.json)."""
 
 
 def input_subject(shard: Shard) -> str:
@@ -128,7 +127,7 @@ class JetStreamJournal:
                 headers={Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(since.sequence)},
             )
         except APIError as refused:
-            if refused.err_code in _WRONG_LAST_SEQUENCE:
+            if overtaken(refused):
                 raise Fenced from refused
             raise Unknown from refused
         except (Error, TimeoutError, OSError) as silence:

@@ -4,20 +4,35 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
+from typing import TypeVar
 
-from google.protobuf.message import DecodeError
+from centralita.directory.v1.events_pb2 import UserChanged
+from centralita.workspace.v1.events_pb2 import CardChanged
+from google.protobuf.message import DecodeError, Message
+from nats.errors import Error
 
-from services.kernel.bus import Bus
+from services.kernel.bus import Bus, BusUnavailable
 from services.kernel.ending import ended
 from services.kernel.tail import Tailed, tail
+from services.kernel.wire import filter_for, parsed
 from services.workspace import messages
 from services.workspace.domain.board import Board
-from services.workspace.domain.frames import Change
+from services.workspace.domain.frames import CardChange, Change
+from services.workspace.domain.last_words import LastWords
+from services.workspace.domain.viewer import Viewer
 from services.workspace.use_cases.live import Live
+
+from .last_words import STREAM
 
 log = logging.getLogger(__name__)
 
-STREAM = "WORKSPACE"
+T = TypeVar("T")
+
+EIGHTH = 8
+"""An open card is told again after this part of the stream's age: the workspace may be away for
+the other seven, which is as long as the streams it hears keep what it misses."""
+LONGEST_PAUSE_S = 60.0
 
 
 class JetStream:
@@ -34,27 +49,26 @@ class JetStream:
         state = (await self._bus.js.stream_info(STREAM)).state
         return state.first_seq, state.last_seq
 
+    async def forgets_after(self) -> timedelta:
+        """Return the age at which a word is forgotten; 0 for never."""
+        config = (await self._bus.js.stream_info(STREAM)).config
+        return timedelta(seconds=config.max_age or 0)
+
 
 @asynccontextmanager
-async def following(
-    bus: Bus,
-    live: Live,
-    *,
-    load: Callable[[], Awaitable[Board]],
-    quiet: float,
-) -> AsyncIterator[None]:
+async def following(bus: Bus, live: Live, words: LastWords, *, quiet: float) -> AsyncIterator[None]:
     """Bring the view up to the stream and keep it there; yields once it has caught up.
 
-    The stream's end is read before the store: whatever was announced before that is in the store,
-    whatever comes later is tailed. The tail starts as many positions earlier as are kept, so that
-    clients of a replica that is gone resume here.
+    The stream's end is read before the last word on each card: whatever was told before that is
+    among these, whatever comes later is tailed. The tail starts as many positions earlier as are
+    kept, so that clients of a replica that is gone resume here.
     """
     first, last = await JetStream(bus).ends()
     floor = min(last, max(first - 1, last - live.replay, 0))
-    live.begin(floor, await load())
+    live.begin(floor, await _board(bus, words))
     caught_up = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:  # a reader that fails takes the service with it
-        reading = tasks.create_task(_read(bus, live, floor, caught_up))
+        reading = tasks.create_task(_read(bus, live, words, floor, caught_up))
         beating = tasks.create_task(_beat(live, quiet))
         try:
             await caught_up.wait()
@@ -63,19 +77,74 @@ async def following(
             await ended(reading, beating)
 
 
-async def _read(bus: Bus, live: Live, after: int, caught_up: asyncio.Event) -> None:
+async def keeping(bus: Bus, keep: Callable[[timedelta], Awaitable[None]]) -> None:
+    """Have everything told again, for ever, before the stream forgets it."""
+    pause = 0.0
+    while True:
+        await asyncio.sleep(pause)
+        pause = LONGEST_PAUSE_S
+        try:
+            if oldest := await JetStream(bus).forgets_after() / EIGHTH:
+                await keep(oldest)
+                pause = min(pause, oldest.total_seconds() / EIGHTH)
+        except (BusUnavailable, Error, OSError, TimeoutError) as trouble:
+            log.warning("open cards wait", extra={"cause": type(trouble).__name__})
+
+
+async def _board(bus: Bus, words: LastWords) -> Board:
+    """Return all that is open, and everyone who may look: that, the directory's stream keeps."""
+    cards = [
+        change.card
+        async for one in _latest(bus, STREAM, CardChanged)
+        if isinstance(change := _heard(one, words), CardChange)
+    ]
+    viewers = [
+        viewer async for one in _latest(bus, "DIRECTORY", UserChanged) if (viewer := _viewer(one))
+    ]
+    board = Board()
+    board.load(cards, viewers)
+    return board
+
+
+async def _latest(bus: Bus, stream: str, kind: type[Message]) -> AsyncIterator[Tailed]:
+    """Yield the last message of each key."""
+    subjects = [filter_for(kind)]
+    async with aclosing(tail(bus, stream, subjects=subjects, last_per_subject=True)) as batches:
+        async for batch in batches:
+            for one in batch:
+                yield one
+            if not batch or not batch[-1].pending:
+                return
+
+
+async def _read(
+    bus: Bus, live: Live, words: LastWords, after: int, caught_up: asyncio.Event
+) -> None:
     async with aclosing(tail(bus, STREAM, after=after)) as batches:
         async for batch in batches:
             if batch:
-                changes = [change for one in batch if (change := _change(one))]
+                changes = [change for one in batch if (change := _heard(one, words))]
                 live.receive(changes, batch[-1].sequence)
             if not batch or not batch[-1].pending:
                 caught_up.set()
 
 
-def _change(one: Tailed) -> Change | None:
+def _heard(one: Tailed, words: LastWords) -> Change | None:
+    change = _understood(
+        one, lambda: messages.change(one.sequence, one.subject, one.data, one.headers)
+    )
+    if isinstance(change, CardChange):
+        words.hear(change.card, change.position, one.at)
+    return change
+
+
+def _viewer(one: Tailed) -> Viewer | None:
+    return _understood(one, lambda: messages.user(parsed(UserChanged, one.data, one.headers)))
+
+
+def _understood(one: Tailed, read: Callable[[], T]) -> T | None:
     try:
-        return messages.change(one.sequence, one.subject, one.data, one.headers)
+        return read()
     except (DecodeError, ValueError):
         log.exception("unreadable event", extra={"sequence": one.sequence})
         return None

@@ -23,7 +23,7 @@ class Board:
         self._viewers: dict[Key, Viewer] = {}
 
     def load(self, cards: Iterable[Card], viewers: Iterable[Viewer]) -> None:
-        """Start from the store. It may be ahead of the stream, never behind what is tailed."""
+        """Start from the last word on each. It may be ahead of what is tailed, never behind."""
         for card in cards:
             self._put(card)
         for viewer in viewers:

@@ -6,7 +6,7 @@ its arrival number, an opening is told once, and an end is for ever. Whatever th
 facts make the same card.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from .card import Card, CardState, Standing
@@ -52,7 +52,10 @@ UNTOLD = Routed(0, Standing())
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Everything told so far. `revision` counts the changes; it is the version in the store."""
+    """Everything told so far. `revision` counts the changes.
+
+    `position` is where our stream has it, 0 for nowhere yet: who writes the next one names it.
+    """
 
     tenant_id: str
     conversation_id: str
@@ -62,13 +65,18 @@ class Sources:
     last_message_at: datetime | None = None
     ended: bool = False
     revision: int = 0
+    position: int = field(default=0, compare=False)
 
     def told(self, *facts: Fact) -> "Sources":
         """Fold facts in, as one change. The same object comes back when they bring nothing new."""
         after = self
         for fact in facts:
             after = after._fold(fact)
-        return self if after == self else replace(after, revision=self.revision + 1)
+        return self if after == self else after.again()
+
+    def again(self) -> "Sources":
+        """Return the same as the next revision: it was told again, or something new was."""
+        return replace(self, revision=self.revision + 1)
 
     def _fold(self, fact: Fact) -> "Sources":
         match fact:

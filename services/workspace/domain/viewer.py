@@ -1,6 +1,6 @@
 """Who sees which card."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from .card import CardState, Standing
@@ -19,13 +19,17 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """One user with what decides their view. `version` 0: the directory has not spoken of them."""
+    """One user with what decides their view. `version` 0: the directory has not spoken of them.
+
+    `position` is where our stream has it, 0 for nowhere.
+    """
 
     tenant_id: str
     user_id: str
     role: Role = Role.NONE
     queue_ids: frozenset[str] = frozenset()
     version: int = 0
+    position: int = field(default=0, compare=False)
 
     @property
     def sees_every_queue(self) -> bool:

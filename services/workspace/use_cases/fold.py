@@ -15,7 +15,7 @@ TOGETHER_S = 0.012
 
 
 class Store(Protocol):
-    """The sources of each conversation."""
+    """The sources of each conversation: the last that was told of it."""
 
     def recalled(self, tenant_id: str, conversation_id: str) -> Sources | None:
         """What this process wrote last, at no cost. Another may have written since."""
@@ -24,7 +24,10 @@ class Store(Protocol):
     async def read(self, tenant_id: str, conversation_id: str) -> Sources | None: ...
 
     async def save(self, before: Sources, after: Sources) -> None:
-        """Write and announce `after` if the store still has `before`, or raise Stale."""
+        """Tell `after` if nothing was told since `before`, or raise Stale.
+
+        Any other failure leaves open whether it was told: fold the same facts again.
+        """
         ...
 
 

@@ -78,7 +78,7 @@ class Live:
         return self._board
 
     def begin(self, position: int, board: Board) -> None:
-        """Start behind a position with what the store holds, which may be ahead of the stream."""
+        """Start behind a position with a board that may be ahead of it."""
         self._board = board
         self._history = History(self.replay, floor=position)
         self.position = position
@@ -87,8 +87,7 @@ class Live:
         """Take what the stream says, in its order; `position` is that of the last message read."""
         for change in changes:
             self.position = change.position
-            if not self._history.append(change):
-                continue
+            self._history.append(change)
             self._board.apply(change)
             match change:
                 case CardChange():

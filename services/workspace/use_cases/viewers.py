@@ -11,7 +11,7 @@ class Viewers(Protocol):
     async def read(self, tenant_id: str, user_id: str) -> Viewer | None: ...
 
     async def save(self, before: Viewer | None, after: Viewer) -> None:
-        """Write and announce `after` if the store still has `before`, or raise Stale."""
+        """Tell `after` if nothing was told since `before`, or raise Stale."""
         ...
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nats.js.errors import APIError
 
-from services.kernel.bus import Bus, BusUnavailable, connected
+from services.kernel.bus import Bus, BusUnavailable, Overtaken, connected
 from services.kernel.wire import Outgoing
 from tests.handled import queue_task
 from tests.servers import nats_server
@@ -79,3 +79,21 @@ async def test_what_the_stream_refuses_is_refused_for_good(bus: Bus, tenant: str
     headers = {"Nats-Expected-Last-Sequence": "999999999"}
     with pytest.raises(APIError, match="wrong last sequence"):
         await bus.publish(Outgoing(f"cc.{tenant}.contacts.v1.x", b"", headers))
+
+
+async def test_of_two_who_append_behind_the_same_message_one_is_overtaken(
+    bus: Bus, tenant: str
+) -> None:
+    subject = f"cc.{tenant}.workspace.v1.card.changed.v-1"
+
+    def word(event_id: str) -> Outgoing:
+        return Outgoing(subject, event_id.encode(), {"Nats-Msg-Id": f"{tenant}-{event_id}"})
+
+    first = await bus.append(word("one"), after=0)
+    with pytest.raises(Overtaken):
+        await bus.append(word("two"), after=0)
+    second = await bus.append(word("three"), after=first)
+    assert second > first
+
+    last = await bus.js.get_last_msg("WORKSPACE", subject)
+    assert (last.seq, last.data) == (second, b"three")

@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.kernel.bus import Bus
-from services.kernel.mongo import Database
 from tests.integration.workspace.rig import Installation, Others, installation
 
 
 @pytest.fixture
-async def rig(bus: Bus, nats_url: str, mongo_url: str, db: Database) -> AsyncIterator[Installation]:
-    async with installation(nats_url, mongo_url, db.name) as it:
+async def rig(bus: Bus, nats_url: str) -> AsyncIterator[Installation]:
+    async with installation(nats_url) as it:
         yield it
 
 

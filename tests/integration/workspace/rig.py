@@ -27,7 +27,7 @@ from services.kernel.ids import new_id
 from services.kernel.wire import outgoing
 from services.workspace.__main__ import service
 from services.workspace.settings import Settings
-from tests.streams import until
+from tests.streams import drained, until
 from tests.tokens import ISSUER, Issuer, bearer, key_server
 
 if TYPE_CHECKING:
@@ -53,13 +53,11 @@ class Installation:
 
 
 @asynccontextmanager
-async def installation(nats_url: str, mongo_url: str, database: str) -> AsyncIterator[Installation]:
+async def installation(nats_url: str) -> AsyncIterator[Installation]:
     issuer = Issuer()
     async with key_server(issuer.jwks) as keys:
         settings = Settings(
             nats_url,
-            mongo_url,
-            mongo_database=database,
             grpc_address="127.0.0.1:0",
             jwks_url=keys.url,
             issuer=ISSUER,
@@ -230,6 +228,13 @@ class Others:
     def _next(self, name: str) -> int:
         self.revisions[name] = self.revisions.get(name, 0) + 1
         return self.revisions[name]
+
+
+async def folded(bus: Bus) -> None:
+    """Wait until the workspace has folded everything."""
+    for stream in ("DIRECTORY", "CONVERSATIONS", "DISPATCH"):
+        for consumer in await bus.js.consumers_info(stream):
+            await drained(bus, stream, consumer.name)
 
 
 def _stamp(at: datetime) -> Timestamp:

@@ -6,12 +6,11 @@ import random
 import pytest
 
 from services.kernel.bus import Bus
-from services.kernel.mongo import Database
 from services.workspace.domain.frames import CardChange, Gone, Shown, frame
 from services.workspace.domain.viewer import Role, Viewer
 from services.workspace.messages import change
-from tests.integration.workspace.rig import Client, Installation, Others, Replica
-from tests.streams import drained, until
+from tests.integration.workspace.rig import Client, Installation, Others, Replica, folded
+from tests.streams import until
 
 
 async def traffic(others: Others, chance: random.Random, steps: int) -> None:
@@ -48,18 +47,6 @@ async def clumsy(
         await asyncio.sleep(chance.choice([0, 0, 0.01]))
 
 
-async def folded(bus: Bus, db: Database) -> None:
-    """Wait until the workspace has folded everything and announced it."""
-    for stream in ("DIRECTORY", "CONVERSATIONS", "DISPATCH"):
-        for consumer in await bus.js.consumers_info(stream):
-            await drained(bus, stream, consumer.name)
-
-    async def announced() -> bool:
-        return not await db["cards"].count_documents({"outbox.id": {"$gt": ""}})
-
-    await until(announced)
-
-
 async def told(bus: Bus) -> list[CardChange]:
     """Every change of a card, as the stream has it."""
     state = (await bus.js.stream_info("WORKSPACE")).state
@@ -74,7 +61,7 @@ async def told(bus: Bus) -> list[CardChange]:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_dropping_anywhere_loses_and_repeats_nothing(
-    rig: Installation, others: Others, bus: Bus, db: Database, seed: int
+    rig: Installation, others: Others, bus: Bus, seed: int
 ) -> None:
     await others.user("ana", "sales")
     async with rig.replica() as one, rig.replica() as two:
@@ -85,7 +72,7 @@ async def test_dropping_anywhere_loses_and_repeats_nothing(
         done = asyncio.Event()
         dropping = asyncio.create_task(clumsy(client, [one, two], random.Random(seed), done))
         await traffic(others, random.Random(seed), 150)
-        await folded(bus, db)
+        await folded(bus)
         await others.opened("the-end")
         await until(lambda: "the-end" in client.cards)
         done.set()

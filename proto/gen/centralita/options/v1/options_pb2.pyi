@@ -74,7 +74,9 @@ class EventOptions(_message.Message):
     stream keeps the last message of each key.
     """
     state: _builtins.bool
-    """True when the message is the whole present state of its key (compacted stream)."""
+    """True when the message is the whole present state of its key. Its stream is compacted, or it
+    also keeps for a while how the key came to that state.
+    """
     def __init__(
         self,
         *,

@@ -8,6 +8,7 @@ from centralita.workspace.v1 import resources_pb2 as _resources_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -22,34 +23,84 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class CardChanged(_message.Message):
-    """A card is now so. The stream of these and of ViewerChanged is what Watch replays from."""
+    """A card is now so. The stream of these and of ViewerChanged is what Watch replays from, and the
+    last one of a conversation is all that is kept of its card.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TENANT_ID_FIELD_NUMBER: _builtins.int
     CARD_FIELD_NUMBER: _builtins.int
     BEFORE_FIELD_NUMBER: _builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
+    conversation_id: _builtins.str
+    """That of the card."""
     @_builtins.property
     def card(self) -> _resources_pb2.Card: ...
     @_builtins.property
     def before(self) -> _resources_pb2.Standing:
         """Who saw it before; absent on a new card. With the card it says who gains and who loses it."""
 
+    @_builtins.property
+    def sources(self) -> Global___Sources: ...
     def __init__(
         self,
         *,
         tenant_id: _builtins.str = ...,
         card: _resources_pb2.Card | None = ...,
         before: _resources_pb2.Standing | None = ...,
+        conversation_id: _builtins.str = ...,
+        sources: Global___Sources | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "card", b"card"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "card", b"card", "sources", b"sources"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "card", b"card", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "card", b"card", "conversation_id", b"conversation_id", "sources", b"sources", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CardChanged: _TypeAlias = CardChanged  # noqa: Y015
+
+@_typing.final
+class Sources(_message.Message):
+    """What a card was folded from, as far as it does not show: the next fact is folded onto it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPENED_IN_QUEUE_ID_FIELD_NUMBER: _builtins.int
+    ROUTED_REVISION_FIELD_NUMBER: _builtins.int
+    ROUTED_FIELD_NUMBER: _builtins.int
+    OFFER_EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    opened_in_queue_id: _builtins.str
+    """Where the conversation was opened. Empty until conversations has told of it."""
+    routed_revision: _builtins.int
+    """Dispatch's last word: the number of its event, 0 for none yet."""
+    ended: _builtins.bool
+    """Conversations has told of the end."""
+    @_builtins.property
+    def routed(self) -> _resources_pb2.Standing:
+        """What that word said."""
+
+    @_builtins.property
+    def offer_expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        opened_in_queue_id: _builtins.str = ...,
+        routed_revision: _builtins.int = ...,
+        routed: _resources_pb2.Standing | None = ...,
+        offer_expires_at: _timestamp_pb2.Timestamp | None = ...,
+        ended: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["offer_expires_at", b"offer_expires_at", "routed", b"routed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "offer_expires_at", b"offer_expires_at", "opened_in_queue_id", b"opened_in_queue_id", "routed", b"routed", "routed_revision", b"routed_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sources: _TypeAlias = Sources  # noqa: Y015
 
 @_typing.final
 class ViewerChanged(_message.Message):
