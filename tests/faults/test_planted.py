@@ -13,8 +13,8 @@ from tests.faults.floor import Floor, floor
 from tests.faults.journal_reader import Audit, Stored, audit
 from tests.faults.routers import Routers, routers
 from tests.servers import NatsServer
+from tests.simulation.history import history
 from tests.streams import until
-from tests.unit.dispatch.test_loop import history
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -123,12 +123,12 @@ DAMAGES = [
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_damage_is_seen(damage: Callable[[Logs], Logs]) -> None:
-    world, whole = history(4)
+    whole = history(4)
     assert not whole.problems
-    assert audit(*damage((world.inputs, world.records, world.events))).problems
+    assert audit(*damage((whole.bus.inputs, whole.bus.records, whole.bus.events))).problems
 
 
 def test_an_answer_that_was_never_decided_is_seen() -> None:
-    world, _ = history(4)
+    bus = history(4).bus
     told = [("acme", "r-never", "")]
-    assert audit(world.inputs, world.records, world.events, told).problems
+    assert audit(bus.inputs, bus.records, bus.events, told).problems

@@ -16,8 +16,8 @@ from services.dispatch.domain.index import Agent, Index
 from services.dispatch.domain.inputs import TaskClosed
 from services.dispatch.replay import shown
 from services.dispatch.use_cases.replay import Cause, Divergence
+from tests.simulation.history import history
 from tests.unit.dispatch.recording import Recorder, busy, recording_of, replayed
-from tests.unit.dispatch.test_loop import history
 
 TASKS = 300
 
@@ -53,7 +53,7 @@ async def test_a_day_is_decided_alike_from_a_snapshot_on() -> None:
 
 def test_what_killed_frozen_and_doubled_leaders_left_is_decided_alike() -> None:
     for seed in range(6):
-        world, _ = history(seed)
+        world = history(seed).bus
         recording = recording_of(world.inputs, world.records)
         replay, divergence = asyncio.run(replayed(recording))
         assert divergence is None, f"world {seed}: {shown(divergence)}"

@@ -1,0 +1,10 @@
+"""What every simulated world needs of the product: saving often, and no word about accidents."""
+
+from collections.abc import Callable
+
+from services.dispatch.use_cases import lead
+
+
+def often_saved_and_quiet(change: Callable[[object, str, object], None]) -> None:
+    change(lead, "SNAPSHOT_EVERY_RECORDS", 7)
+    change(lead.log, "disabled", True)

@@ -1,0 +1,253 @@
+"""One process that leads, as `Lead` sees the world: every port, over a network."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any
+
+from centralita.dispatch.journal.v1 import journal_pb2 as wire
+
+from services.dispatch.adapters.events import event_of
+from services.dispatch.adapters.inputs import decode_input
+from services.dispatch.adapters.records import decode_record, encode_record
+from services.dispatch.adapters.snapshots import read_snapshot, write_snapshot
+from services.dispatch.domain.decisions import Answered
+from services.dispatch.domain.state import State
+from services.dispatch.use_cases.lead import Lead
+from services.dispatch.use_cases.ports import (
+    Entry,
+    Fenced,
+    Outlet,
+    Ports,
+    Position,
+    Record,
+    Shard,
+    Step,
+    Unknown,
+)
+from services.kernel.wire import subject_of
+from tests.faults.journal_reader import Stored
+
+from .bus import Bus, Conflict
+from .network import Network
+
+LEASE_S, RENEW_S, LOOK_S = 1.25, 0.4, 0.15
+RESEND_S = 0.5
+
+
+class Router:
+    """All ports of `Lead`, on one machine."""
+
+    def __init__(self, bus: Bus, network: Network, name: str, *, leased: bool) -> None:
+        self.bus, self.network, self.name = bus, network, name
+        self._leased = leased
+        self._skew = bus.dice.randint(-40, 40)
+
+    def lead(self) -> Coroutine[Any, Any, None]:
+        return Lead(Ports(self, self, self, self, self, self.clock))(0)
+
+    def clock(self) -> int:
+        return self.bus.now() + self._skew
+
+    # InputLog
+
+    async def follow(self, _: Shard, after: int) -> AsyncGenerator[list[Entry], None]:
+        while True:
+            arrival = self.bus.arrival
+            batch = await self.network.ask_until_answered(partial(self._inputs, after))
+            if batch:
+                yield [Entry(it.sequence, it.at, decode_input(it.data)) for it in batch]
+                after = batch[-1].sequence
+            else:
+                await arrival.wait()
+
+    def _inputs(self, after: int) -> list[Stored]:
+        behind = [it for it in self.bus.inputs[-200:] if it.sequence > after]
+        if len(behind) == 200:
+            behind = [it for it in self.bus.inputs if it.sequence > after]
+        return behind[: self.bus.dice.randint(1, 5)]
+
+    # Journal
+
+    async def read(self, _: Shard, after: int) -> AsyncGenerator[list[Record], None]:
+        while True:
+            records, more = await self.network.ask_until_answered(partial(self._records, after))
+            if records:
+                yield [decode_record(it.sequence, it.data) for it in records]
+                after = records[-1].sequence
+            if not more:
+                return
+
+    def _records(self, after: int) -> tuple[list[Stored], bool]:
+        behind = [it for it in self.bus.records if it.sequence > after]
+        return behind[:100], len(behind) > 100
+
+    async def end(self, _: Shard) -> int:
+        return await self.network.ask(self.bus.end)
+
+    async def append(
+        self, _: Shard, cursor: int, steps: Sequence[Step], *, since: Position, emitted: int
+    ) -> Position:
+        data, chain = encode_record(
+            cursor, steps, chain=since.chain, emitted=emitted, owner_id=self.name
+        )
+        try:
+            sequence = await self.network.ask(lambda: self.bus.commit(data, since.sequence))
+        except Conflict as refused:
+            raise Fenced from refused
+        return Position(sequence, cursor, chain, emitted)
+
+    # Snapshots
+
+    async def load(self, _: Shard) -> tuple[State, Position] | None:
+        data = await self.network.ask(lambda: self.bus.snapshot)
+        return read_snapshot(data) if data else None
+
+    def save(self, _: Shard, state: State, position: Position) -> Coroutine[Any, Any, None]:
+        return self._save(write_snapshot(state, position))
+
+    async def _save(self, data: bytes) -> None:
+        def kept() -> None:
+            self.bus.snapshot = data
+
+        await self.network.ask(kept)
+
+    # Leases
+
+    @asynccontextmanager
+    async def held(self, _: Shard) -> AsyncIterator[Callable[[], bool]]:
+        if not self._leased:
+            yield lambda: True
+            return
+        lease = Lease(self)
+        await lease.take()
+        renewing = asyncio.create_task(lease.renew())
+        try:
+            yield lease.holds
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+            await lease.release()
+
+    # Outlets
+
+    @asynccontextmanager
+    async def open(self, _: Shard, emitted: int) -> AsyncIterator[Outlet]:
+        outlet = SimulatedOutlet(self, emitted)
+        sending = asyncio.create_task(outlet.send())
+        try:
+            yield outlet
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+
+class Lease:
+    """Compare-and-set on one key; time is only how long a revision stands unchanged."""
+
+    def __init__(self, router: Router) -> None:
+        self._bus, self._ask, self._owner = router.bus, router.network.ask, router.name
+        self._revision, self._renewed_at = 0, 0.0
+        self._lost = False
+
+    def holds(self) -> bool:
+        return not self._lost and self._now() < self._renewed_at + LEASE_S
+
+    async def take(self) -> None:
+        seen, since = -1, self._now()
+        while True:
+            try:
+                revision, owner = await self._ask(lambda: self._bus.lease)
+                if revision != seen:
+                    seen, since = revision, self._now()
+                if not owner or self._now() - since > LEASE_S:
+                    await self._write(self._owner, revision)
+                    return
+            except (Unknown, Conflict):
+                seen = -1
+            await asyncio.sleep(LOOK_S)
+
+    async def renew(self) -> None:
+        while not self._lost:
+            await asyncio.sleep(RENEW_S)
+            try:
+                await self._write(self._owner, self._revision)
+            except Conflict:
+                self._lost = True
+            except Unknown:
+                with suppress(Unknown):
+                    self._revision, owner = await self._ask(lambda: self._bus.lease)
+                    self._lost = owner != self._owner
+
+    async def release(self) -> None:
+        with suppress(Unknown, Conflict):
+            if self.holds():
+                await self._write("", self._revision)
+
+    async def _write(self, owner: str, expected: int) -> None:
+        asked_at = self._now()
+        self._revision = await self._ask(lambda: self._bus.write_lease(owner, expected))
+        self._renewed_at = asked_at
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+class SimulatedOutlet:
+    """Sends in order, each until it is taken."""
+
+    def __init__(self, router: Router, emitted: int) -> None:
+        self._bus, self._network = router.bus, router.network
+        self._emitted = emitted
+        self._queue: list[Stored | int] = []
+        self._more = asyncio.Event()
+        self._out = asyncio.Event()
+
+    @property
+    def emitted(self) -> int:
+        return self._emitted
+
+    async def emit(self, record: int, steps: Sequence[Step]) -> None:
+        number = 0
+        for decision in (decision for step in steps for decision in step.decisions):
+            if isinstance(decision, Answered):
+                self._answer(decision)
+            elif (event := event_of(decision)) is not None:
+                number += 1
+                headers = {
+                    "ce-id": f"d0-{record}-{number}",
+                    "ce-type": event.DESCRIPTOR.full_name,
+                }
+                data = event.SerializeToString()
+                self._queue.append(Stored(0, subject_of(event), headers, data))
+        self._queue.append(record)
+        self._more.set()
+
+    def _answer(self, decision: Answered) -> None:
+        told = wire.Answered(
+            tenant_id=decision.tenant_id, request_id=decision.request_id, reason=decision.reason
+        )
+        self._network.tell(lambda: self._bus.answered(told, decision.reply_to))
+
+    async def flushed(self) -> None:
+        while self._queue:
+            self._out.clear()
+            await self._out.wait()
+
+    async def send(self) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while self._queue:
+                first = self._queue[0]
+                if isinstance(first, int):
+                    self._emitted = first
+                else:
+                    await self._publish(first)
+                self._queue.pop(0)
+                self._out.set()
+
+    async def _publish(self, event: Stored) -> None:
+        await self._network.ask_until_answered(lambda: self._bus.publish(event))
