@@ -34,7 +34,7 @@ from .domain.keys import KeyPolicy
 from .grpc_api import CODES, Directory, DirectoryApi, SessionApi, SigningIn
 from .http_api import routes
 from .settings import Settings, service_secrets
-from .use_cases import resources, sessions, users
+from .use_cases import presence_policy, resources, sessions, users
 from .use_cases.keys import KeyRing
 from .use_cases.republish import Republish
 from .use_cases.seed import ApplySeed, Shelves
@@ -89,14 +89,16 @@ def directory_of(
         accounts=Read(kept.accounts, "channel_account_id", errors.ChannelAccountNotFound),
         put_user=users.PutUser(kept.users, kept.queues, passwords, clock),
         delete_user=users.DeleteUser(kept.users, kept.references, clock),
-        put_queue=resources.PutQueue(kept.queues),
+        put_queue=resources.PutQueue(kept.queues, kept.groups),
         delete_queue=resources.DeleteQueue(kept.queues, kept.references),
         put_group=resources.PutGroup(kept.groups, kept.users),
-        delete_group=resources.DeleteGroup(kept.groups),
+        delete_group=resources.DeleteGroup(kept.groups, kept.references),
         put_account=resources.PutChannelAccount(kept.accounts, kept.queues, clock),
         delete_account=resources.DeleteChannelAccount(kept.accounts),
         rotate_secret=resources.RotateSecret(kept.accounts, clock, settings.secret_overlap),
         resolve=resources.ResolveChannelAccount(kept.accounts, clock),
+        presence_policy=presence_policy.ReadPresencePolicy(kept.policies),
+        put_presence_policy=presence_policy.PutPresencePolicy(kept.policies),
     )
 
 
@@ -155,7 +157,9 @@ async def plant(kept: Store, passwords: ArgonPasswords, seed_file: str) -> None:
     """Apply the seed file, if there is one; a wrong one stops the start."""
     if not seed_file:
         return
-    shelves = Shelves(kept.tenants, kept.users, kept.queues, kept.groups, kept.accounts)
+    shelves = Shelves(
+        kept.tenants, kept.users, kept.queues, kept.groups, kept.accounts, kept.policies
+    )
     apply = ApplySeed(shelves, passwords)
     for seed in read_seed(Path(seed_file)):
         created = await apply(seed)
@@ -164,10 +168,7 @@ async def plant(kept: Store, passwords: ArgonPasswords, seed_file: str) -> None:
 
 def healing(bus: Bus, kept: Store) -> Callable[[], Awaitable[None]]:
     """Publish what the bus lacks of our state: at the start, and when the bus comes back."""
-    republish = Republish(
-        PublishedStates(bus), [kept.users, kept.queues, kept.groups, kept.accounts]
-    )
-
+    republish = Republish(PublishedStates(bus), kept.announced)
     resumed = asyncio.Event()
 
     async def heal_for_ever() -> None:

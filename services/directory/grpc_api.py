@@ -20,6 +20,8 @@ from .domain.group import Group
 from .domain.queue import Queue
 from .domain.tenant import Tenant
 from .domain.user import Role, User
+from .durations import duration
+from .use_cases.presence_policy import PutPresencePolicy, ReadPresencePolicy
 from .use_cases.resources import (
     DeleteChannelAccount,
     DeleteGroup,
@@ -40,6 +42,7 @@ CODES: Mapping[type[Exception], StatusCode] = {
     errors.FieldInvalid: StatusCode.INVALID_ARGUMENT,
     errors.UnknownUser: StatusCode.INVALID_ARGUMENT,
     errors.UnknownQueue: StatusCode.INVALID_ARGUMENT,
+    errors.UnknownGroup: StatusCode.INVALID_ARGUMENT,
     errors.TenantNotFound: StatusCode.NOT_FOUND,
     errors.UserNotFound: StatusCode.NOT_FOUND,
     errors.QueueNotFound: StatusCode.NOT_FOUND,
@@ -77,6 +80,8 @@ class Directory:
     delete_account: DeleteChannelAccount
     rotate_secret: RotateSecret
     resolve: ResolveChannelAccount
+    presence_policy: ReadPresencePolicy
+    put_presence_policy: PutPresencePolicy
 
 
 class DirectoryApi(DirectoryServiceServicer):
@@ -217,6 +222,22 @@ class DirectoryApi(DirectoryServiceServicer):
             channel_account=messages.from_channel_account(slot), secrets=secrets
         )
 
+    async def GetPresencePolicy(
+        self, request: pb.GetPresencePolicyRequest, context: Context
+    ) -> pb.GetPresencePolicyResponse:
+        slot = await self._do.presence_policy(caller().tenant_id)
+        return pb.GetPresencePolicyResponse(presence_policy=messages.from_presence_policy(slot))
+
+    async def PutPresencePolicy(
+        self, request: pb.PutPresencePolicyRequest, context: Context
+    ) -> pb.PutPresencePolicyResponse:
+        messages.required(request, "presence_policy")
+        slot = await self._do.put_presence_policy(
+            messages.to_presence_policy(caller().tenant_id, request.presence_policy),
+            version=request.presence_policy.version,
+        )
+        return pb.PutPresencePolicyResponse(presence_policy=messages.from_presence_policy(slot))
+
 
 @dataclass(frozen=True, slots=True)
 class SigningIn:
@@ -257,13 +278,13 @@ class SessionApi(SessionServiceServicer):
     ) -> session_pb.IssueServiceTokenResponse:
         token = self._do.issue(request.service, request.secret)
         return session_pb.IssueServiceTokenResponse(
-            access_token=token.text, expires_in=messages.duration(token.expires_in)
+            access_token=token.text, expires_in=duration(token.expires_in)
         )
 
 
 def _tokens(done: SignedIn) -> session_pb.Tokens:
     return session_pb.Tokens(
         access_token=done.access.text,
-        expires_in=messages.duration(done.access.expires_in),
+        expires_in=duration(done.access.expires_in),
         refresh_token=done.refresh_token,
     )

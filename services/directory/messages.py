@@ -1,21 +1,24 @@
 """The directory's values as the protos have them, and back. Both the API and the bus speak it."""
 
-from datetime import timedelta
+from collections.abc import Iterable
 from typing import TypeVar
 
 from centralita.directory.v1 import events_pb2, resources_pb2
 from centralita.options.v1 import options_pb2
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
+from . import queue_messages
 from .domain import fields
 from .domain.channel_account import Channel, ChannelAccount
 from .domain.errors import FieldInvalid
-from .domain.group import Group
-from .domain.queue import USUAL_OFFER, USUAL_PRIORITY, AgentSelection, Queue
+from .domain.group import Group, RingStrategy
+from .domain.presence_policy import CustomStatus, PresencePolicy, WayBack
+from .domain.queue import USUAL_RING, Queue
+from .domain.routing import SkillLevel, TaskChannel
 from .domain.slot import Slot
 from .domain.tenant import Tenant
 from .domain.user import Role, User
+from .durations import duration, timedelta_of
 
 T = TypeVar("T")
 
@@ -43,6 +46,10 @@ def to_user(tenant_id: str, message: resources_pb2.User) -> Slot[User]:
         role=fields.member("user.role", Role, message.role),
         queue_ids=tuple(message.queue_ids),
         chat_capacity=message.chat_capacity,
+        skills=tuple(SkillLevel(it.skill_id, it.level) for it in message.skills),
+        channels=tuple(
+            queue_messages.to_task_channel("user.channels", it) for it in message.channels
+        ),
     )
     return Slot(tenant_id, message.user_id, user)
 
@@ -57,35 +64,29 @@ def from_user(slot: Slot[User]) -> resources_pb2.User:
         queue_ids=user.queue_ids,
         chat_capacity=user.chat_capacity,
         version=slot.version,
+        skills=_from_skills(user.skills),
+        channels=_from_channels(user.channels),
     )
 
 
 def to_queue(tenant_id: str, message: resources_pb2.Queue) -> Slot[Queue]:
-    chosen = message.agent_selection or AgentSelection.LONGEST_IDLE
-    ring = message.offer_timeout
-    queue = Queue(
-        display_name=message.display_name,
-        agent_selection=fields.member("queue.agent_selection", AgentSelection, chosen),
-        offer_timeout=_timedelta(ring) if message.HasField("offer_timeout") else USUAL_OFFER,
-        priority=message.priority or USUAL_PRIORITY,
-    )
-    return Slot(tenant_id, message.queue_id, queue)
+    return Slot(tenant_id, message.queue_id, queue_messages.to_queue(message))
 
 
 def from_queue(slot: Slot[Queue]) -> resources_pb2.Queue:
-    queue = value_of(slot)
-    return resources_pb2.Queue(
-        queue_id=slot.id,
-        display_name=queue.display_name,
-        agent_selection=resources_pb2.AgentSelection.ValueType(queue.agent_selection),
-        offer_timeout=duration(queue.offer_timeout),
-        priority=queue.priority,
-        version=slot.version,
-    )
+    return queue_messages.from_queue(slot.id, slot.version, value_of(slot))
 
 
 def to_group(tenant_id: str, message: resources_pb2.Group) -> Slot[Group]:
-    return Slot(tenant_id, message.group_id, Group(message.display_name, tuple(message.user_ids)))
+    rings = message.ring_timeout
+    chosen = message.ring_strategy or RingStrategy.SIMULTANEOUS
+    group = Group(
+        display_name=message.display_name,
+        user_ids=tuple(message.user_ids),
+        ring_strategy=fields.member("group.ring_strategy", RingStrategy, chosen),
+        ring_timeout=timedelta_of(rings) if message.HasField("ring_timeout") else USUAL_RING,
+    )
+    return Slot(tenant_id, message.group_id, group)
 
 
 def from_group(slot: Slot[Group]) -> resources_pb2.Group:
@@ -94,6 +95,46 @@ def from_group(slot: Slot[Group]) -> resources_pb2.Group:
         group_id=slot.id,
         display_name=group.display_name,
         user_ids=group.user_ids,
+        version=slot.version,
+        ring_strategy=resources_pb2.RingStrategy.ValueType(group.ring_strategy),
+        ring_timeout=duration(group.ring_timeout),
+    )
+
+
+def to_presence_policy(
+    tenant_id: str, message: resources_pb2.PresencePolicy
+) -> Slot[PresencePolicy]:
+    chosen = message.way_back or WayBack.OWN_CHOICE
+    policy = PresencePolicy(
+        custom_statuses=tuple(
+            CustomStatus(
+                status_id=it.status_id,
+                display_name=it.display_name,
+                remind_after=timedelta_of(it.remind_after) if it.HasField("remind_after") else None,
+            )
+            for it in message.custom_statuses
+        ),
+        banned_after=message.banned_after or PresencePolicy().banned_after,
+        way_back=fields.member("presence_policy.way_back", WayBack, chosen),
+        cool_down=timedelta_of(message.cool_down) if message.HasField("cool_down") else None,
+    )
+    return Slot(tenant_id, tenant_id, policy)
+
+
+def from_presence_policy(slot: Slot[PresencePolicy]) -> resources_pb2.PresencePolicy:
+    policy = value_of(slot)
+    return resources_pb2.PresencePolicy(
+        custom_statuses=[
+            resources_pb2.CustomStatus(
+                status_id=it.status_id,
+                display_name=it.display_name,
+                remind_after=duration(it.remind_after) if it.remind_after is not None else None,
+            )
+            for it in policy.custom_statuses
+        ],
+        banned_after=policy.banned_after,
+        way_back=resources_pb2.WayBack.ValueType(policy.way_back),
+        cool_down=duration(policy.cool_down) if policy.cool_down is not None else None,
         version=slot.version,
     )
 
@@ -129,12 +170,6 @@ def from_role(role: Role) -> options_pb2.Role.ValueType:
     return options_pb2.Role.ValueType(role)
 
 
-def duration(span: timedelta) -> Duration:
-    message = Duration()
-    message.FromTimedelta(span)
-    return message
-
-
 def user_changed(slot: Slot[User]) -> events_pb2.UserChanged:
     event = events_pb2.UserChanged(
         tenant_id=slot.tenant_id, user_id=slot.id, version=slot.version, removed=slot.value is None
@@ -143,6 +178,8 @@ def user_changed(slot: Slot[User]) -> events_pb2.UserChanged:
         event.role = from_role(slot.value.role)
         event.queue_ids.extend(slot.value.queue_ids)
         event.chat_capacity = slot.value.chat_capacity
+        event.skills.extend(_from_skills(slot.value.skills))
+        event.channels.extend(_from_channels(slot.value.channels))
     return event
 
 
@@ -176,7 +213,17 @@ def channel_account_changed(slot: Slot[ChannelAccount]) -> events_pb2.ChannelAcc
     )
 
 
-def _timedelta(message: Duration) -> timedelta:
-    """Return the span in whole milliseconds; absurd ones become merely too long or too short."""
-    seconds = max(-1, min(message.seconds, 10_000_000))
-    return timedelta(seconds=seconds, milliseconds=message.nanos // 1_000_000)
+def presence_policy_changed(slot: Slot[PresencePolicy]) -> events_pb2.PresencePolicyChanged:
+    return events_pb2.PresencePolicyChanged(
+        tenant_id=slot.tenant_id, version=slot.version, policy=from_presence_policy(slot)
+    )
+
+
+def _from_skills(skills: Iterable[SkillLevel]) -> list[resources_pb2.SkillLevel]:
+    return [resources_pb2.SkillLevel(skill_id=it.skill_id, level=it.level) for it in skills]
+
+
+def _from_channels(
+    channels: Iterable[TaskChannel],
+) -> list[resources_pb2.TaskChannel.ValueType]:
+    return [resources_pb2.TaskChannel.ValueType(it) for it in channels]

@@ -16,7 +16,6 @@ from .adapters.published import PublishedStates
 from .adapters.seal import Seal
 from .adapters.store import store
 from .settings import Settings
-from .use_cases.ports import Announced
 from .use_cases.republish import Republish
 
 
@@ -27,8 +26,7 @@ async def republish(settings: Settings) -> int:
         database(settings.mongo_url, settings.mongo_database) as db,
         store(db, bus, Seal(settings.key_encryption_key), utc_now) as kept,
     ):
-        shelves: list[Announced] = [kept.users, kept.queues, kept.groups, kept.accounts]
-        return await Republish(PublishedStates(bus), shelves)()
+        return await Republish(PublishedStates(bus), kept.announced)()
 
 
 if __name__ == "__main__":

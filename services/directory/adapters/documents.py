@@ -5,8 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 from services.directory.domain.channel_account import Channel, ChannelAccount, Secret
-from services.directory.domain.group import Group
-from services.directory.domain.queue import AgentSelection, Queue
+from services.directory.domain.group import Group, RingStrategy
+from services.directory.domain.presence_policy import CustomStatus, PresencePolicy, WayBack
+from services.directory.domain.queue import USUAL_RING
+from services.directory.domain.routing import SkillLevel, TaskChannel
 from services.directory.domain.tenant import Tenant
 from services.directory.domain.user import Password, Role, User
 
@@ -38,6 +40,8 @@ def from_user(user: User) -> dict[str, Any]:
         "queue_ids": list(user.queue_ids),
         "chat_capacity": user.chat_capacity,
         "password": {"id": password.id, "hash": password.hash} if password else None,
+        "skills": {it.skill_id: it.level for it in user.skills},
+        "channels": [int(it) for it in user.channels],
     }
 
 
@@ -50,33 +54,63 @@ def to_user(document: Document) -> User:
         queue_ids=tuple(document["queue_ids"]),
         chat_capacity=document["chat_capacity"],
         password=Password(password["id"], password["hash"]) if password else None,
-    )
-
-
-def from_queue(queue: Queue) -> dict[str, Any]:
-    return {
-        "display_name": queue.display_name,
-        "agent_selection": int(queue.agent_selection),
-        "offer_timeout_ms": queue.offer_timeout // timedelta(milliseconds=1),
-        "priority": queue.priority,
-    }
-
-
-def to_queue(document: Document) -> Queue:
-    return Queue(
-        display_name=document["display_name"],
-        agent_selection=AgentSelection(document["agent_selection"]),
-        offer_timeout=timedelta(milliseconds=document["offer_timeout_ms"]),
-        priority=document["priority"],
+        skills=tuple(SkillLevel(*it) for it in document.get("skills", {}).items()),
+        channels=tuple(TaskChannel(it) for it in document.get("channels", ())),
     )
 
 
 def from_group(group: Group) -> dict[str, Any]:
-    return {"display_name": group.display_name, "user_ids": list(group.user_ids)}
+    return {
+        "display_name": group.display_name,
+        "user_ids": list(group.user_ids),
+        "ring_strategy": int(group.ring_strategy),
+        "ring_timeout_ms": to_ms(group.ring_timeout),
+    }
 
 
 def to_group(document: Document) -> Group:
-    return Group(document["display_name"], tuple(document["user_ids"]))
+    return Group(
+        display_name=document["display_name"],
+        user_ids=tuple(document["user_ids"]),
+        ring_strategy=RingStrategy(document.get("ring_strategy", RingStrategy.SIMULTANEOUS)),
+        ring_timeout=from_ms(document.get("ring_timeout_ms")) or USUAL_RING,
+    )
+
+
+def from_presence_policy(policy: PresencePolicy) -> dict[str, Any]:
+    return {
+        "custom_statuses": [
+            {
+                "status_id": it.status_id,
+                "display_name": it.display_name,
+                "remind_after_ms": to_ms(it.remind_after),
+            }
+            for it in policy.custom_statuses
+        ],
+        "banned_after": policy.banned_after,
+        "way_back": int(policy.way_back),
+        "cool_down_ms": to_ms(policy.cool_down),
+    }
+
+
+def to_presence_policy(document: Document) -> PresencePolicy:
+    return PresencePolicy(
+        custom_statuses=tuple(
+            CustomStatus(it["status_id"], it["display_name"], from_ms(it["remind_after_ms"]))
+            for it in document["custom_statuses"]
+        ),
+        banned_after=document["banned_after"],
+        way_back=WayBack(document["way_back"]),
+        cool_down=from_ms(document["cool_down_ms"]),
+    )
+
+
+def to_ms(span: timedelta | None) -> int | None:
+    return None if span is None else span // timedelta(milliseconds=1)
+
+
+def from_ms(milliseconds: int | None) -> timedelta | None:
+    return None if milliseconds is None else timedelta(milliseconds=milliseconds)
 
 
 class ChannelAccountDocuments:

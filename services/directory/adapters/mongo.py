@@ -197,10 +197,12 @@ class MongoUsers(MongoShelf[User]):
 class MongoReferences:
     def __init__(self, db: Database) -> None:
         self._users = db["users"]
+        self._queues = db["queues"]
         self._groups = db["groups"]
         self._accounts = db["channel_accounts"]
 
     async def prepare(self) -> None:
+        await self._queues.create_index([("tenant_id", ASCENDING)], name="tenant")
         await self._groups.create_index(
             [("tenant_id", ASCENDING), ("value.user_ids", ASCENDING)], name="users"
         )
@@ -213,11 +215,23 @@ class MongoReferences:
         if user is not None:
             return "user", user
         account = await self._first(self._accounts, tenant_id, "value.queue_id", queue_id)
-        return None if account is None else ("channel_account", account)
+        if account is not None:
+            return "channel_account", account
+        return await self._overflowing(tenant_id, "queue_id", queue_id)
 
     async def to_user(self, tenant_id: str, user_id: str) -> tuple[str, str] | None:
         group = await self._first(self._groups, tenant_id, "value.user_ids", user_id)
         return None if group is None else ("group", group)
+
+    async def to_group(self, tenant_id: str, group_id: str) -> tuple[str, str] | None:
+        return await self._overflowing(tenant_id, "group_id", group_id)
+
+    async def _overflowing(self, tenant_id: str, target: str, key: str) -> tuple[str, str] | None:
+        for way_out in ("value.overflow", "value.business_hours.overflow"):
+            queue = await self._first(self._queues, tenant_id, f"{way_out}.{target}", key)
+            if queue is not None:
+                return "queue", queue
+        return None
 
     async def _first(self, collection: Any, tenant_id: str, path: str, key: str) -> str | None:
         found = await collection.find_one({"tenant_id": tenant_id, path: key}, {"key": 1})

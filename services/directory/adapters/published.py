@@ -6,6 +6,7 @@ from contextlib import aclosing
 from centralita.directory.v1.events_pb2 import (
     ChannelAccountChanged,
     GroupChanged,
+    PresencePolicyChanged,
     QueueChanged,
     UserChanged,
 )
@@ -15,10 +16,16 @@ from services.kernel.tail import tail
 from services.kernel.wire import filter_for, parsed
 
 STREAM = "DIRECTORY"
-_State = UserChanged | QueueChanged | GroupChanged | ChannelAccountChanged
+_State = UserChanged | QueueChanged | GroupChanged | ChannelAccountChanged | PresencePolicyChanged
 _KINDS: Mapping[str, type[_State]] = {
     kind.DESCRIPTOR.full_name: kind
-    for kind in (UserChanged, QueueChanged, GroupChanged, ChannelAccountChanged)
+    for kind in (
+        UserChanged,
+        QueueChanged,
+        GroupChanged,
+        ChannelAccountChanged,
+        PresencePolicyChanged,
+    )
 }
 
 

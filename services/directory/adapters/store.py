@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from services.directory import messages
 from services.directory.domain.channel_account import ChannelAccount
 from services.directory.domain.group import Group
+from services.directory.domain.presence_policy import PresencePolicy
 from services.directory.domain.queue import Queue
 from services.directory.domain.tenant import Tenant
+from services.directory.use_cases.ports import Announced
 from services.kernel.bus import Bus
 from services.kernel.clock import Clock
 from services.kernel.mongo import Database
 from services.kernel.outbox import outbox
 
-from . import documents
+from . import documents, queue_documents
 from .mongo import Form, MongoReferences, MongoShelf, MongoUsers
 from .mongo_sessions import MongoAttempts, MongoSessions
 from .seal import Seal
@@ -27,9 +29,15 @@ class Store:
     queues: MongoShelf[Queue]
     groups: MongoShelf[Group]
     accounts: MongoShelf[ChannelAccount]
+    policies: MongoShelf[PresencePolicy]
     references: MongoReferences
     attempts: MongoAttempts
     sessions: MongoSessions
+
+    @property
+    def announced(self) -> list[Announced]:
+        """All whose state is on the bus."""
+        return [self.users, self.queues, self.groups, self.accounts, self.policies]
 
 
 @asynccontextmanager
@@ -38,14 +46,20 @@ async def store(db: Database, bus: Bus, seal: Seal, clock: Clock) -> AsyncIterat
     sealed = documents.ChannelAccountDocuments(seal)
     tenants: Form[Tenant] = Form(documents.from_tenant, documents.to_tenant)
     users = Form(documents.from_user, documents.to_user, messages.user_changed)
-    queues = Form(documents.from_queue, documents.to_queue, messages.queue_changed)
+    queues = Form(queue_documents.from_queue, queue_documents.to_queue, messages.queue_changed)
     groups = Form(documents.from_group, documents.to_group, messages.group_changed)
     accounts = Form(sealed.from_account, sealed.to_account, messages.channel_account_changed)
+    policies = Form(
+        documents.from_presence_policy,
+        documents.to_presence_policy,
+        messages.presence_policy_changed,
+    )
     async with (
         outbox(db["users"], bus) as of_users,
         outbox(db["queues"], bus) as of_queues,
         outbox(db["groups"], bus) as of_groups,
         outbox(db["channel_accounts"], bus) as of_accounts,
+        outbox(db["presence_policies"], bus) as of_policies,
     ):
         opened = Store(
             tenants=MongoShelf(db["tenants"], tenants, clock),
@@ -53,6 +67,7 @@ async def store(db: Database, bus: Bus, seal: Seal, clock: Clock) -> AsyncIterat
             queues=MongoShelf(db["queues"], queues, clock, of_queues),
             groups=MongoShelf(db["groups"], groups, clock, of_groups),
             accounts=MongoShelf(db["channel_accounts"], accounts, clock, of_accounts),
+            policies=MongoShelf(db["presence_policies"], policies, clock, of_policies),
             references=MongoReferences(db),
             attempts=MongoAttempts(db),
             sessions=MongoSessions(db),

@@ -58,6 +58,12 @@ class UnknownQueue(Refusal):
     reason = "QUEUE_NOT_FOUND"
 
 
+class UnknownGroup(Refusal):
+    """A field names a group that does not exist."""
+
+    reason = "GROUP_NOT_FOUND"
+
+
 class EmailTaken(Refusal):
     reason = "EMAIL_TAKEN"
 

@@ -1,7 +1,8 @@
 """The rules of single fields: what passes is clean, what does not names field and rule."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
+from datetime import timedelta
 from enum import IntEnum
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -33,11 +34,11 @@ def tenant_slug(field: str, value: str) -> str:
     return value
 
 
-def name(field: str, value: str) -> str:
-    """Return a name people read: 1 to 100 printable characters, no blanks around it."""
+def name(field: str, value: str, most: int = MAX_NAME) -> str:
+    """Return a name people read: 1 to `most` printable characters, no blanks around it."""
     value = value.strip()
-    if not 1 <= len(value) <= MAX_NAME or not value.isprintable():
-        raise FieldInvalid(field, "length", "send 1 to 100 printable characters.")
+    if not 1 <= len(value) <= most or not value.isprintable():
+        raise FieldInvalid(field, "length", f"send 1 to {most} printable characters.")
     return value
 
 
@@ -59,6 +60,26 @@ def number(field: str, value: int, least: int, most: int) -> int:
     return value
 
 
+def span(field: str, value: timedelta, least: timedelta, most: timedelta) -> timedelta:
+    if not least <= value <= most:
+        raise FieldInvalid(field, "range", f"send {_said(least)} to {_said(most)}.")
+    return value
+
+
+def few(field: str, values: Sequence[object], most: int) -> None:
+    if len(values) > most:
+        raise FieldInvalid(field, "count", f"send at most {most}.")
+
+
+def once(field: str, values: Iterable[Hashable]) -> None:
+    """Refuse a list that names something twice."""
+    seen: set[Hashable] = set()
+    for value in values:
+        if value in seen:
+            raise FieldInvalid(field, "once", "name each only once.")
+        seen.add(value)
+
+
 def member(field: str, kind: type[E], value: int) -> E:
     """Return the member of `kind` with this number; unknown and unspecified are refused."""
     try:
@@ -70,9 +91,13 @@ def member(field: str, kind: type[E], value: int) -> E:
 
 def slugs(field: str, values: Iterable[str]) -> tuple[str, ...]:
     """Return references to others, sorted, each once."""
-    clean = tuple(sorted({slug(field, value) for value in values}))
-    if len(clean) > MAX_REFERENCES:
-        raise FieldInvalid(field, "count", f"send at most {MAX_REFERENCES}.")
+    return tuple(sorted(in_order(field, values)))
+
+
+def in_order(field: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Return references to others in the order they were given, each once."""
+    clean = tuple(dict.fromkeys(slug(field, value) for value in values))
+    few(field, clean, MAX_REFERENCES)
     return clean
 
 
@@ -90,8 +115,7 @@ def url(field: str, value: str) -> str:
 def origins(field: str, values: Iterable[str]) -> tuple[str, ...]:
     """Return web origins as browsers send them, sorted, each once."""
     clean = tuple(sorted({_origin(field, value) for value in values}))
-    if len(clean) > MAX_ORIGINS:
-        raise FieldInvalid(field, "count", f"send at most {MAX_ORIGINS}.")
+    few(field, clean, MAX_ORIGINS)
     return clean
 
 
@@ -116,3 +140,12 @@ def _parts(field: str, value: str) -> SplitResult:
     if not good:
         raise FieldInvalid(field, "url", "send an http or https URL of at most 2048 characters.")
     return parts
+
+
+def _said(span: timedelta) -> str:
+    """Return the span in the largest unit that divides it: 90 s, 10 min, 24 h, 90 days."""
+    seconds = span // timedelta(seconds=1)
+    for unit, size, least in (("days", 86_400, 2), ("h", 3_600, 1), ("min", 60, 1)):
+        if seconds % size == 0 and seconds >= size * least:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

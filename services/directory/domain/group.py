@@ -1,18 +1,33 @@
 """A set of agents rung by a dial strategy."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import IntEnum
 
 from . import fields
+from .queue import RINGS, USUAL_RING
+
+
+class RingStrategy(IntEnum):
+    """How the members are rung. Numbers of the proto."""
+
+    SIMULTANEOUS = 1
+    RANDOM = 2
+    SEQUENTIAL = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     display_name: str
     user_ids: tuple[str, ...] = ()
+    """In the order in which a sequential group rings."""
+    ring_strategy: RingStrategy = RingStrategy.SIMULTANEOUS
+    ring_timeout: timedelta = USUAL_RING
 
     def checked(self) -> "Group":
+        fields.span("group.ring_timeout", self.ring_timeout, *RINGS)
         return replace(
             self,
             display_name=fields.name("group.display_name", self.display_name),
-            user_ids=fields.slugs("group.user_ids", self.user_ids),
+            user_ids=fields.in_order("group.user_ids", self.user_ids),
         )

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
-from . import fields
+from . import fields, routing
 from .errors import RoleTooLow
+from .routing import SkillLevel, TaskChannel
 from .slot import Slot
 
 MAX_CHATS = 50
@@ -37,6 +38,10 @@ class User:
     queue_ids: tuple[str, ...] = ()
     chat_capacity: int = 0
     password: Password | None = None
+    skills: tuple[SkillLevel, ...] = ()
+    """Sorted by skill."""
+    channels: tuple[TaskChannel, ...] = ()
+    """What the user can work on. Empty: everything."""
 
     def checked(self) -> "User":
         return replace(
@@ -45,6 +50,8 @@ class User:
             display_name=fields.name("user.display_name", self.display_name),
             queue_ids=fields.slugs("user.queue_ids", self.queue_ids),
             chat_capacity=fields.number("user.chat_capacity", self.chat_capacity, 0, MAX_CHATS),
+            skills=routing.by_skill("user.skills", self.skills),
+            channels=routing.task_channels(self.channels),
         )
 
     @property

@@ -13,6 +13,7 @@ from services.directory.domain.errors import (
     InUse,
     QueueNotFound,
     Stale,
+    UnknownGroup,
     UnknownQueue,
     UnknownUser,
 )
@@ -30,17 +31,25 @@ T = TypeVar("T")
 
 
 class PutQueue:
-    def __init__(self, queues: Shelf[Queue]) -> None:
+    def __init__(self, queues: Shelf[Queue], groups: Shelf[Group]) -> None:
         self._queues = queues
+        self._groups = groups
 
     async def __call__(self, slot: Slot[Queue], *, version: int = 0) -> Slot[Queue]:
         fields.slug("queue.queue_id", slot.id)
         queue = _held(slot).checked()
+        queue.check_leads_on(slot.id)
+        for field, queue_id in queue.next_queues:
+            if await self._queues.missing(slot.tenant_id, [queue_id]):
+                raise UnknownQueue("Put the queue first.", field=field, queueId=queue_id)
+        for field, group_id in queue.next_groups:
+            if await self._groups.missing(slot.tenant_id, [group_id]):
+                raise UnknownGroup("Put the group first.", field=field, groupId=group_id)
         return await put(self._queues, slot.tenant_id, slot.id, version, lambda _: queue)
 
 
 class DeleteQueue:
-    """Refused while a user or a channel account names the queue.
+    """Refused while a user, a channel account or another queue names the queue.
 
     A reference written between the look and the removal stays and leads nowhere: what
     arrives there waits where supervisors see it, and the next put of its holder is refused.
@@ -73,11 +82,17 @@ class PutGroup:
 
 
 class DeleteGroup:
-    def __init__(self, groups: Shelf[Group]) -> None:
+    """Refused while a queue overflows to the group."""
+
+    def __init__(self, groups: Shelf[Group], references: References) -> None:
         self._groups = groups
+        self._references = references
 
     async def __call__(self, tenant_id: str, group_id: str) -> None:
         fields.slug("group_id", group_id)
+        user_of = await self._references.to_group(tenant_id, group_id)
+        if user_of is not None:
+            raise InUse("Take the group out of it first.", kind=user_of[0], id=user_of[1])
         await remove(self._groups, tenant_id, group_id, GroupNotFound)
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from services.directory.domain.channel_account import ChannelAccount
 from services.directory.domain.errors import EmailTaken, Stale
 from services.directory.domain.group import Group
+from services.directory.domain.presence_policy import PresencePolicy
 from services.directory.domain.queue import Queue
 from services.directory.domain.slot import Slot
 from services.directory.domain.tenant import Tenant
@@ -32,6 +33,7 @@ class TenantSeed:
     plain_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     groups: Mapping[str, Group] = field(default_factory=dict)
     accounts: Mapping[str, ChannelAccount] = field(default_factory=dict)
+    presence_policy: PresencePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Shelves:
     queues: Shelf[Queue]
     groups: Shelf[Group]
     accounts: Shelf[ChannelAccount]
+    policies: Shelf[PresencePolicy]
 
 
 class ApplySeed:
@@ -55,8 +58,12 @@ class ApplySeed:
         tenant_id = seed.tenant_id
         to = self._shelves
         created = await self._created(to.tenants, tenant_id, tenant_id, seed.tenant)
+        if seed.presence_policy is not None:
+            policy = seed.presence_policy
+            created += await self._created(to.policies, tenant_id, tenant_id, policy)
         for key, queue in seed.queues.items():
-            created += await self._created(to.queues, tenant_id, key, queue)
+            if not await self._leads_nowhere(tenant_id, queue):
+                created += await self._created(to.queues, tenant_id, key, queue)
         for key, user in seed.users.items():
             if not await to.queues.missing(tenant_id, user.queue_ids):
                 created += await self._user(tenant_id, key, user, seed.plain_passwords.get(key))
@@ -67,6 +74,14 @@ class ApplySeed:
             if not await to.queues.missing(tenant_id, [account.queue_id]):
                 created += await self._created(to.accounts, tenant_id, key, account)
         return created
+
+    async def _leads_nowhere(self, tenant_id: str, queue: Queue) -> bool:
+        """Whether people removed what the queue overflows to. What is still to come is no loss."""
+        slots: list[Slot[Queue] | Slot[Group]] = [
+            *[await self._shelves.queues.at(tenant_id, it) for _, it in queue.next_queues],
+            *[await self._shelves.groups.at(tenant_id, it) for _, it in queue.next_groups],
+        ]
+        return any(slot.version and slot.value is None for slot in slots)
 
     async def _user(self, tenant_id: str, key: str, user: User, plain: str | None) -> int:
         if plain is not None and not (await self._shelves.users.at(tenant_id, key)).version:

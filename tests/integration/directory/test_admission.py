@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 from centralita.directory.v1 import directory_service_pb2 as pb
-from centralita.directory.v1.resources_pb2 import CHANNEL_CUSTOM, ChannelAccount, Group, Queue, User
+from centralita.directory.v1.resources_pb2 import (
+    CHANNEL_CUSTOM,
+    ChannelAccount,
+    Group,
+    PresencePolicy,
+    Queue,
+    User,
+)
 from centralita.options.v1.options_pb2 import ROLE_AGENT, ROLE_OWNER
 from centralita.options.v1.options_pb2 import access as access_option
 
@@ -69,7 +76,11 @@ OWN: dict[str, Callable[[], Any]] = {
             queue_id="acme-only",
         )
     ),
+    "PutPresencePolicy": lambda: pb.PutPresencePolicyRequest(
+        presence_policy=PresencePolicy(banned_after=9)
+    ),
 }
+PARAMETERLESS = ("GetTenant", "GetPresencePolicy")
 LISTS = ("ListUsers", "ListQueues", "ListGroups", "ListChannelAccounts")
 
 
@@ -78,7 +89,7 @@ def empty(method: str) -> Any:
 
 
 def test_every_method_is_in_one_of_the_tables_of_tenancy() -> None:
-    covered = {*FOREIGN, *REFERRING, *OWN, *LISTS, "GetTenant", "ResolveChannelAccount"}
+    covered = {*FOREIGN, *REFERRING, *OWN, *LISTS, *PARAMETERLESS, "ResolveChannelAccount"}
     assert covered == set(RULES)
 
 
@@ -103,7 +114,7 @@ async def test_a_role_below_the_rule_is_refused_and_others_pass(
         elif RANKS[name] < rule.least_role:
             told = await refusal(call(empty(method)))
             assert (told.code, told.reason) == ("PERMISSION_DENIED", "ROLE_TOO_LOW"), method
-        elif method.startswith("List") or method == "GetTenant":
+        elif method in LISTS or method in PARAMETERLESS:
             await call(empty(method))
         else:
             assert (await refusal(call(empty(method)))).reason == "FIELD_INVALID", method
@@ -127,7 +138,7 @@ async def test_an_owner_reaches_nothing_of_another_tenant(
     directory: Installation, db: Database
 ) -> None:
     async def all_of(tenant: str) -> list[Any]:
-        names = ("tenants", "users", "queues", "groups", "channel_accounts")
+        names = ("tenants", "users", "queues", "groups", "channel_accounts", "presence_policies")
         query = {"tenant_id": tenant}
         return [
             it async for name in _each(names) async for it in db[name].find(query, {"outbox": 0})

@@ -17,6 +17,7 @@ from centralita.directory.v1.directory_service_pb2 import (
     ListUsersRequest,
     PutChannelAccountRequest,
     PutGroupRequest,
+    PutPresencePolicyRequest,
     PutQueueRequest,
     PutUserRequest,
     ResolveChannelAccountRequest,
@@ -27,6 +28,10 @@ from centralita.directory.v1.resources_pb2 import (
     AGENT_SELECTION_LONGEST_IDLE,
     CHANNEL_CUSTOM,
     CHANNEL_WEBCHAT,
+    ON_AGENT_LOST_HOLD,
+    ON_AGENT_LOST_REQUEUE,
+    TASK_SELECTION_AGE,
+    TASK_SELECTION_PRIORITY,
     ChannelAccount,
     Group,
     Queue,
@@ -207,6 +212,9 @@ async def test_queues_and_groups_go_through_their_life(adam: Any) -> None:
         offer_timeout=Duration(seconds=20),
         priority=50,
         version=1,
+        task_selection=TASK_SELECTION_PRIORITY,
+        weight=1,
+        on_agent_lost=ON_AGENT_LOST_HOLD,
     )
     precise = Queue(
         queue_id="vip",
@@ -214,13 +222,16 @@ async def test_queues_and_groups_go_through_their_life(adam: Any) -> None:
         agent_selection=AGENT_SELECTION_LEAST_BUSY,
         offer_timeout=Duration(seconds=1, nanos=500_000_000),
         priority=100,
+        task_selection=TASK_SELECTION_AGE,
+        weight=2,
+        on_agent_lost=ON_AGENT_LOST_REQUEUE,
     )
     put = (await adam.PutQueue(PutQueueRequest(queue=precise))).queue
     precise.version = 2
     assert put == precise
     group = Group(group_id="night", display_name="Night", user_ids=["sam", "ana", "ana"])
     made = (await adam.PutGroup(PutGroupRequest(group=group))).group
-    assert (list(made.user_ids), made.version) == (["ana", "sam"], 1)
+    assert (list(made.user_ids), made.version) == (["sam", "ana"], 1)
     assert (await adam.GetGroup(GetGroupRequest(group_id="night"))).group == made
     await adam.DeleteGroup(DeleteGroupRequest(group_id="night"))
     await adam.DeleteQueue(DeleteQueueRequest(queue_id="vip"))
@@ -349,6 +360,7 @@ async def test_empty_requests_are_refused_by_name(adam: Any, directory: Installa
         (adam.PutQueue(PutQueueRequest()), "queue"),
         (adam.PutGroup(PutGroupRequest()), "group"),
         (adam.PutChannelAccount(PutChannelAccountRequest()), "channel_account"),
+        (adam.PutPresencePolicy(PutPresencePolicyRequest()), "presence_policy"),
         (adam.PutUser(PutUserRequest(user=new_user(), password="short")), "password"),
         (adam.GetUser(GetUserRequest()), "user_id"),
         (adam.GetQueue(GetQueueRequest()), "queue_id"),

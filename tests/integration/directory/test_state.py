@@ -39,6 +39,7 @@ KINDS = {
         events_pb2.QueueChanged,
         events_pb2.GroupChanged,
         events_pb2.ChannelAccountChanged,
+        events_pb2.PresencePolicyChanged,
     )
 }
 
@@ -59,7 +60,7 @@ async def settled(db: Database) -> None:
     """Wait until every outbox is empty."""
 
     async def empty() -> bool:
-        names = ("users", "queues", "groups", "channel_accounts")
+        names = ("users", "queues", "groups", "channel_accounts", "presence_policies")
         waiting = [await db[it].count_documents({"outbox.0": {"$exists": True}}) for it in names]
         return not any(waiting)
 
@@ -182,7 +183,7 @@ async def test_seeding_twice_is_the_same_as_once(settings: Settings, db: Databas
         before = await _stored(db)
     async with service(demo):
         assert await _stored(db) == before
-    assert len(before) == 1 + 2 + 4 + 1 + 2
+    assert len(before) == 1 + 3 + 4 + 1 + 2 + 1
 
 
 async def test_replicas_that_seed_at_once_make_one_of_each(
@@ -215,5 +216,5 @@ async def _equal(bus: Bus, before: Mapping[str, Any]) -> bool:
 
 
 async def _stored(db: Database) -> list[Any]:
-    names = ("tenants", "queues", "users", "groups", "channel_accounts")
+    names = ("tenants", "queues", "users", "groups", "channel_accounts", "presence_policies")
     return [it for name in names async for it in db[name].find({}, {"outbox": 0}).sort("_id", 1)]

@@ -32,6 +32,9 @@ class Named:
     async def to_user(self, tenant_id: str, user_id: str) -> tuple[str, str] | None:
         return None
 
+    async def to_group(self, tenant_id: str, group_id: str) -> tuple[str, str] | None:
+        return self._queue
+
 
 class House:
     def __init__(self) -> None:
@@ -90,7 +93,7 @@ async def test_an_owner_leaves_only_while_another_stays() -> None:
 
 async def test_a_queue_in_use_stays_and_a_missing_one_is_not_found() -> None:
     queues: MemoryShelf[Queue] = MemoryShelf()
-    await PutQueue(queues)(Slot("acme", "support", Queue("Support")))
+    await PutQueue(queues, MemoryShelf())(Slot("acme", "support", Queue("Support")))
     with pytest.raises(InUse) as refused:
         await DeleteQueue(queues, Named(("user", "ana")))("acme", "support")
     assert refused.value.details == {"kind": "user", "id": "ana"}
@@ -103,7 +106,7 @@ async def test_a_queue_in_use_stays_and_a_missing_one_is_not_found() -> None:
 async def test_a_channel_account_gets_a_secret_and_keeps_it() -> None:
     queues: MemoryShelf[Queue] = MemoryShelf()
     accounts: MemoryShelf[ChannelAccount] = MemoryShelf()
-    await PutQueue(queues)(Slot("acme", "support", Queue("Support")))
+    await PutQueue(queues, MemoryShelf())(Slot("acme", "support", Queue("Support")))
     put = PutChannelAccount(accounts, queues, Time())
     first = await put(Slot("acme", "web", ChannelAccount(Channel.WEBCHAT, "Web", "support")))
     second = await put(Slot("acme", "web", ChannelAccount(Channel.WEBCHAT, "Site", "support")))

@@ -13,7 +13,8 @@ from services.directory.domain.channel_account import Channel, ChannelAccount
 from services.directory.domain.errors import FieldInvalid, RoleTooLow, VersionStale
 from services.directory.domain.group import Group
 from services.directory.domain.keys import KeyPolicy, SigningKey
-from services.directory.domain.queue import AgentSelection, Queue
+from services.directory.domain.queue import Queue
+from services.directory.domain.routing import AgentSelection
 from services.directory.domain.sign_in import Attempts, Session
 from services.directory.domain.slot import Slot
 from services.directory.domain.tenant import Tenant

@@ -1,14 +1,19 @@
 """The seed file: what it may say, and that the first mistake stops everything."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
 
 from services.directory.adapters.seal import Seal, SealBroken
-from services.directory.adapters.seed_file import SeedInvalid, read_seed
+from services.directory.adapters.seed_file import read_seed
+from services.directory.adapters.seed_table import SeedInvalid
 from services.directory.domain.channel_account import Channel
-from services.directory.domain.queue import AgentSelection
+from services.directory.domain.group import RingStrategy
+from services.directory.domain.hours import OpenDate, Span, WeekdaySpan
+from services.directory.domain.queue import Queue
+from services.directory.domain.routing import AgentSelection, SkillLevel
 from services.directory.domain.user import Role
 from services.directory.settings import Settings, service_secrets
 from services.kernel.env import Misconfigured, from_env
@@ -16,6 +21,8 @@ from services.kernel.env import Misconfigured, from_env
 DEMO = Path(__file__).parents[3] / "deploy" / "seed" / "demo.toml"
 TENANT = '[tenants.acme]\ndisplay_name = "Acme"\n'
 USER = TENANT + '[tenants.acme.users.ana]\nemail = "a@b"\ndisplay_name = "Ana"\nrole = "agent"\n'
+QUEUE = TENANT + "[tenants.acme.queues.q]\ndisplay_name = 'Q'\n"
+HOURS = QUEUE + "[tenants.acme.queues.q.business_hours]\ntime_zone = 'Europe/Madrid'\n"
 ACCOUNT = (
     TENANT
     + '[tenants.acme.queues.q]\ndisplay_name = "Q"\n'
@@ -47,6 +54,28 @@ def test_the_demonstration_is_what_the_readme_promises() -> None:
     assert demo.accounts["shop"].callback_url == "http://127.0.0.1:9009/replies"
 
 
+def test_the_demonstration_shows_what_a_queue_can_be_told() -> None:
+    (demo,) = read_seed(DEMO)
+    care = demo.queues["care"]
+    unset = Queue(care.display_name)
+    shown = {it.name for it in fields(care) if getattr(care, it.name) != getattr(unset, it.name)}
+    assert shown >= {"skills", "relaxations", "sticky", "overflow", "after_service", "channels"}
+    assert care.business_hours is not None
+    assert care.business_hours.weekly[1] == WeekdaySpan(1, Span(16 * 60, 19 * 60))
+    assert care.business_hours.exceptions[1] == OpenDate("2026-12-25")
+    assert demo.users["ana"].skills == (SkillLevel("billing", 4), SkillLevel("english", 5))
+    assert demo.groups["front-desk"].ring_strategy is RingStrategy.SEQUENTIAL
+    assert demo.presence_policy is not None
+    assert [it.status_id for it in demo.presence_policy.custom_statuses] == ["lunch", "training"]
+
+
+def test_the_queues_of_the_walk_through_have_no_skills_hours_nor_afterwards() -> None:
+    (demo,) = read_seed(DEMO)
+    for name in {it.queue_id for it in demo.accounts.values()}:
+        queue = demo.queues[name]
+        assert (queue.skills, queue.business_hours, queue.after_service) == ((), None, None)
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [
@@ -66,6 +95,27 @@ def test_the_demonstration_is_what_the_readme_promises() -> None:
         (USER + 'password = "plain-password"', "use password_hash"),
         (USER + 'password_hash = "plain-password"', "must be an argon2id hash"),
         (USER + 'password_hash = "$argon2id$v=19$x"', "must be an argon2id hash"),
+        (QUEUE + "overflow = {}", "must be one of queue, group"),
+        (QUEUE + "overflow = { end = false }", "must be one of queue, group"),
+        (QUEUE + "overflow = { queue = 'r', end = true }", "must be one of queue, group"),
+        (QUEUE + "overflow = { queue = 'q' }", "another queue"),
+        (QUEUE + "overflow = { queue = 'r' }", "not in the seed"),
+        (QUEUE + "overflow = { group = 'r' }", "not in the seed"),
+        (QUEUE + "skills = [{ skill = 'a', level = 6 }]", "queue.skills.level"),
+        (QUEUE + "skills = [{ skill = 'a', level = 1, colour = 1 }]", "nobody knows colour"),
+        (QUEUE + "skills = ['a']", "must be a table"),
+        (QUEUE + "relaxations = [{ lower_by = 1 }]", "after_seconds"),
+        (QUEUE + "max_wait_seconds = true", "as a number"),
+        (QUEUE + "max_wait_seconds = inf", "is no span"),
+        (QUEUE + "after_service = { extension_seconds = 5 }", "limit_seconds"),
+        (QUEUE + "channels.fax = {}", "must be one of chat"),
+        (HOURS + "weekly = { monday = ['9-14'] }", "must be spans such as"),
+        (HOURS + "weekly = { monday = ['14:00-09:00'] }", "queue.business_hours.weekly.closes"),
+        (HOURS + "weekly = { montag = ['09:00-14:00'] }", "nobody knows montag"),
+        (HOURS + "exceptions = { christmas = [] }", "send a date"),
+        (USER + "skills = { billing = 6 }", "user.skills.level"),
+        (USER + "channels = ['fax']", "must be one of chat"),
+        (TENANT + "[tenants.acme.presence]\nway_back = 'cool-down'", "cool_down"),
         (USER + 'nickname = "A"', "nobody knows nickname"),
         (ACCOUNT + 'secret = "0123456789abcdef"', "leave it out"),
         (ACCOUNT + 'callback_url = "http://x/"', "channel_account.callback_url"),

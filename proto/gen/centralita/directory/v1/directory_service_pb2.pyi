@@ -744,6 +744,81 @@ class RotateChannelAccountSecretResponse(_message.Message):
 Global___RotateChannelAccountSecretResponse: _TypeAlias = RotateChannelAccountSecretResponse  # noqa: Y015
 
 @_typing.final
+class GetPresencePolicyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPresencePolicyRequest: _TypeAlias = GetPresencePolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetPresencePolicyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRESENCE_POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def presence_policy(self) -> _resources_pb2.PresencePolicy: ...
+    def __init__(
+        self,
+        *,
+        presence_policy: _resources_pb2.PresencePolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["presence_policy", b"presence_policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["presence_policy", b"presence_policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPresencePolicyResponse: _TypeAlias = GetPresencePolicyResponse  # noqa: Y015
+
+@_typing.final
+class PutPresencePolicyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRESENCE_POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def presence_policy(self) -> _resources_pb2.PresencePolicy: ...
+    def __init__(
+        self,
+        *,
+        presence_policy: _resources_pb2.PresencePolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["presence_policy", b"presence_policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["presence_policy", b"presence_policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutPresencePolicyRequest: _TypeAlias = PutPresencePolicyRequest  # noqa: Y015
+
+@_typing.final
+class PutPresencePolicyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRESENCE_POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def presence_policy(self) -> _resources_pb2.PresencePolicy: ...
+    def __init__(
+        self,
+        *,
+        presence_policy: _resources_pb2.PresencePolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["presence_policy", b"presence_policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["presence_policy", b"presence_policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutPresencePolicyResponse: _TypeAlias = PutPresencePolicyResponse  # noqa: Y015
+
+@_typing.final
 class ResolveChannelAccountRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

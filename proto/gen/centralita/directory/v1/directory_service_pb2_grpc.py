@@ -29,8 +29,8 @@ class DirectoryServiceStub:
     """Who and what exists. Put creates or replaces a whole resource: a version of 0 writes
     whatever is there, any other must equal the stored one (ABORTED VERSION_STALE). Every
     refusal of a field is INVALID_ARGUMENT with the field in its metadata; a name that refers
-    to nothing is INVALID_ARGUMENT QUEUE_NOT_FOUND or USER_NOT_FOUND; reading or deleting what
-    is not there is NOT_FOUND; deleting what others refer to is FAILED_PRECONDITION IN_USE.
+    to nothing is INVALID_ARGUMENT QUEUE_NOT_FOUND, GROUP_NOT_FOUND or USER_NOT_FOUND; reading or
+    deleting what is not there is NOT_FOUND; deleting what others refer to is FAILED_PRECONDITION IN_USE.
     """
 
     def __init__(self, channel):
@@ -129,6 +129,16 @@ class DirectoryServiceStub:
                 request_serializer=centralita_dot_directory_dot_v1_dot_directory__service__pb2.RotateChannelAccountSecretRequest.SerializeToString,
                 response_deserializer=centralita_dot_directory_dot_v1_dot_directory__service__pb2.RotateChannelAccountSecretResponse.FromString,
                 _registered_method=True)
+        self.GetPresencePolicy = channel.unary_unary(
+                '/centralita.directory.v1.DirectoryService/GetPresencePolicy',
+                request_serializer=centralita_dot_directory_dot_v1_dot_directory__service__pb2.GetPresencePolicyRequest.SerializeToString,
+                response_deserializer=centralita_dot_directory_dot_v1_dot_directory__service__pb2.GetPresencePolicyResponse.FromString,
+                _registered_method=True)
+        self.PutPresencePolicy = channel.unary_unary(
+                '/centralita.directory.v1.DirectoryService/PutPresencePolicy',
+                request_serializer=centralita_dot_directory_dot_v1_dot_directory__service__pb2.PutPresencePolicyRequest.SerializeToString,
+                response_deserializer=centralita_dot_directory_dot_v1_dot_directory__service__pb2.PutPresencePolicyResponse.FromString,
+                _registered_method=True)
         self.ResolveChannelAccount = channel.unary_unary(
                 '/centralita.directory.v1.DirectoryService/ResolveChannelAccount',
                 request_serializer=centralita_dot_directory_dot_v1_dot_directory__service__pb2.ResolveChannelAccountRequest.SerializeToString,
@@ -140,8 +150,8 @@ class DirectoryServiceServicer:
     """Who and what exists. Put creates or replaces a whole resource: a version of 0 writes
     whatever is there, any other must equal the stored one (ABORTED VERSION_STALE). Every
     refusal of a field is INVALID_ARGUMENT with the field in its metadata; a name that refers
-    to nothing is INVALID_ARGUMENT QUEUE_NOT_FOUND or USER_NOT_FOUND; reading or deleting what
-    is not there is NOT_FOUND; deleting what others refer to is FAILED_PRECONDITION IN_USE.
+    to nothing is INVALID_ARGUMENT QUEUE_NOT_FOUND, GROUP_NOT_FOUND or USER_NOT_FOUND; reading or
+    deleting what is not there is NOT_FOUND; deleting what others refer to is FAILED_PRECONDITION IN_USE.
     """
 
     def GetTenant(self, request, context):
@@ -274,6 +284,20 @@ class DirectoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPresencePolicy(self, request, context):
+        """The presence policy of the tenant; the defaults with version 0 if none was put.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutPresencePolicy(self, request, context):
+        """Create or replace the presence policy of the tenant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResolveChannelAccount(self, request, context):
         """A channel account of any tenant with its secrets, for the service that verifies signatures.
         Not routed by the edge.
@@ -375,6 +399,16 @@ def add_DirectoryServiceServicer_to_server(servicer, server):
                     request_deserializer=centralita_dot_directory_dot_v1_dot_directory__service__pb2.RotateChannelAccountSecretRequest.FromString,
                     response_serializer=centralita_dot_directory_dot_v1_dot_directory__service__pb2.RotateChannelAccountSecretResponse.SerializeToString,
             ),
+            'GetPresencePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPresencePolicy,
+                    request_deserializer=centralita_dot_directory_dot_v1_dot_directory__service__pb2.GetPresencePolicyRequest.FromString,
+                    response_serializer=centralita_dot_directory_dot_v1_dot_directory__service__pb2.GetPresencePolicyResponse.SerializeToString,
+            ),
+            'PutPresencePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutPresencePolicy,
+                    request_deserializer=centralita_dot_directory_dot_v1_dot_directory__service__pb2.PutPresencePolicyRequest.FromString,
+                    response_serializer=centralita_dot_directory_dot_v1_dot_directory__service__pb2.PutPresencePolicyResponse.SerializeToString,
+            ),
             'ResolveChannelAccount': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolveChannelAccount,
                     request_deserializer=centralita_dot_directory_dot_v1_dot_directory__service__pb2.ResolveChannelAccountRequest.FromString,
@@ -392,8 +426,8 @@ class DirectoryService:
     """Who and what exists. Put creates or replaces a whole resource: a version of 0 writes
     whatever is there, any other must equal the stored one (ABORTED VERSION_STALE). Every
     refusal of a field is INVALID_ARGUMENT with the field in its metadata; a name that refers
-    to nothing is INVALID_ARGUMENT QUEUE_NOT_FOUND or USER_NOT_FOUND; reading or deleting what
-    is not there is NOT_FOUND; deleting what others refer to is FAILED_PRECONDITION IN_USE.
+    to nothing is INVALID_ARGUMENT QUEUE_NOT_FOUND, GROUP_NOT_FOUND or USER_NOT_FOUND; reading or
+    deleting what is not there is NOT_FOUND; deleting what others refer to is FAILED_PRECONDITION IN_USE.
     """
 
     @staticmethod
@@ -872,6 +906,60 @@ class DirectoryService:
             '/centralita.directory.v1.DirectoryService/RotateChannelAccountSecret',
             centralita_dot_directory_dot_v1_dot_directory__service__pb2.RotateChannelAccountSecretRequest.SerializeToString,
             centralita_dot_directory_dot_v1_dot_directory__service__pb2.RotateChannelAccountSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPresencePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.directory.v1.DirectoryService/GetPresencePolicy',
+            centralita_dot_directory_dot_v1_dot_directory__service__pb2.GetPresencePolicyRequest.SerializeToString,
+            centralita_dot_directory_dot_v1_dot_directory__service__pb2.GetPresencePolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutPresencePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.directory.v1.DirectoryService/PutPresencePolicy',
+            centralita_dot_directory_dot_v1_dot_directory__service__pb2.PutPresencePolicyRequest.SerializeToString,
+            centralita_dot_directory_dot_v1_dot_directory__service__pb2.PutPresencePolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -30,8 +30,8 @@ class DirectoryServiceStub:
     """Who and what exists. Put creates or replaces a whole resource: a version of 0 writes
     whatever is there, any other must equal the stored one (ABORTED VERSION_STALE). Every
     refusal of a field is INVALID_ARGUMENT with the field in its metadata; a name that refers
-    to nothing is INVALID_ARGUMENT QUEUE_NOT_FOUND or USER_NOT_FOUND; reading or deleting what
-    is not there is NOT_FOUND; deleting what others refer to is FAILED_PRECONDITION IN_USE.
+    to nothing is INVALID_ARGUMENT QUEUE_NOT_FOUND, GROUP_NOT_FOUND or USER_NOT_FOUND; reading or
+    deleting what is not there is NOT_FOUND; deleting what others refer to is FAILED_PRECONDITION IN_USE.
     """
 
     @_typing.overload
@@ -81,6 +81,10 @@ class DirectoryServiceStub:
     """Make a new secret for a channel account and answer it, once. The secret before it stays
     good for the overlap, so that a connector can be changed without refusing messages.
     """
+    GetPresencePolicy: _grpc.UnaryUnaryMultiCallable[_directory_service_pb2.GetPresencePolicyRequest, _directory_service_pb2.GetPresencePolicyResponse]
+    """The presence policy of the tenant; the defaults with version 0 if none was put."""
+    PutPresencePolicy: _grpc.UnaryUnaryMultiCallable[_directory_service_pb2.PutPresencePolicyRequest, _directory_service_pb2.PutPresencePolicyResponse]
+    """Create or replace the presence policy of the tenant."""
     ResolveChannelAccount: _grpc.UnaryUnaryMultiCallable[_directory_service_pb2.ResolveChannelAccountRequest, _directory_service_pb2.ResolveChannelAccountResponse]
     """A channel account of any tenant with its secrets, for the service that verifies signatures.
     Not routed by the edge.
@@ -91,8 +95,8 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     """Who and what exists. Put creates or replaces a whole resource: a version of 0 writes
     whatever is there, any other must equal the stored one (ABORTED VERSION_STALE). Every
     refusal of a field is INVALID_ARGUMENT with the field in its metadata; a name that refers
-    to nothing is INVALID_ARGUMENT QUEUE_NOT_FOUND or USER_NOT_FOUND; reading or deleting what
-    is not there is NOT_FOUND; deleting what others refer to is FAILED_PRECONDITION IN_USE.
+    to nothing is INVALID_ARGUMENT QUEUE_NOT_FOUND, GROUP_NOT_FOUND or USER_NOT_FOUND; reading or
+    deleting what is not there is NOT_FOUND; deleting what others refer to is FAILED_PRECONDITION IN_USE.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -139,6 +143,10 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     """Make a new secret for a channel account and answer it, once. The secret before it stays
     good for the overlap, so that a connector can be changed without refusing messages.
     """
+    GetPresencePolicy: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.GetPresencePolicyRequest, _directory_service_pb2.GetPresencePolicyResponse]  # type: ignore[assignment]
+    """The presence policy of the tenant; the defaults with version 0 if none was put."""
+    PutPresencePolicy: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.PutPresencePolicyRequest, _directory_service_pb2.PutPresencePolicyResponse]  # type: ignore[assignment]
+    """Create or replace the presence policy of the tenant."""
     ResolveChannelAccount: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.ResolveChannelAccountRequest, _directory_service_pb2.ResolveChannelAccountResponse]  # type: ignore[assignment]
     """A channel account of any tenant with its secrets, for the service that verifies signatures.
     Not routed by the edge.
@@ -148,8 +156,8 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Who and what exists. Put creates or replaces a whole resource: a version of 0 writes
     whatever is there, any other must equal the stored one (ABORTED VERSION_STALE). Every
     refusal of a field is INVALID_ARGUMENT with the field in its metadata; a name that refers
-    to nothing is INVALID_ARGUMENT QUEUE_NOT_FOUND or USER_NOT_FOUND; reading or deleting what
-    is not there is NOT_FOUND; deleting what others refer to is FAILED_PRECONDITION IN_USE.
+    to nothing is INVALID_ARGUMENT QUEUE_NOT_FOUND, GROUP_NOT_FOUND or USER_NOT_FOUND; reading or
+    deleting what is not there is NOT_FOUND; deleting what others refer to is FAILED_PRECONDITION IN_USE.
     """
 
     @_abc_1.abstractmethod
@@ -302,6 +310,22 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Make a new secret for a channel account and answer it, once. The secret before it stays
         good for the overlap, so that a connector can be changed without refusing messages.
         """
+
+    @_abc_1.abstractmethod
+    def GetPresencePolicy(
+        self,
+        request: _directory_service_pb2.GetPresencePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_service_pb2.GetPresencePolicyResponse, _abc.Awaitable[_directory_service_pb2.GetPresencePolicyResponse]]:
+        """The presence policy of the tenant; the defaults with version 0 if none was put."""
+
+    @_abc_1.abstractmethod
+    def PutPresencePolicy(
+        self,
+        request: _directory_service_pb2.PutPresencePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_service_pb2.PutPresencePolicyResponse, _abc.Awaitable[_directory_service_pb2.PutPresencePolicyResponse]]:
+        """Create or replace the presence policy of the tenant."""
 
     @_abc_1.abstractmethod
     def ResolveChannelAccount(

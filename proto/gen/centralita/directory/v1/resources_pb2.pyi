@@ -269,7 +269,7 @@ class User(_message.Message):
 
     @_builtins.property
     def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillLevel]:
-        """What the user is good at, each skill once."""
+        """What the user is good at, each skill once, 100 at most."""
 
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[Global___TaskChannel.ValueType]:
@@ -371,7 +371,9 @@ class ChannelRouting(_message.Message):
     """One task takes whatever capacity the agent has, and needs all of it free: a call."""
     @_builtins.property
     def interrupts(self) -> _containers.RepeatedScalarFieldContainer[Global___TaskChannel.ValueType]:
-        """What an agent may be working on, at no cost to this: a call may interrupt chats."""
+        """What an agent may be working on, at no cost to this: a call may interrupt chats. Others than
+        the channel itself.
+        """
 
     def __init__(
         self,
@@ -490,8 +492,9 @@ class Overflow(_message.Message):
     VOICEMAIL_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
-    """With its original age."""
+    """With its original age. Must exist, and be another queue."""
     group_id: _builtins.str
+    """Must exist."""
     message: _builtins.str
     """What the customer is told before it ends, 1 to 1,000 characters."""
     voicemail: _builtins.bool
@@ -530,14 +533,16 @@ class BusinessHours(_message.Message):
     """IANA name, such as Europe/Madrid."""
     @_builtins.property
     def weekly(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenSpan]:
-        """Empty, with no exception: always."""
+        """100 at most; spans of one day may touch, not overlap. Empty, with no exception: always."""
 
     @_builtins.property
     def exceptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenDate]:
-        """A date here stands for itself alone: its weekday's spans do not count."""
+        """A date here stands for itself alone: its weekday's spans do not count. 400 at most."""
 
     @_builtins.property
-    def overflow(self) -> Global___Overflow: ...
+    def overflow(self) -> Global___Overflow:
+        """Unset: the queue's."""
+
     def __init__(
         self,
         *,
@@ -564,7 +569,7 @@ class OpenSpan(_message.Message):
     OPENS_FIELD_NUMBER: _builtins.int
     CLOSES_FIELD_NUMBER: _builtins.int
     weekday: _builtins.int
-    """1 Monday to 7 Sunday."""
+    """1 Monday to 7 Sunday. Unset (0) in a date, which has one already."""
     opens: _builtins.int
     """Minutes since midnight, 0 to 1439."""
     closes: _builtins.int
@@ -645,11 +650,11 @@ class AfterService(_message.Message):
     mode: Global___AfterService.Mode.ValueType
     @_builtins.property
     def limit(self) -> _duration_pb2.Duration:
-        """1 s to 1 h. Needed when limited."""
+        """1 s to 1 h. Needed when limited, and sent only then."""
 
     @_builtins.property
     def extension(self) -> _duration_pb2.Duration:
-        """What one extension by the agent adds, 1 s to 1 h. Unset: none can be had."""
+        """What one extension by the agent adds, 1 s to 1 h. Unset: none can be had. Only when limited."""
 
     def __init__(
         self,
@@ -719,11 +724,11 @@ class Queue(_message.Message):
 
     @_builtins.property
     def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillNeed]:
-        """What every task of this queue needs, besides what it says itself."""
+        """What every task of this queue needs, besides what it says itself. Each skill once, 100 at most."""
 
     @_builtins.property
     def relaxations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Relaxation]:
-        """In the order of their time."""
+        """In the order of their time, 50 at most."""
 
     @_builtins.property
     def sticky(self) -> Global___Sticky: ...
@@ -867,7 +872,7 @@ class PresencePolicy(_message.Message):
 
     @_builtins.property
     def cool_down(self) -> _duration_pb2.Duration:
-        """1 s to 24 h. Needed when the way back is the cool-down."""
+        """1 s to 24 h. Needed when the way back is the cool-down, and sent only then."""
 
     def __init__(
         self,

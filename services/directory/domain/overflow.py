@@ -1,0 +1,55 @@
+"""Where a task goes that cannot stay."""
+
+from dataclasses import dataclass
+
+from . import fields
+
+MESSAGE_LENGTH = (1, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class ToQueue:
+    """It waits in another queue, with its original age."""
+
+    queue_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToGroup:
+    """It rings at a group."""
+
+    group_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The customer is told this, and it ends."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Voicemail:
+    """It stays as a voicemail task."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """It ends without a word."""
+
+
+Overflow = ToQueue | ToGroup | Farewell | Voicemail | End
+
+
+def checked(field: str, overflow: Overflow) -> Overflow:
+    """Check the form of the target; whether it exists is for those who can look."""
+    match overflow:
+        case ToQueue(queue_id):
+            fields.slug(f"{field}.queue_id", queue_id)
+        case ToGroup(group_id):
+            fields.slug(f"{field}.group_id", group_id)
+        case Farewell(text):
+            fields.length(f"{field}.message", text, *MESSAGE_LENGTH)
+        case Voicemail() | End():
+            pass
+    return overflow
