@@ -11,7 +11,6 @@ from centralita.workspace.v1.workspace_service_pb2_grpc import (
 from services.kernel.bus import connected
 from services.kernel.clock import utc_now
 from services.kernel.consume import consuming
-from services.kernel.ending import beside
 from services.kernel.env import from_env
 from services.kernel.identity import Guard
 from services.kernel.keys import Jwks
@@ -19,7 +18,7 @@ from services.kernel.run import Running, run
 from services.kernel.serve import Exposed, serving
 
 from .adapters.last_words import LastOnCards, LastOnViewers
-from .adapters.stream import JetStream, following, keeping
+from .adapters.stream import JetStream, following
 from .domain.errors import Refusal
 from .domain.last_words import LastWords
 from .grpc_api import CODES, WorkspaceApi
@@ -42,8 +41,13 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         cards, viewers = LastOnCards(bus, utc_now), LastOnViewers(bus, utc_now)
         api = WorkspaceApi(ListCards(live), Watch(live, JetStream(bus)), live)
         async with (
-            following(bus, live, words, quiet=settings.watch_quiet.total_seconds()),
-            beside(keeping(bus, KeepOpen(words, cards, utc_now))),
+            following(
+                bus,
+                live,
+                words,
+                KeepOpen(words, cards, utc_now),
+                quiet=settings.watch_quiet.total_seconds(),
+            ),
             consuming(bus, handlers(FoldFact(cards), FollowUser(viewers)), answers=(Refusal,)),
             serving(
                 settings.grpc_address,

@@ -55,8 +55,14 @@ class JetStream:
         return timedelta(seconds=config.max_age or 0)
 
 
+Keep = Callable[[timedelta], Awaitable[None]]
+"""Tells again what was told for the last time so long ago."""
+
+
 @asynccontextmanager
-async def following(bus: Bus, live: Live, words: LastWords, *, quiet: float) -> AsyncIterator[None]:
+async def following(
+    bus: Bus, live: Live, words: LastWords, keep: Keep, *, quiet: float
+) -> AsyncIterator[None]:
     """Bring the view up to the stream and keep it there; yields once it has caught up.
 
     The stream's end is read before the last word on each card: whatever was told before that is
@@ -67,18 +73,20 @@ async def following(bus: Bus, live: Live, words: LastWords, *, quiet: float) -> 
     floor = min(last, max(first - 1, last - live.replay, 0))
     live.begin(floor, await _board(bus, words))
     caught_up = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:  # a reader that fails takes the service with it
+    async with asyncio.TaskGroup() as tasks:  # one that fails takes the service with it
         reading = tasks.create_task(_read(bus, live, words, floor, caught_up))
         beating = tasks.create_task(_beat(live, quiet))
+        keeping: asyncio.Task[None] | None = None
         try:
             await caught_up.wait()
+            keeping = tasks.create_task(_keep(bus, keep))
             yield
         finally:
-            await ended(reading, beating)
+            await ended(reading, beating, keeping)
 
 
-async def keeping(bus: Bus, keep: Callable[[timedelta], Awaitable[None]]) -> None:
-    """Have everything told again, for ever, before the stream forgets it."""
+async def _keep(bus: Bus, keep: Keep) -> None:
+    """Have everything told again before the stream forgets it."""
     pause = 0.0
     while True:
         await asyncio.sleep(pause)
