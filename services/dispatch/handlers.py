@@ -10,6 +10,7 @@ from services.kernel.consume import consumer, meta
 from .domain.inputs import (
     AgentConfigured,
     AgentSelection,
+    Channel,
     Fact,
     PresenceObserved,
     QueueConfigured,
@@ -97,6 +98,7 @@ def handlers(intake: Intake) -> NatsRouter:
                 event.version,
                 event.connected,
                 event.receive_new,
+                tuple(sorted(map(Channel, event.channels))),
             )
         )
 

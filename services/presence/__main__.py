@@ -8,6 +8,7 @@ from centralita.presence.v1.presence_service_pb2_grpc import add_PresenceService
 
 from services.kernel.bus import connected
 from services.kernel.clock import utc_now
+from services.kernel.consume import consuming
 from services.kernel.env import from_env
 from services.kernel.identity import Guard
 from services.kernel.keys import Jwks
@@ -16,13 +17,23 @@ from services.kernel.outbox import outbox
 from services.kernel.run import Running, run
 from services.kernel.serve import Exposed, serving
 
+from .adapters import mongo_calls, mongo_history
 from .adapters.bucket import BucketLeases
 from .adapters.mongo import MongoPresences, prepare
+from .adapters.mongo_calls import MongoCalls
+from .adapters.mongo_history import MongoHistory
+from .adapters.policies import following_policies
+from .domain.errors import Refusal
 from .domain.leases import LeaseBook
 from .grpc_api import CODES, PresenceApi
-from .handlers import keeping_watch
+from .handlers import doing_chores, handlers, keeping_watch
 from .settings import Settings
-from .use_cases import Agents, Disconnect, Heartbeat, ReadPresences, Watchman
+from .use_cases.agents import Agents
+from .use_cases.cooling import EndBans
+from .use_cases.devices import Disconnect, Heartbeat
+from .use_cases.reading import ReadHistory, ReadPresences
+from .use_cases.watching import Watchman
+from .use_cases.working import CountRefusals, FollowCalls
 
 
 @asynccontextmanager
@@ -33,17 +44,22 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         connected(settings.nats_url, name="presence") as bus,
         database(settings.mongo_url, settings.mongo_database) as db,
         outbox(db["presences"], bus) as relay,
+        following_policies(bus) as policies,
     ):
         await prepare(db["presences"])
+        await mongo_calls.prepare(db["calls"])
+        await mongo_history.prepare(db["history"])
         presences = MongoPresences(db["presences"], relay.nudge, utc_now)
+        history = MongoHistory(db["presences"], db["history"])
         leases, book = BucketLeases(bus, lease, utc_now), LeaseBook()
-        agents = Agents(presences, utc_now, settings.keep_choice)
+        agents = Agents(presences, policies, utc_now, settings.keep_choice)
+        calls = FollowCalls(agents, MongoCalls(db["calls"], utc_now))
         api = PresenceApi(
             agents,
             Heartbeat(agents, leases, book, lease, now),
             Disconnect(agents, leases, book, now),
             ReadPresences(presences),
-            lease,
+            ReadHistory(history, utc_now),
         )
         async with (
             keeping_watch(
@@ -53,6 +69,8 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
                 leases.flush,
                 utc_now,
             ),
+            doing_chores(EndBans(agents, presences, utc_now).sweep, history.move),
+            consuming(bus, handlers(calls, CountRefusals(agents, policies)), answers=(Refusal,)),
             serving(
                 settings.grpc_address,
                 [Exposed(add_PresenceServiceServicer_to_server, api)],

@@ -2,24 +2,33 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
+from centralita.options.v1.options_pb2 import Role
 from centralita.presence.v1.presence_service_pb2 import (
     DisconnectRequest,
     DisconnectResponse,
+    ForceStatusRequest,
+    ForceStatusResponse,
     GetPresenceRequest,
     GetPresenceResponse,
+    GetTimeInStatusRequest,
+    GetTimeInStatusResponse,
     HeartbeatRequest,
     HeartbeatResponse,
+    ListHistoryRequest,
+    ListHistoryResponse,
     ListPresencesRequest,
     ListPresencesResponse,
+    SetChannelsRequest,
+    SetChannelsResponse,
     SetReceiveNewRequest,
     SetReceiveNewResponse,
+    SetStatusRequest,
+    SetStatusResponse,
 )
 from centralita.presence.v1.presence_service_pb2_grpc import PresenceServiceServicer
-from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
 from grpc.aio import ServicerContext
 
@@ -27,14 +36,24 @@ from services.kernel.identity import caller
 
 from .domain import errors
 from .domain.leases import Key
-from .messages import from_presence
-from .use_cases import Agents, Disconnect, Heartbeat, ReadPresences
+from .domain.status import ONLINE, READY, Badge, Channel, Status
+from .messages import duration, from_change, from_day, from_presence, moment
+from .use_cases.agents import Agents
+from .use_cases.devices import Disconnect, Heartbeat
+from .use_cases.reading import ReadHistory, ReadPresences, insist_on_user
 
 CODES: Mapping[type[Exception], StatusCode] = {
     errors.DeviceIdInvalid: StatusCode.INVALID_ARGUMENT,
     errors.UserIdInvalid: StatusCode.INVALID_ARGUMENT,
     errors.PageSizeInvalid: StatusCode.INVALID_ARGUMENT,
     errors.PageTokenInvalid: StatusCode.INVALID_ARGUMENT,
+    errors.StatusInvalid: StatusCode.INVALID_ARGUMENT,
+    errors.CustomStatusUnknown: StatusCode.INVALID_ARGUMENT,
+    errors.ChannelInvalid: StatusCode.INVALID_ARGUMENT,
+    errors.TimeZoneUnknown: StatusCode.INVALID_ARGUMENT,
+    errors.DaysInvalid: StatusCode.INVALID_ARGUMENT,
+    errors.NotYours: StatusCode.PERMISSION_DENIED,
+    errors.StillBanned: StatusCode.FAILED_PRECONDITION,
     errors.NotConnected: StatusCode.FAILED_PRECONDITION,
     errors.LeasesUnknown: StatusCode.UNAVAILABLE,
     errors.Stale: StatusCode.ABORTED,  # read again, decide again
@@ -50,18 +69,19 @@ class PresenceApi(PresenceServiceServicer):
         heartbeat: Heartbeat,
         disconnect: Disconnect,
         read: ReadPresences,
-        lease: timedelta,
+        history: ReadHistory,
     ) -> None:
-        self._agents, self._read = agents, read
+        self._agents, self._read, self._history = agents, read, history
         self._heartbeat, self._disconnect = heartbeat, disconnect
         # Most heartbeats answer what the one before did.
         self._dressed = lru_cache(maxsize=4096)(from_presence)
-        self._lease = Duration()
-        self._lease.FromTimedelta(lease)
+        self._lease, self._again_after = duration(heartbeat.lease), duration(heartbeat.lease / 3)
 
     async def Heartbeat(self, request: HeartbeatRequest, context: Context) -> HeartbeatResponse:
         found = await self._heartbeat(_user(), request.device_id)
-        return HeartbeatResponse(presence=self._dressed(found), lease=self._lease)
+        return HeartbeatResponse(
+            presence=self._dressed(found), lease=self._lease, again_after=self._again_after
+        )
 
     async def Disconnect(self, request: DisconnectRequest, context: Context) -> DisconnectResponse:
         await self._disconnect(_user(), request.device_id)
@@ -70,8 +90,49 @@ class PresenceApi(PresenceServiceServicer):
     async def SetReceiveNew(
         self, request: SetReceiveNewRequest, context: Context
     ) -> SetReceiveNewResponse:
-        found = await self._agents.choose(_user(), receive_new=request.receive_new)
+        found = await self._agents.choose(_user(), READY if request.receive_new else ONLINE)
         return SetReceiveNewResponse(presence=from_presence(found))
+
+    async def SetStatus(self, request: SetStatusRequest, context: Context) -> SetStatusResponse:
+        found = await self._agents.choose(_user(), _chosen(request))
+        return SetStatusResponse(presence=from_presence(found))
+
+    async def SetChannels(
+        self, request: SetChannelsRequest, context: Context
+    ) -> SetChannelsResponse:
+        found = await self._agents.want(_user(), _channels(request))
+        return SetChannelsResponse(presence=from_presence(found))
+
+    async def ForceStatus(
+        self, request: ForceStatusRequest, context: Context
+    ) -> ForceStatusResponse:
+        insist_on_user(request.user_id)
+        who = caller()
+        user = (who.tenant_id, request.user_id)
+        found = await self._agents.choose(user, _chosen(request), by=who.user_id)
+        return ForceStatusResponse(presence=from_presence(found))
+
+    async def ListHistory(
+        self, request: ListHistoryRequest, context: Context
+    ) -> ListHistoryResponse:
+        before = moment(request.before) if request.HasField("before") else None
+        found, last = await self._history.some(
+            _seen_by_caller(request.user_id),
+            _read_version(request.page_token),
+            before,
+            request.page_size,
+        )
+        return ListHistoryResponse(
+            changes=map(from_change, found), next_page_token=_token(str(last)) if last else ""
+        )
+
+    async def GetTimeInStatus(
+        self, request: GetTimeInStatusRequest, context: Context
+    ) -> GetTimeInStatusResponse:
+        found = await self._history.time_in_status(
+            _seen_by_caller(request.user_id), request.first_day, request.days, request.time_zone
+        )
+        return GetTimeInStatusResponse(days=[from_day(day, times) for day, times in found])
 
     async def GetPresence(
         self, request: GetPresenceRequest, context: Context
@@ -94,8 +155,37 @@ def _user() -> Key:
     return who.tenant_id, who.user_id
 
 
-def _token(user_id: str) -> str:
-    return urlsafe_b64encode(user_id.encode()).decode()
+def _seen_by_caller(user_id: str) -> Key:
+    """Name a user whose past the caller may see, or raise NotYours."""
+    who = caller()
+    if user_id != who.user_id and who.role < Role.ROLE_SUPERVISOR:
+        raise errors.NotYours("Ask for your own, or ask a supervisor.")
+    return who.tenant_id, user_id
+
+
+def _chosen(request: SetStatusRequest | ForceStatusRequest) -> Badge:
+    try:
+        return Badge(Status(request.status), request.custom_status_id)
+    except ValueError:
+        raise errors.StatusInvalid("Name the status.") from None
+
+
+def _channels(request: SetChannelsRequest) -> frozenset[Channel]:
+    try:
+        return frozenset(map(Channel, request.channels))
+    except ValueError:
+        raise errors.ChannelInvalid("Name chat, call or voicemail.") from None
+
+
+def _read_version(text: str) -> int:
+    try:
+        return int(_read_token(text) or 0)
+    except ValueError:
+        raise errors.PageTokenInvalid("Send the next_page_token of the page before.") from None
+
+
+def _token(told: str) -> str:
+    return urlsafe_b64encode(told.encode()).decode()
 
 
 def _read_token(text: str) -> str:

@@ -1,6 +1,7 @@
 """What presence does when the bus speaks, and when nobody does.
 
-No durable consumer: every replica needs every lease and every presence, so each tails both.
+Work comes by durable consumers. Every replica needs every lease and every presence, so each tails
+both.
 """
 
 import asyncio
@@ -9,31 +10,124 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
 
+from centralita.directory.v1.resources_pb2 import TASK_CHANNEL_CALL
+from centralita.dispatch.v1.events_pb2 import (
+    AfterServiceStarted,
+    OfferEnd,
+    OfferEnded,
+    TaskAssigned,
+    TaskCompleted,
+    TaskOffered,
+    TaskQueued,
+)
 from centralita.presence.v1.events_pb2 import PresenceChanged
+from faststream.nats import NatsRouter
 from google.protobuf.message import DecodeError
 
 from services.kernel.bus import Bus
 from services.kernel.clock import Clock
+from services.kernel.consume import consumer
 from services.kernel.ending import ended
 from services.kernel.tail import tail
 from services.kernel.wire import parsed
 
+from .domain.bans import Refusal
+from .domain.leases import Key
 from .domain.presence import Presence
-from .messages import LEASES, from_event, is_end, is_goodbye, lease_of
-from .use_cases import Watchman
+from .domain.status import Cause, Stage
+from .messages import LEASES, is_end, is_goodbye, lease_of
+from .use_cases.watching import Watchman
+from .use_cases.working import CountRefusals, FollowCalls
 
 log = logging.getLogger(__name__)
 
 TICK = 0.2
 """Seconds between two looks at who is due, and between two sendings of renewals: together well
 within the second in which a lost lease is to be noticed."""
+CHORES = 1.0
+"""Seconds between two rounds of what can wait: bans that end, history that is staged."""
+
+STREAM = "DISPATCH"
+
+Told = TaskOffered | OfferEnded | TaskAssigned | AfterServiceStarted | TaskCompleted | TaskQueued
+
+REFUSALS = {
+    OfferEnd.OFFER_END_DECLINED: Cause.OFFER_DECLINED,
+    OfferEnd.OFFER_END_TIMED_OUT: Cause.OFFER_IGNORED,
+}
+"""The ends of an offer that are the agent's doing. A caller who gave up, a device that could not
+ring and a colleague who was faster are not."""
+
+
+def handlers(calls: FollowCalls, refusals: CountRefusals) -> NatsRouter:
+    """Calls show on the badge. Of other work only offers that are let pass matter."""
+    router = NatsRouter()
+    _offers(router, calls, refusals)
+    _work(router, calls, refusals)
+    return router
+
+
+def _offers(router: NatsRouter, calls: FollowCalls, refusals: CountRefusals) -> None:
+    @router.subscriber(**consumer(TaskOffered, stream=STREAM, durable="presence-task-offered"))
+    async def task_offered(event: TaskOffered) -> None:
+        """A call rings."""
+        if event.channel == TASK_CHANNEL_CALL:
+            await calls(_task(event), lambda it: it.rung(event.revision, event.agent_id))
+
+    @router.subscriber(**consumer(OfferEnded, stream=STREAM, durable="presence-offer-ended"))
+    async def offer_ended(event: OfferEnded) -> None:
+        """It rings no more; perhaps because the agent let it pass."""
+        cause = REFUSALS.get(event.end)
+        refusal = Refusal(f"{event.task_id}:{event.revision}", cause) if cause else None
+        if event.channel == TASK_CHANNEL_CALL:
+            await calls.rings_no_more(_task(event), event.agent_id, event.revision, refusal)
+        elif refusal is not None:
+            await refusals.refused((event.tenant_id, event.agent_id), refusal)
+
+
+def _work(router: NatsRouter, calls: FollowCalls, refusals: CountRefusals) -> None:
+    async def has_call(event: TaskAssigned | AfterServiceStarted, stage: Stage) -> None:
+        if event.channel == TASK_CHANNEL_CALL:
+            await calls(_task(event), lambda it: it.held(event.revision, event.agent_id, stage))
+
+    @router.subscriber(**consumer(TaskAssigned, stream=STREAM, durable="presence-task-assigned"))
+    async def task_assigned(event: TaskAssigned) -> None:
+        """An agent has it: accepted, unless somebody else assigned it."""
+        await has_call(event, Stage.IN_SERVICE)
+        if not event.assigned_by:
+            await refusals.accepted((event.tenant_id, event.agent_id))
+
+    @router.subscriber(
+        **consumer(AfterServiceStarted, stream=STREAM, durable="presence-after-service-started")
+    )
+    async def after_service_started(event: AfterServiceStarted) -> None:
+        """The call is over, the agent finishes its work."""
+        await has_call(event, Stage.AFTER_SERVICE)
+
+    @router.subscriber(**consumer(TaskCompleted, stream=STREAM, durable="presence-task-completed"))
+    async def task_completed(event: TaskCompleted) -> None:
+        """All is done."""
+        if event.channel == TASK_CHANNEL_CALL:
+            await calls(_task(event), lambda it: it.let_go(event.revision))
+
+    @router.subscriber(**consumer(TaskQueued, stream=STREAM, durable="presence-task-queued"))
+    async def task_queued(event: TaskQueued) -> None:
+        """Whoever had it has it no longer. The first word about a task ends nothing."""
+        if event.channel == TASK_CHANNEL_CALL and event.revision > 1:
+            await calls(_task(event), lambda it: it.let_go(event.revision))
+
+
+def _task(event: Told) -> Key:
+    return event.tenant_id, event.task_id
 
 
 class Known(Protocol):
     """What this replica knows of presences."""
 
-    def remember(self, it: Presence) -> bool:
-        """Keep what is not older than what is known; tell whether it was kept."""
+    def remember(self, it: Presence) -> None: ...
+
+    def heard(self, user: Key, version: int) -> bool:
+        """Forget what is older than this version; tell whether the version itself is not older."""
         ...
 
     async def connected(self) -> Sequence[Presence]: ...
@@ -54,7 +148,7 @@ async def keeping_watch(
     """
     for one in await presences.connected():
         presences.remember(one)
-        watchman.heard_of(one)
+        watchman.heard_of((one.tenant_id, one.user_id), connected=True)
     with bus.on_resume(watchman.sees_again):
         async with asyncio.TaskGroup() as tasks:  # a reader that fails takes the service with it
             watching = [
@@ -86,12 +180,13 @@ async def _follow_presences(bus: Bus, watchman: Watchman, presences: Known) -> N
         async for batch in batches:
             for one in batch:
                 try:
-                    it = from_event(parsed(PresenceChanged, one.data, one.headers))
+                    it = parsed(PresenceChanged, one.data, one.headers)
                 except (DecodeError, ValueError):
                     log.exception("unreadable event", extra={"sequence": one.sequence})
                     continue
-                if presences.remember(it):
-                    watchman.heard_of(it)
+                user = (it.tenant_id, it.user_id)
+                if presences.heard(user, it.version):
+                    watchman.heard_of(user, connected=it.connected)
 
 
 async def _sweep(
@@ -107,3 +202,23 @@ async def _sweep(
             await watchman.sweep()
         except Exception:  # the store is out, say: whoever is due comes up again
             log.exception("not everyone who is due was settled")
+
+
+@asynccontextmanager
+async def doing_chores(*chores: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Do each of these every second, whatever became of it the last time."""
+    async with asyncio.TaskGroup() as tasks:
+        doing = [tasks.create_task(_repeat(chore)) for chore in chores]
+        try:
+            yield
+        finally:
+            await ended(*doing)
+
+
+async def _repeat(chore: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(CHORES)
+        try:
+            await chore()
+        except Exception:  # the store is out, say: what is to be done is still to be done
+            log.exception("a chore is not done")

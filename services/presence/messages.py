@@ -1,14 +1,22 @@
-"""The wire shape of presences, and of leases in their bucket."""
+"""The wire shape of presences, of the policy, and of leases in their bucket."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from centralita.directory.v1.events_pb2 import PresencePolicyChanged
 from centralita.presence.v1.events_pb2 import PresenceChanged
+from centralita.presence.v1.presence_service_pb2 import Ban as BanMessage
+from centralita.presence.v1.presence_service_pb2 import Change as ChangeMessage
+from centralita.presence.v1.presence_service_pb2 import DayInStatus, TimeInStatus
 from centralita.presence.v1.presence_service_pb2 import Presence as PresenceMessage
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from .domain.bans import USUAL, Ban, Policy, WayBack
+from .domain.history import Change, Day
 from .domain.leases import Key
-from .domain.presence import Cause, Presence
+from .domain.presence import Presence
+from .domain.status import Badge
 
 LEASES = "KV_presence-leases"
 """The stream behind the bucket."""
@@ -16,40 +24,93 @@ _PREFIX = "$KV.presence-leases."
 
 
 def presence_changed(it: Presence) -> PresenceChanged:
+    badge, following = it.badge, it.next
     return PresenceChanged(
         tenant_id=it.tenant_id,
         user_id=it.user_id,
         version=it.version,
-        status=it.status.value,  # type: ignore[arg-type] # the same numbers
+        status=badge.status.value,  # type: ignore[arg-type] # the same numbers
         connected=it.connected,
         receive_new=it.receive_new,
         since=_stamp(it.since),
         cause=it.cause.value,  # type: ignore[arg-type] # the same numbers
-    )
-
-
-def from_event(event: PresenceChanged) -> Presence:
-    """Read an event back; when the agent left is not told on the bus and not needed here."""
-    since = event.since.ToDatetime(UTC) if event.HasField("since") else None
-    return Presence(
-        event.tenant_id,
-        event.user_id,
-        connected=event.connected,
-        receive_new=event.receive_new,
-        since=since,
-        cause=Cause(event.cause),
-        version=event.version,
+        custom_status_id=badge.custom_status_id,
+        channels=it.channels,  # type: ignore[arg-type] # the same numbers
+        next_status=following.status.value if following else 0,  # type: ignore[arg-type] # the same numbers
+        next_custom_status_id=following.custom_status_id if following else "",
     )
 
 
 def from_presence(it: Presence) -> PresenceMessage:
+    badge, following = it.badge, it.next
     return PresenceMessage(
         user_id=it.user_id,
-        status=it.status.value,  # type: ignore[arg-type] # the same numbers
+        status=badge.status.value,  # type: ignore[arg-type] # the same numbers
         since=_stamp(it.since),
         receive_new=it.receive_new,
         connected=it.connected,
         version=it.version,
+        custom_status_id=badge.custom_status_id,
+        channels=it.channels,  # type: ignore[arg-type] # the same numbers
+        next_status=following.status.value if following else 0,  # type: ignore[arg-type] # the same numbers
+        next_custom_status_id=following.custom_status_id if following else "",
+        cause=it.cause.value,  # type: ignore[arg-type] # the same numbers
+        ban=None if it.ban is None else _from_ban(it.ban),
+    )
+
+
+def from_change(it: Change) -> ChangeMessage:
+    return ChangeMessage(
+        at=_stamp(it.at),
+        status=it.badge.status.value,  # type: ignore[arg-type] # the same numbers
+        custom_status_id=it.badge.custom_status_id,
+        cause=it.cause.value,  # type: ignore[arg-type] # the same numbers
+        actor_id=it.actor_id,
+        version=it.version,
+    )
+
+
+def from_day(day: Day, times: Mapping[Badge, timedelta]) -> DayInStatus:
+    in_order = sorted(times, key=lambda badge: (badge.status, badge.custom_status_id))
+    return DayInStatus(
+        day=day.date.isoformat(),
+        times=[
+            TimeInStatus(
+                status=badge.status.value,  # type: ignore[arg-type] # the same numbers
+                custom_status_id=badge.custom_status_id,
+                time=duration(times[badge]),
+            )
+            for badge in in_order
+        ],
+    )
+
+
+def policy_of(event: PresencePolicyChanged) -> Policy:
+    """Read a policy. What it leaves unset is as in a tenant without one."""
+    policy = event.policy
+    return Policy(
+        frozenset(status.status_id for status in policy.custom_statuses),
+        policy.banned_after or USUAL.banned_after,
+        WayBack(policy.way_back or USUAL.way_back),
+        policy.cool_down.ToTimedelta(),
+    )
+
+
+def duration(span: timedelta) -> Duration:
+    made = Duration()
+    made.FromTimedelta(span)
+    return made
+
+
+def moment(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(UTC)
+
+
+def _from_ban(it: Ban) -> BanMessage:
+    return BanMessage(
+        cause=it.cause.value,  # type: ignore[arg-type] # the same numbers
+        way_back=it.way_back.value,  # type: ignore[arg-type] # the same numbers
+        ends_at=_stamp(it.until),
     )
 
 

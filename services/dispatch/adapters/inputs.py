@@ -90,6 +90,7 @@ def write_presence(presence: it.PresenceObserved) -> wire.PresenceObserved:
         version=presence.version,
         connected=presence.connected,
         receive_new=presence.receive_new,
+        channels=[channel.value for channel in presence.channels],  # type: ignore[misc] # the same numbers
     )
 
 
@@ -100,6 +101,7 @@ def read_presence(tenant_id: str, presence: wire.PresenceObserved) -> it.Presenc
         presence.version,
         presence.connected,
         presence.receive_new,
+        tuple(it.Channel(channel) for channel in presence.channels),
     )
 
 

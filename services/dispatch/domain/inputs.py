@@ -18,6 +18,14 @@ class AgentSelection(IntEnum):
     LEAST_BUSY = 2
 
 
+class Channel(IntEnum):
+    """A kind of work. The numbers are those of the public contract."""
+
+    CHAT = 1
+    CALL = 2
+    VOICEMAIL = 3
+
+
 class Role(IntEnum):
     """Rank of a user, lowest first."""
 
@@ -58,6 +66,8 @@ class PresenceObserved:
     version: int = 0
     connected: bool = False
     receive_new: bool = False
+    channels: tuple[Channel, ...] = ()
+    """Of what new work is wanted, sorted. Empty: everything the agent can work on."""
 
 
 @dataclass(frozen=True, slots=True)

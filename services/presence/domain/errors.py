@@ -35,8 +35,50 @@ class NotConnected(Refusal):
     reason = "NOT_CONNECTED"
 
 
+class StillBanned(Refusal):
+    """This ban does not end by the agent's own choice."""
+
+    reason = "STILL_BANNED"
+
+
+class StatusInvalid(Refusal):
+    """Online, Ready, Dnd and the tenant's own can be chosen; the others follow."""
+
+    reason = "STATUS_INVALID"
+
+
+class CustomStatusUnknown(Refusal):
+    """The tenant's policy knows no such status."""
+
+    reason = "CUSTOM_STATUS_UNKNOWN"
+
+
+class ChannelInvalid(Refusal):
+    """A channel is chat, call or voicemail."""
+
+    reason = "CHANNEL_INVALID"
+
+
+class NotYours(Refusal):
+    """Of others, supervisors see what they did when."""
+
+    reason = "NOT_YOURS"
+
+
+class TimeZoneUnknown(Refusal):
+    """A time zone is named as IANA names it."""
+
+    reason = "TIME_ZONE_UNKNOWN"
+
+
+class DaysInvalid(Refusal):
+    """A report begins on a date and has 1 to 31 days."""
+
+    reason = "DAYS_INVALID"
+
+
 class PageSizeInvalid(Refusal):
-    """A page holds 1 to 200 presences."""
+    """A page holds 1 to 200."""
 
     reason = "PAGE_SIZE_INVALID"
 

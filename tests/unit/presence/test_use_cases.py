@@ -6,10 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.presence.domain.bans import USUAL, Policy
 from services.presence.domain.errors import DeviceIdInvalid, LeasesUnknown, NotConnected, Stale
 from services.presence.domain.leases import Key, LeaseBook
-from services.presence.domain.presence import Cause, Presence, Status
-from services.presence.use_cases import Agents, Disconnect, Heartbeat, ReadPresences, Watchman
+from services.presence.domain.presence import Presence
+from services.presence.domain.status import READY, Cause, Status
+from services.presence.use_cases.agents import Agents
+from services.presence.use_cases.devices import Disconnect, Heartbeat
+from services.presence.use_cases.reading import ReadPresences
+from services.presence.use_cases.watching import Watchman
 
 NINE = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 LEASE = timedelta(seconds=15)
@@ -25,6 +30,7 @@ class World:
         self.events: list[Presence] = []
         self.taken: dict[tuple[Key, str], float] = {}
         self.down = False
+        self.policies: dict[str, Policy] = {}
 
     def clock(self) -> datetime:
         return NINE + timedelta(seconds=self.seconds)
@@ -38,7 +44,7 @@ class Replica:
         self._known: dict[Key, Presence] = {}
         self.stored_renewals = 0
         self.book = LeaseBook()
-        self.agents = Agents(self, world.clock, timedelta(seconds=60))
+        self.agents = Agents(self, self, world.clock, timedelta(seconds=60))
         self.heartbeat = Heartbeat(self.agents, self, self.book, LEASE, self.now)
         self.goodbye = Disconnect(self.agents, self, self.book, self.now)
         self.watchman = Watchman(self.agents, self, self.book, LEASE, self.now)
@@ -67,6 +73,15 @@ class Replica:
     async def page(self, tenant_id: str, after: str, size: int) -> Sequence[Presence]:
         users = sorted(user for tenant, user in self._world.stored if tenant == tenant_id)
         return [self._world.stored[tenant_id, one] for one in users if one > after][:size]
+
+    async def cooled(self, now: datetime, most: int) -> Sequence[Key]:
+        ends = {user: it.ban.until for user, it in self._world.stored.items() if it.ban}
+        return [user for user, end in ends.items() if end is not None and end <= now][:most]
+
+    # Policies
+
+    def of(self, tenant_id: str) -> Policy:
+        return self._world.policies.get(tenant_id, USUAL)
 
     # Leases
 
@@ -100,7 +115,7 @@ async def until(world: World, seconds: float, *replicas: Replica) -> None:
 
 
 def status(world: World) -> Status:
-    return world.stored[ANA].status
+    return world.stored[ANA].badge.status
 
 
 async def test_a_heartbeat_that_only_renews_writes_and_tells_nothing() -> None:
@@ -144,7 +159,7 @@ async def test_the_agent_stays_while_one_of_two_devices_does() -> None:
     world = World()
     one = Replica(world)
     await one.heartbeat(ANA, "d1")
-    await one.agents.choose(ANA, receive_new=True)
+    await one.agents.choose(ANA, READY)
     await one.heartbeat(ANA, "d2")
     await one.goodbye(ANA, "d1")
     assert status(world) is Status.READY
@@ -152,7 +167,7 @@ async def test_the_agent_stays_while_one_of_two_devices_does() -> None:
 
     assert (status(world), world.events[-1].cause) == (Status.OFFLINE, Cause.DISCONNECTED)
     with pytest.raises(NotConnected):
-        await one.agents.choose(ANA, receive_new=True)
+        await one.agents.choose(ANA, READY)
 
 
 async def test_a_goodbye_of_a_device_nobody_knows_is_answered_alike() -> None:
@@ -208,11 +223,10 @@ async def test_whoever_is_declared_gone_while_calling_is_back_with_the_next_hear
     world = World()
     one, two = Replica(world), Replica(world)
     await one.heartbeat(ANA, "d1")
-    await one.agents.choose(ANA, receive_new=True)
+    await one.agents.choose(ANA, READY)
     await two.agents.disconnect(ANA, Cause.LEASE_EXPIRED)
-    gone = world.stored[ANA]
-    one._known[ANA] = gone
-    one.watchman.heard_of(gone)
+    one._known[ANA] = world.stored[ANA]
+    one.watchman.heard_of(ANA, connected=False)
     await one.heartbeat(ANA, "d1")
 
     assert status(world) is Status.READY
@@ -222,7 +236,7 @@ async def test_who_is_connected_elsewhere_is_watched_here_too() -> None:
     world = World()
     one, two = Replica(world), Replica(world)
     await one.heartbeat(ANA, "d1")
-    two.watchman.heard_of(world.stored[ANA])
+    two.watchman.heard_of(ANA, connected=True)
     await until(world, 16, two)  # and the first replica is dead
 
     assert status(world) is Status.OFFLINE
@@ -233,7 +247,8 @@ async def test_a_change_of_mind_does_not_lengthen_a_lease() -> None:
     one = Replica(world)
     await one.heartbeat(ANA, "d1")
     await until(world, 10, one)
-    one.watchman.heard_of(await one.agents.choose(ANA, receive_new=True))
+    await one.agents.choose(ANA, READY)
+    one.watchman.heard_of(ANA, connected=True)
     await until(world, 16, one)
 
     assert status(world) is Status.OFFLINE
@@ -268,4 +283,4 @@ async def test_pages_list_everyone_of_the_tenant_by_id() -> None:
     rest, end = await read.some("acme", last, 2)
     assert [it.user_id for it in (*first, *rest)] == ["a", "b", "c"]
     assert end == ""
-    assert (await read.one("acme", "nobody")).status is Status.OFFLINE
+    assert (await read.one("acme", "nobody")).badge.status is Status.OFFLINE

@@ -151,8 +151,10 @@ class PresenceChanged(_message.Message):
     connected: _builtins.bool
     """At least one device holds a lease."""
     receive_new: _builtins.bool
-    """The agent's choice. It outlives a short absence (by default below 60 s), so that a reloaded
-    page or a cut in the network changes nothing; who comes back later is Online until they choose.
+    """New work may be offered, once connected: Ready is chosen, and neither a ban nor another next
+    status stands against it. The choice outlives a short absence (by default below 60 s), so that
+    a reloaded page or a cut in the network changes nothing; who comes back later is Online until
+    they choose.
     """
     cause: Global___Cause.ValueType
     custom_status_id: _builtins.str

@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from centralita.directory.v1 import resources_pb2 as centralita_dot_directory_dot_v1_dot_resources__pb2
 from centralita.options.v1 import options_pb2 as centralita_dot_options_dot_v1_dot_options__pb2
 from centralita.presence.v1 import events_pb2 as centralita_dot_presence_dot_v1_dot_events__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
@@ -29,7 +30,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-centralita/presence/v1/presence_service.proto\x12\x16\x63\x65ntralita.presence.v1\x1a#centralita/options/v1/options.proto\x1a#centralita/presence/v1/events.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x01\n\x08Presence\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12.\n\x06status\x18\x02 \x01(\x0e\x32\x1e.centralita.presence.v1.Status\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breceive_new\x18\x04 \x01(\x08\x12\x11\n\tconnected\x18\x05 \x01(\x08\x12\x0f\n\x07version\x18\x06 \x01(\x04\"%\n\x10HeartbeatRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"q\n\x11HeartbeatResponse\x12\x32\n\x08presence\x18\x01 \x01(\x0b\x32 .centralita.presence.v1.Presence\x12(\n\x05lease\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"&\n\x11\x44isconnectRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"\x14\n\x12\x44isconnectResponse\"+\n\x14SetReceiveNewRequest\x12\x13\n\x0breceive_new\x18\x01 \x01(\x08\"K\n\x15SetReceiveNewResponse\x12\x32\n\x08presence\x18\x01 \x01(\x0b\x32 .centralita.presence.v1.Presence\"%\n\x12GetPresenceRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"I\n\x13GetPresenceResponse\x12\x32\n\x08presence\x18\x01 \x01(\x0b\x32 .centralita.presence.v1.Presence\"=\n\x14ListPresencesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"e\n\x15ListPresencesResponse\x12\x33\n\tpresences\x18\x01 \x03(\x0b\x32 .centralita.presence.v1.Presence\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x95\x06\n\x0fPresenceService\x12\x9d\x01\n\tHeartbeat\x12(.centralita.presence.v1.HeartbeatRequest\x1a).centralita.presence.v1.HeartbeatResponse\";\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02/\"*/v1/presence/devices/{device_id}:heartbeat:\x01*\x12\xa1\x01\n\nDisconnect\x12).centralita.presence.v1.DisconnectRequest\x1a*.centralita.presence.v1.DisconnectResponse\"<\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x30\"+/v1/presence/devices/{device_id}:disconnect:\x01*\x12\x97\x01\n\rSetReceiveNew\x12,.centralita.presence.v1.SetReceiveNewRequest\x1a-.centralita.presence.v1.SetReceiveNewResponse\")\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1d\x1a\x18/v1/presence/receive-new:\x01*\x12\x92\x01\n\x0bGetPresence\x12*.centralita.presence.v1.GetPresenceRequest\x1a+.centralita.presence.v1.GetPresenceResponse\"*\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/presence/users/{user_id}\x12\x8e\x01\n\rListPresences\x12,.centralita.presence.v1.ListPresencesRequest\x1a-.centralita.presence.v1.ListPresencesResponse\" \xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/presence/usersb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-centralita/presence/v1/presence_service.proto\x12\x16\x63\x65ntralita.presence.v1\x1a\'centralita/directory/v1/resources.proto\x1a#centralita/options/v1/options.proto\x1a#centralita/presence/v1/events.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x03\n\x08Presence\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12.\n\x06status\x18\x02 \x01(\x0e\x32\x1e.centralita.presence.v1.Status\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breceive_new\x18\x04 \x01(\x08\x12\x11\n\tconnected\x18\x05 \x01(\x08\x12\x0f\n\x07version\x18\x06 \x01(\x04\x12\x18\n\x10\x63ustom_status_id\x18\x07 \x01(\t\x12\x36\n\x08\x63hannels\x18\x08 \x03(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x33\n\x0bnext_status\x18\t \x01(\x0e\x32\x1e.centralita.presence.v1.Status\x12\x1d\n\x15next_custom_status_id\x18\n \x01(\t\x12,\n\x05\x63\x61use\x18\x0b \x01(\x0e\x32\x1d.centralita.presence.v1.Cause\x12(\n\x03\x62\x61n\x18\x0c \x01(\x0b\x32\x1b.centralita.presence.v1.Ban\"\x94\x01\n\x03\x42\x61n\x12,\n\x05\x63\x61use\x18\x01 \x01(\x0e\x32\x1d.centralita.presence.v1.Cause\x12\x32\n\x08way_back\x18\x02 \x01(\x0e\x32 .centralita.directory.v1.WayBack\x12+\n\x07\x65nds_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"%\n\x10HeartbeatRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"\xa1\x01\n\x11HeartbeatResponse\x12\x32\n\x08presence\x18\x01 \x01(\x0b\x32 .centralita.presence.v1.Presence\x12(\n\x05lease\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0b\x61gain_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"&\n\x11\x44isconnectRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"\x14\n\x12\x44isconnectResponse\"+\n\x14SetReceiveNewRequest\x12\x13\n\x0breceive_new\x18\x01 \x01(\x08\"K\n\x15SetReceiveNewResponse\x12\x32\n\x08presence\x18\x01 \x01(\x0b\x32 .centralita.presence.v1.Presence\"\\\n\x10SetStatusRequest\x12.\n\x06status\x18\x01 \x01(\x0e\x32\x1e.centralita.presence.v1.Status\x12\x18\n\x10\x63ustom_status_id\x18\x02 \x01(\t\"G\n\x11SetStatusResponse\x12\x32\n\x08presence\x18\x01 \x01(\x0b\x32 .centralita.presence.v1.Presence\"L\n\x12SetChannelsRequest\x12\x36\n\x08\x63hannels\x18\x01 \x03(\x0e\x32$.centralita.directory.v1.TaskChannel\"I\n\x13SetChannelsResponse\x12\x32\n\x08presence\x18\x01 \x01(\x0b\x32 .centralita.presence.v1.Presence\"o\n\x12\x46orceStatusRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12.\n\x06status\x18\x02 \x01(\x0e\x32\x1e.centralita.presence.v1.Status\x12\x18\n\x10\x63ustom_status_id\x18\x03 \x01(\t\"I\n\x13\x46orceStatusResponse\x12\x32\n\x08presence\x18\x01 \x01(\x0b\x32 .centralita.presence.v1.Presence\"x\n\x12ListHistoryRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12*\n\x06\x62\x65\x66ore\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"_\n\x13ListHistoryResponse\x12/\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1e.centralita.presence.v1.Change\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xcb\x01\n\x06\x43hange\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x06status\x18\x02 \x01(\x0e\x32\x1e.centralita.presence.v1.Status\x12\x18\n\x10\x63ustom_status_id\x18\x03 \x01(\t\x12,\n\x05\x63\x61use\x18\x04 \x01(\x0e\x32\x1d.centralita.presence.v1.Cause\x12\x10\n\x08\x61\x63tor_id\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\x04\"]\n\x16GetTimeInStatusRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tfirst_day\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x03 \x01(\r\x12\x11\n\ttime_zone\x18\x04 \x01(\t\"L\n\x17GetTimeInStatusResponse\x12\x31\n\x04\x64\x61ys\x18\x01 \x03(\x0b\x32#.centralita.presence.v1.DayInStatus\"O\n\x0b\x44\x61yInStatus\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\x33\n\x05times\x18\x02 \x03(\x0b\x32$.centralita.presence.v1.TimeInStatus\"\x81\x01\n\x0cTimeInStatus\x12.\n\x06status\x18\x01 \x01(\x0e\x32\x1e.centralita.presence.v1.Status\x12\x18\n\x10\x63ustom_status_id\x18\x02 \x01(\t\x12\'\n\x04time\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"%\n\x12GetPresenceRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"I\n\x13GetPresenceResponse\x12\x32\n\x08presence\x18\x01 \x01(\x0b\x32 .centralita.presence.v1.Presence\"=\n\x14ListPresencesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"e\n\x15ListPresencesResponse\x12\x33\n\tpresences\x18\x01 \x03(\x0b\x32 .centralita.presence.v1.Presence\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9b\x0c\n\x0fPresenceService\x12\x9d\x01\n\tHeartbeat\x12(.centralita.presence.v1.HeartbeatRequest\x1a).centralita.presence.v1.HeartbeatResponse\";\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02/\"*/v1/presence/devices/{device_id}:heartbeat:\x01*\x12\xa1\x01\n\nDisconnect\x12).centralita.presence.v1.DisconnectRequest\x1a*.centralita.presence.v1.DisconnectResponse\"<\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x30\"+/v1/presence/devices/{device_id}:disconnect:\x01*\x12\x97\x01\n\rSetReceiveNew\x12,.centralita.presence.v1.SetReceiveNewRequest\x1a-.centralita.presence.v1.SetReceiveNewResponse\")\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1d\x1a\x18/v1/presence/receive-new:\x01*\x12\x86\x01\n\tSetStatus\x12(.centralita.presence.v1.SetStatusRequest\x1a).centralita.presence.v1.SetStatusResponse\"$\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x18\x1a\x13/v1/presence/status:\x01*\x12\x8e\x01\n\x0bSetChannels\x12*.centralita.presence.v1.SetChannelsRequest\x1a+.centralita.presence.v1.SetChannelsResponse\"&\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1a\x1a\x15/v1/presence/channels:\x01*\x12\x9c\x01\n\x0b\x46orceStatus\x12*.centralita.presence.v1.ForceStatusRequest\x1a+.centralita.presence.v1.ForceStatusResponse\"4\xaa\xd4\x18\x02\x10\x02\x82\xd3\xe4\x93\x02(\x1a#/v1/presence/users/{user_id}/status:\x01*\x12\x9a\x01\n\x0bListHistory\x12*.centralita.presence.v1.ListHistoryRequest\x1a+.centralita.presence.v1.ListHistoryResponse\"2\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02&\x12$/v1/presence/users/{user_id}/history\x12\xad\x01\n\x0fGetTimeInStatus\x12..centralita.presence.v1.GetTimeInStatusRequest\x1a/.centralita.presence.v1.GetTimeInStatusResponse\"9\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02-\x12+/v1/presence/users/{user_id}/time-in-status\x12\x92\x01\n\x0bGetPresence\x12*.centralita.presence.v1.GetPresenceRequest\x1a+.centralita.presence.v1.GetPresenceResponse\"*\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/presence/users/{user_id}\x12\x8e\x01\n\rListPresences\x12,.centralita.presence.v1.ListPresencesRequest\x1a-.centralita.presence.v1.ListPresencesResponse\" \xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/presence/usersb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,32 +43,70 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRESENCESERVICE'].methods_by_name['Disconnect']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\0020\"+/v1/presence/devices/{device_id}:disconnect:\001*'
   _globals['_PRESENCESERVICE'].methods_by_name['SetReceiveNew']._loaded_options = None
   _globals['_PRESENCESERVICE'].methods_by_name['SetReceiveNew']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002\035\032\030/v1/presence/receive-new:\001*'
+  _globals['_PRESENCESERVICE'].methods_by_name['SetStatus']._loaded_options = None
+  _globals['_PRESENCESERVICE'].methods_by_name['SetStatus']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002\030\032\023/v1/presence/status:\001*'
+  _globals['_PRESENCESERVICE'].methods_by_name['SetChannels']._loaded_options = None
+  _globals['_PRESENCESERVICE'].methods_by_name['SetChannels']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002\032\032\025/v1/presence/channels:\001*'
+  _globals['_PRESENCESERVICE'].methods_by_name['ForceStatus']._loaded_options = None
+  _globals['_PRESENCESERVICE'].methods_by_name['ForceStatus']._serialized_options = b'\252\324\030\002\020\002\202\323\344\223\002(\032#/v1/presence/users/{user_id}/status:\001*'
+  _globals['_PRESENCESERVICE'].methods_by_name['ListHistory']._loaded_options = None
+  _globals['_PRESENCESERVICE'].methods_by_name['ListHistory']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002&\022$/v1/presence/users/{user_id}/history'
+  _globals['_PRESENCESERVICE'].methods_by_name['GetTimeInStatus']._loaded_options = None
+  _globals['_PRESENCESERVICE'].methods_by_name['GetTimeInStatus']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002-\022+/v1/presence/users/{user_id}/time-in-status'
   _globals['_PRESENCESERVICE'].methods_by_name['GetPresence']._loaded_options = None
   _globals['_PRESENCESERVICE'].methods_by_name['GetPresence']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002\036\022\034/v1/presence/users/{user_id}'
   _globals['_PRESENCESERVICE'].methods_by_name['ListPresences']._loaded_options = None
   _globals['_PRESENCESERVICE'].methods_by_name['ListPresences']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002\024\022\022/v1/presence/users'
-  _globals['_PRESENCE']._serialized_start=243
-  _globals['_PRESENCE']._serialized_end=418
-  _globals['_HEARTBEATREQUEST']._serialized_start=420
-  _globals['_HEARTBEATREQUEST']._serialized_end=457
-  _globals['_HEARTBEATRESPONSE']._serialized_start=459
-  _globals['_HEARTBEATRESPONSE']._serialized_end=572
-  _globals['_DISCONNECTREQUEST']._serialized_start=574
-  _globals['_DISCONNECTREQUEST']._serialized_end=612
-  _globals['_DISCONNECTRESPONSE']._serialized_start=614
-  _globals['_DISCONNECTRESPONSE']._serialized_end=634
-  _globals['_SETRECEIVENEWREQUEST']._serialized_start=636
-  _globals['_SETRECEIVENEWREQUEST']._serialized_end=679
-  _globals['_SETRECEIVENEWRESPONSE']._serialized_start=681
-  _globals['_SETRECEIVENEWRESPONSE']._serialized_end=756
-  _globals['_GETPRESENCEREQUEST']._serialized_start=758
-  _globals['_GETPRESENCEREQUEST']._serialized_end=795
-  _globals['_GETPRESENCERESPONSE']._serialized_start=797
-  _globals['_GETPRESENCERESPONSE']._serialized_end=870
-  _globals['_LISTPRESENCESREQUEST']._serialized_start=872
-  _globals['_LISTPRESENCESREQUEST']._serialized_end=933
-  _globals['_LISTPRESENCESRESPONSE']._serialized_start=935
-  _globals['_LISTPRESENCESRESPONSE']._serialized_end=1036
-  _globals['_PRESENCESERVICE']._serialized_start=1039
-  _globals['_PRESENCESERVICE']._serialized_end=1828
+  _globals['_PRESENCE']._serialized_start=284
+  _globals['_PRESENCE']._serialized_end=713
+  _globals['_BAN']._serialized_start=716
+  _globals['_BAN']._serialized_end=864
+  _globals['_HEARTBEATREQUEST']._serialized_start=866
+  _globals['_HEARTBEATREQUEST']._serialized_end=903
+  _globals['_HEARTBEATRESPONSE']._serialized_start=906
+  _globals['_HEARTBEATRESPONSE']._serialized_end=1067
+  _globals['_DISCONNECTREQUEST']._serialized_start=1069
+  _globals['_DISCONNECTREQUEST']._serialized_end=1107
+  _globals['_DISCONNECTRESPONSE']._serialized_start=1109
+  _globals['_DISCONNECTRESPONSE']._serialized_end=1129
+  _globals['_SETRECEIVENEWREQUEST']._serialized_start=1131
+  _globals['_SETRECEIVENEWREQUEST']._serialized_end=1174
+  _globals['_SETRECEIVENEWRESPONSE']._serialized_start=1176
+  _globals['_SETRECEIVENEWRESPONSE']._serialized_end=1251
+  _globals['_SETSTATUSREQUEST']._serialized_start=1253
+  _globals['_SETSTATUSREQUEST']._serialized_end=1345
+  _globals['_SETSTATUSRESPONSE']._serialized_start=1347
+  _globals['_SETSTATUSRESPONSE']._serialized_end=1418
+  _globals['_SETCHANNELSREQUEST']._serialized_start=1420
+  _globals['_SETCHANNELSREQUEST']._serialized_end=1496
+  _globals['_SETCHANNELSRESPONSE']._serialized_start=1498
+  _globals['_SETCHANNELSRESPONSE']._serialized_end=1571
+  _globals['_FORCESTATUSREQUEST']._serialized_start=1573
+  _globals['_FORCESTATUSREQUEST']._serialized_end=1684
+  _globals['_FORCESTATUSRESPONSE']._serialized_start=1686
+  _globals['_FORCESTATUSRESPONSE']._serialized_end=1759
+  _globals['_LISTHISTORYREQUEST']._serialized_start=1761
+  _globals['_LISTHISTORYREQUEST']._serialized_end=1881
+  _globals['_LISTHISTORYRESPONSE']._serialized_start=1883
+  _globals['_LISTHISTORYRESPONSE']._serialized_end=1978
+  _globals['_CHANGE']._serialized_start=1981
+  _globals['_CHANGE']._serialized_end=2184
+  _globals['_GETTIMEINSTATUSREQUEST']._serialized_start=2186
+  _globals['_GETTIMEINSTATUSREQUEST']._serialized_end=2279
+  _globals['_GETTIMEINSTATUSRESPONSE']._serialized_start=2281
+  _globals['_GETTIMEINSTATUSRESPONSE']._serialized_end=2357
+  _globals['_DAYINSTATUS']._serialized_start=2359
+  _globals['_DAYINSTATUS']._serialized_end=2438
+  _globals['_TIMEINSTATUS']._serialized_start=2441
+  _globals['_TIMEINSTATUS']._serialized_end=2570
+  _globals['_GETPRESENCEREQUEST']._serialized_start=2572
+  _globals['_GETPRESENCEREQUEST']._serialized_end=2609
+  _globals['_GETPRESENCERESPONSE']._serialized_start=2611
+  _globals['_GETPRESENCERESPONSE']._serialized_end=2684
+  _globals['_LISTPRESENCESREQUEST']._serialized_start=2686
+  _globals['_LISTPRESENCESREQUEST']._serialized_end=2747
+  _globals['_LISTPRESENCESRESPONSE']._serialized_start=2749
+  _globals['_LISTPRESENCESRESPONSE']._serialized_end=2850
+  _globals['_PRESENCESERVICE']._serialized_start=2853
+  _globals['_PRESENCESERVICE']._serialized_end=4416
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 isort:skip_file
 The agent's own presence, and their colleagues'."""
 
+from centralita.directory.v1 import resources_pb2 as _resources_pb2
 from centralita.presence.v1 import events_pb2 as _events_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -33,14 +34,38 @@ class Presence(_message.Message):
     RECEIVE_NEW_FIELD_NUMBER: _builtins.int
     CONNECTED_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    CUSTOM_STATUS_ID_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    NEXT_STATUS_FIELD_NUMBER: _builtins.int
+    NEXT_CUSTOM_STATUS_ID_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    BAN_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     status: _events_pb2.Status.ValueType
     receive_new: _builtins.bool
+    """New work is offered while connected: Ready is chosen, and neither a ban nor another next
+    status stands against it.
+    """
     connected: _builtins.bool
     version: _builtins.int
+    custom_status_id: _builtins.str
+    """Set when the status is the tenant's own."""
+    next_status: _events_pb2.Status.ValueType
+    """Chosen while busy, applies after the work. Unset: none."""
+    next_custom_status_id: _builtins.str
+    cause: _events_pb2.Cause.ValueType
+    """Why it last changed."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Since when this status shows: the timer beside the badge."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.TaskChannel.ValueType]:
+        """Of what the user wants new work. Empty: everything they can work on."""
+
+    @_builtins.property
+    def ban(self) -> Global___Ban:
+        """Unset: none. It stands beneath any other status until it ends."""
 
     def __init__(
         self,
@@ -51,14 +76,51 @@ class Presence(_message.Message):
         receive_new: _builtins.bool = ...,
         connected: _builtins.bool = ...,
         version: _builtins.int = ...,
+        custom_status_id: _builtins.str = ...,
+        channels: _abc.Iterable[_resources_pb2.TaskChannel.ValueType] | None = ...,
+        next_status: _events_pb2.Status.ValueType = ...,
+        next_custom_status_id: _builtins.str = ...,
+        cause: _events_pb2.Cause.ValueType = ...,
+        ban: Global___Ban | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ban", b"ban", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "receive_new", b"receive_new", "since", b"since", "status", b"status", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ban", b"ban", "cause", b"cause", "channels", b"channels", "connected", b"connected", "custom_status_id", b"custom_status_id", "next_custom_status_id", b"next_custom_status_id", "next_status", b"next_status", "receive_new", b"receive_new", "since", b"since", "status", b"status", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Presence: _TypeAlias = Presence  # noqa: Y015
+
+@_typing.final
+class Ban(_message.Message):
+    """Why nothing is offered to an agent who let offers pass, and what ends that."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAUSE_FIELD_NUMBER: _builtins.int
+    WAY_BACK_FIELD_NUMBER: _builtins.int
+    ENDS_AT_FIELD_NUMBER: _builtins.int
+    cause: _events_pb2.Cause.ValueType
+    """CAUSE_OFFER_DECLINED or CAUSE_OFFER_IGNORED: the last straw."""
+    way_back: _resources_pb2.WayBack.ValueType
+    @_builtins.property
+    def ends_at(self) -> _timestamp_pb2.Timestamp:
+        """When the cool-down is over; unset for other ways back."""
+
+    def __init__(
+        self,
+        *,
+        cause: _events_pb2.Cause.ValueType = ...,
+        way_back: _resources_pb2.WayBack.ValueType = ...,
+        ends_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "ends_at", b"ends_at", "way_back", b"way_back"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ban: _TypeAlias = Ban  # noqa: Y015
 
 @_typing.final
 class HeartbeatRequest(_message.Message):
@@ -86,21 +148,27 @@ class HeartbeatResponse(_message.Message):
 
     PRESENCE_FIELD_NUMBER: _builtins.int
     LEASE_FIELD_NUMBER: _builtins.int
+    AGAIN_AFTER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def presence(self) -> Global___Presence: ...
     @_builtins.property
     def lease(self) -> _duration_pb2.Duration:
         """The lease ends this long after now unless it is renewed."""
 
+    @_builtins.property
+    def again_after(self) -> _duration_pb2.Duration:
+        """When to call again: a third of the lease, so that one call may be lost."""
+
     def __init__(
         self,
         *,
         presence: Global___Presence | None = ...,
         lease: _duration_pb2.Duration | None = ...,
+        again_after: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "presence", b"presence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["again_after", b"again_after", "lease", b"lease", "presence", b"presence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "presence", b"presence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["again_after", b"again_after", "lease", b"lease", "presence", b"presence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -178,6 +246,341 @@ class SetReceiveNewResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetReceiveNewResponse: _TypeAlias = SetReceiveNewResponse  # noqa: Y015
+
+@_typing.final
+class SetStatusRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    CUSTOM_STATUS_ID_FIELD_NUMBER: _builtins.int
+    status: _events_pb2.Status.ValueType
+    """STATUS_ONLINE, STATUS_READY, STATUS_DND or STATUS_CUSTOM."""
+    custom_status_id: _builtins.str
+    """Needed with STATUS_CUSTOM, and only then: one of the tenant's policy."""
+    def __init__(
+        self,
+        *,
+        status: _events_pb2.Status.ValueType = ...,
+        custom_status_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom_status_id", b"custom_status_id", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetStatusRequest: _TypeAlias = SetStatusRequest  # noqa: Y015
+
+@_typing.final
+class SetStatusResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRESENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def presence(self) -> Global___Presence: ...
+    def __init__(
+        self,
+        *,
+        presence: Global___Presence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["presence", b"presence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["presence", b"presence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetStatusResponse: _TypeAlias = SetStatusResponse  # noqa: Y015
+
+@_typing.final
+class SetChannelsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.TaskChannel.ValueType]:
+        """Each once. Empty: everything they can work on."""
+
+    def __init__(
+        self,
+        *,
+        channels: _abc.Iterable[_resources_pb2.TaskChannel.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetChannelsRequest: _TypeAlias = SetChannelsRequest  # noqa: Y015
+
+@_typing.final
+class SetChannelsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRESENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def presence(self) -> Global___Presence: ...
+    def __init__(
+        self,
+        *,
+        presence: Global___Presence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["presence", b"presence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["presence", b"presence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetChannelsResponse: _TypeAlias = SetChannelsResponse  # noqa: Y015
+
+@_typing.final
+class ForceStatusRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    CUSTOM_STATUS_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    status: _events_pb2.Status.ValueType
+    """As in SetStatusRequest."""
+    custom_status_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        status: _events_pb2.Status.ValueType = ...,
+        custom_status_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom_status_id", b"custom_status_id", "status", b"status", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForceStatusRequest: _TypeAlias = ForceStatusRequest  # noqa: Y015
+
+@_typing.final
+class ForceStatusResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRESENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def presence(self) -> Global___Presence: ...
+    def __init__(
+        self,
+        *,
+        presence: Global___Presence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["presence", b"presence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["presence", b"presence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForceStatusResponse: _TypeAlias = ForceStatusResponse  # noqa: Y015
+
+@_typing.final
+class ListHistoryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    page_size: _builtins.int
+    """At most this many, 1 to 200. Unset (0): 50."""
+    page_token: _builtins.str
+    """The next_page_token of the page before. Empty: the first page."""
+    @_builtins.property
+    def before(self) -> _timestamp_pb2.Timestamp:
+        """Only changes before this moment. Unset: all."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        before: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "page_size", b"page_size", "page_token", b"page_token", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListHistoryRequest: _TypeAlias = ListHistoryRequest  # noqa: Y015
+
+@_typing.final
+class ListHistoryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]: ...
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___Change] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListHistoryResponse: _TypeAlias = ListHistoryResponse  # noqa: Y015
+
+@_typing.final
+class Change(_message.Message):
+    """One change of a presence: what showed from `at` until the next one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    CUSTOM_STATUS_ID_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    ACTOR_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    status: _events_pb2.Status.ValueType
+    custom_status_id: _builtins.str
+    cause: _events_pb2.Cause.ValueType
+    actor_id: _builtins.str
+    """The supervisor who forced it. Empty: nobody did."""
+    version: _builtins.int
+    """The presence's version with this change: rises by one from change to change."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        status: _events_pb2.Status.ValueType = ...,
+        custom_status_id: _builtins.str = ...,
+        cause: _events_pb2.Cause.ValueType = ...,
+        actor_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor_id", b"actor_id", "at", b"at", "cause", b"cause", "custom_status_id", b"custom_status_id", "status", b"status", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Change: _TypeAlias = Change  # noqa: Y015
+
+@_typing.final
+class GetTimeInStatusRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    FIRST_DAY_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    first_day: _builtins.str
+    """The first day, as 2026-11-22."""
+    days: _builtins.int
+    """1 to 31. Unset (0): 1."""
+    time_zone: _builtins.str
+    """Where days begin and end: IANA name, such as Europe/Madrid. Empty: UTC."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        first_day: _builtins.str = ...,
+        days: _builtins.int = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "first_day", b"first_day", "time_zone", b"time_zone", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTimeInStatusRequest: _TypeAlias = GetTimeInStatusRequest  # noqa: Y015
+
+@_typing.final
+class GetTimeInStatusResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___DayInStatus]: ...
+    def __init__(
+        self,
+        *,
+        days: _abc.Iterable[Global___DayInStatus] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTimeInStatusResponse: _TypeAlias = GetTimeInStatusResponse  # noqa: Y015
+
+@_typing.final
+class DayInStatus(_message.Message):
+    """One agent's day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAY_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
+    day: _builtins.str
+    """As 2026-11-22."""
+    @_builtins.property
+    def times(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeInStatus]:
+        """In the order of the statuses; those that showed. Together the day, so far as it is known."""
+
+    def __init__(
+        self,
+        *,
+        day: _builtins.str = ...,
+        times: _abc.Iterable[Global___TimeInStatus] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "times", b"times"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DayInStatus: _TypeAlias = DayInStatus  # noqa: Y015
+
+@_typing.final
+class TimeInStatus(_message.Message):
+    """How long one status showed on one day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    CUSTOM_STATUS_ID_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    status: _events_pb2.Status.ValueType
+    custom_status_id: _builtins.str
+    @_builtins.property
+    def time(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        status: _events_pb2.Status.ValueType = ...,
+        custom_status_id: _builtins.str = ...,
+        time: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom_status_id", b"custom_status_id", "status", b"status", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimeInStatus: _TypeAlias = TimeInStatus  # noqa: Y015
 
 @_typing.final
 class GetPresenceRequest(_message.Message):

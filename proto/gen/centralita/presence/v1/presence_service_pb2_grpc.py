@@ -50,6 +50,31 @@ class PresenceServiceStub:
                 request_serializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetReceiveNewRequest.SerializeToString,
                 response_deserializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetReceiveNewResponse.FromString,
                 _registered_method=True)
+        self.SetStatus = channel.unary_unary(
+                '/centralita.presence.v1.PresenceService/SetStatus',
+                request_serializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetStatusRequest.SerializeToString,
+                response_deserializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetStatusResponse.FromString,
+                _registered_method=True)
+        self.SetChannels = channel.unary_unary(
+                '/centralita.presence.v1.PresenceService/SetChannels',
+                request_serializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetChannelsRequest.SerializeToString,
+                response_deserializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetChannelsResponse.FromString,
+                _registered_method=True)
+        self.ForceStatus = channel.unary_unary(
+                '/centralita.presence.v1.PresenceService/ForceStatus',
+                request_serializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.ForceStatusRequest.SerializeToString,
+                response_deserializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.ForceStatusResponse.FromString,
+                _registered_method=True)
+        self.ListHistory = channel.unary_unary(
+                '/centralita.presence.v1.PresenceService/ListHistory',
+                request_serializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.ListHistoryRequest.SerializeToString,
+                response_deserializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.ListHistoryResponse.FromString,
+                _registered_method=True)
+        self.GetTimeInStatus = channel.unary_unary(
+                '/centralita.presence.v1.PresenceService/GetTimeInStatus',
+                request_serializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.GetTimeInStatusRequest.SerializeToString,
+                response_deserializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.GetTimeInStatusResponse.FromString,
+                _registered_method=True)
         self.GetPresence = channel.unary_unary(
                 '/centralita.presence.v1.PresenceService/GetPresence',
                 request_serializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.GetPresenceRequest.SerializeToString,
@@ -67,8 +92,8 @@ class PresenceServiceServicer:
     """
 
     def Heartbeat(self, request, context):
-        """Take or renew the lease of one device. Call again well before it ends. A second device
-        never changes the intent. INVALID_ARGUMENT DEVICE_ID_INVALID.
+        """Take or renew the lease of one device. Call again when `again_after` has passed. A second
+        device never changes the intent. INVALID_ARGUMENT DEVICE_ID_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,7 +108,52 @@ class PresenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetReceiveNew(self, request, context):
-        """Switch receiving new work on or off. FAILED_PRECONDITION NOT_CONNECTED without a lease.
+        """Switch receiving new work on or off: choose Ready or Online. Fails as SetStatus does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetStatus(self, request, context):
+        """Choose Online, Ready, Dnd or a status of the tenant's own. During a call, and the work after
+        it, the choice is kept as the next status; the last choice counts. INVALID_ARGUMENT
+        STATUS_INVALID, CUSTOM_STATUS_UNKNOWN. FAILED_PRECONDITION NOT_CONNECTED without a lease,
+        STILL_BANNED when Ready is chosen during a ban that does not end by the agent's own choice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetChannels(self, request, context):
+        """Say of which channels new work is wanted. What is held already stays. INVALID_ARGUMENT
+        CHANNEL_INVALID. FAILED_PRECONDITION NOT_CONNECTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForceStatus(self, request, context):
+        """Set a colleague's status as they could themselves, and end their ban. The history keeps who
+        did. INVALID_ARGUMENT USER_ID_INVALID, STATUS_INVALID, CUSTOM_STATUS_UNKNOWN.
+        FAILED_PRECONDITION NOT_CONNECTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListHistory(self, request, context):
+        """What changed, newest first, in pages; kept for 400 days. Agents see their own, supervisors
+        and above anybody's. INVALID_ARGUMENT USER_ID_INVALID, PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID.
+        PERMISSION_DENIED NOT_YOURS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTimeInStatus(self, request, context):
+        """How long each status showed on each day; today's until now. Agents see their own, supervisors
+        and above anybody's. INVALID_ARGUMENT USER_ID_INVALID, TIME_ZONE_UNKNOWN, DAYS_INVALID.
+        PERMISSION_DENIED NOT_YOURS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,6 +192,31 @@ def add_PresenceServiceServicer_to_server(servicer, server):
                     servicer.SetReceiveNew,
                     request_deserializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetReceiveNewRequest.FromString,
                     response_serializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetReceiveNewResponse.SerializeToString,
+            ),
+            'SetStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetStatus,
+                    request_deserializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetStatusRequest.FromString,
+                    response_serializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetStatusResponse.SerializeToString,
+            ),
+            'SetChannels': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetChannels,
+                    request_deserializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetChannelsRequest.FromString,
+                    response_serializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetChannelsResponse.SerializeToString,
+            ),
+            'ForceStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForceStatus,
+                    request_deserializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.ForceStatusRequest.FromString,
+                    response_serializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.ForceStatusResponse.SerializeToString,
+            ),
+            'ListHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHistory,
+                    request_deserializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.ListHistoryRequest.FromString,
+                    response_serializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.ListHistoryResponse.SerializeToString,
+            ),
+            'GetTimeInStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTimeInStatus,
+                    request_deserializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.GetTimeInStatusRequest.FromString,
+                    response_serializer=centralita_dot_presence_dot_v1_dot_presence__service__pb2.GetTimeInStatusResponse.SerializeToString,
             ),
             'GetPresence': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPresence,
@@ -216,6 +311,141 @@ class PresenceService:
             '/centralita.presence.v1.PresenceService/SetReceiveNew',
             centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetReceiveNewRequest.SerializeToString,
             centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetReceiveNewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.presence.v1.PresenceService/SetStatus',
+            centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetStatusRequest.SerializeToString,
+            centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetChannels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.presence.v1.PresenceService/SetChannels',
+            centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetChannelsRequest.SerializeToString,
+            centralita_dot_presence_dot_v1_dot_presence__service__pb2.SetChannelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForceStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.presence.v1.PresenceService/ForceStatus',
+            centralita_dot_presence_dot_v1_dot_presence__service__pb2.ForceStatusRequest.SerializeToString,
+            centralita_dot_presence_dot_v1_dot_presence__service__pb2.ForceStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.presence.v1.PresenceService/ListHistory',
+            centralita_dot_presence_dot_v1_dot_presence__service__pb2.ListHistoryRequest.SerializeToString,
+            centralita_dot_presence_dot_v1_dot_presence__service__pb2.ListHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTimeInStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.presence.v1.PresenceService/GetTimeInStatus',
+            centralita_dot_presence_dot_v1_dot_presence__service__pb2.GetTimeInStatusRequest.SerializeToString,
+            centralita_dot_presence_dot_v1_dot_presence__service__pb2.GetTimeInStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,15 +34,40 @@ class PresenceServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PresenceServiceAsyncStub: ...
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_presence_service_pb2.HeartbeatRequest, _presence_service_pb2.HeartbeatResponse]
-    """Take or renew the lease of one device. Call again well before it ends. A second device
-    never changes the intent. INVALID_ARGUMENT DEVICE_ID_INVALID.
+    """Take or renew the lease of one device. Call again when `again_after` has passed. A second
+    device never changes the intent. INVALID_ARGUMENT DEVICE_ID_INVALID.
     """
     Disconnect: _grpc.UnaryUnaryMultiCallable[_presence_service_pb2.DisconnectRequest, _presence_service_pb2.DisconnectResponse]
     """Give the lease of one device back at once. An unknown device is answered alike.
     INVALID_ARGUMENT DEVICE_ID_INVALID.
     """
     SetReceiveNew: _grpc.UnaryUnaryMultiCallable[_presence_service_pb2.SetReceiveNewRequest, _presence_service_pb2.SetReceiveNewResponse]
-    """Switch receiving new work on or off. FAILED_PRECONDITION NOT_CONNECTED without a lease."""
+    """Switch receiving new work on or off: choose Ready or Online. Fails as SetStatus does."""
+    SetStatus: _grpc.UnaryUnaryMultiCallable[_presence_service_pb2.SetStatusRequest, _presence_service_pb2.SetStatusResponse]
+    """Choose Online, Ready, Dnd or a status of the tenant's own. During a call, and the work after
+    it, the choice is kept as the next status; the last choice counts. INVALID_ARGUMENT
+    STATUS_INVALID, CUSTOM_STATUS_UNKNOWN. FAILED_PRECONDITION NOT_CONNECTED without a lease,
+    STILL_BANNED when Ready is chosen during a ban that does not end by the agent's own choice.
+    """
+    SetChannels: _grpc.UnaryUnaryMultiCallable[_presence_service_pb2.SetChannelsRequest, _presence_service_pb2.SetChannelsResponse]
+    """Say of which channels new work is wanted. What is held already stays. INVALID_ARGUMENT
+    CHANNEL_INVALID. FAILED_PRECONDITION NOT_CONNECTED.
+    """
+    ForceStatus: _grpc.UnaryUnaryMultiCallable[_presence_service_pb2.ForceStatusRequest, _presence_service_pb2.ForceStatusResponse]
+    """Set a colleague's status as they could themselves, and end their ban. The history keeps who
+    did. INVALID_ARGUMENT USER_ID_INVALID, STATUS_INVALID, CUSTOM_STATUS_UNKNOWN.
+    FAILED_PRECONDITION NOT_CONNECTED.
+    """
+    ListHistory: _grpc.UnaryUnaryMultiCallable[_presence_service_pb2.ListHistoryRequest, _presence_service_pb2.ListHistoryResponse]
+    """What changed, newest first, in pages; kept for 400 days. Agents see their own, supervisors
+    and above anybody's. INVALID_ARGUMENT USER_ID_INVALID, PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID.
+    PERMISSION_DENIED NOT_YOURS.
+    """
+    GetTimeInStatus: _grpc.UnaryUnaryMultiCallable[_presence_service_pb2.GetTimeInStatusRequest, _presence_service_pb2.GetTimeInStatusResponse]
+    """How long each status showed on each day; today's until now. Agents see their own, supervisors
+    and above anybody's. INVALID_ARGUMENT USER_ID_INVALID, TIME_ZONE_UNKNOWN, DAYS_INVALID.
+    PERMISSION_DENIED NOT_YOURS.
+    """
     GetPresence: _grpc.UnaryUnaryMultiCallable[_presence_service_pb2.GetPresenceRequest, _presence_service_pb2.GetPresenceResponse]
     """The presence of one user: Offline for a user who was never seen. INVALID_ARGUMENT
     USER_ID_INVALID.
@@ -58,15 +83,40 @@ class PresenceServiceAsyncStub(PresenceServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Heartbeat: _aio.UnaryUnaryMultiCallable[_presence_service_pb2.HeartbeatRequest, _presence_service_pb2.HeartbeatResponse]  # type: ignore[assignment]
-    """Take or renew the lease of one device. Call again well before it ends. A second device
-    never changes the intent. INVALID_ARGUMENT DEVICE_ID_INVALID.
+    """Take or renew the lease of one device. Call again when `again_after` has passed. A second
+    device never changes the intent. INVALID_ARGUMENT DEVICE_ID_INVALID.
     """
     Disconnect: _aio.UnaryUnaryMultiCallable[_presence_service_pb2.DisconnectRequest, _presence_service_pb2.DisconnectResponse]  # type: ignore[assignment]
     """Give the lease of one device back at once. An unknown device is answered alike.
     INVALID_ARGUMENT DEVICE_ID_INVALID.
     """
     SetReceiveNew: _aio.UnaryUnaryMultiCallable[_presence_service_pb2.SetReceiveNewRequest, _presence_service_pb2.SetReceiveNewResponse]  # type: ignore[assignment]
-    """Switch receiving new work on or off. FAILED_PRECONDITION NOT_CONNECTED without a lease."""
+    """Switch receiving new work on or off: choose Ready or Online. Fails as SetStatus does."""
+    SetStatus: _aio.UnaryUnaryMultiCallable[_presence_service_pb2.SetStatusRequest, _presence_service_pb2.SetStatusResponse]  # type: ignore[assignment]
+    """Choose Online, Ready, Dnd or a status of the tenant's own. During a call, and the work after
+    it, the choice is kept as the next status; the last choice counts. INVALID_ARGUMENT
+    STATUS_INVALID, CUSTOM_STATUS_UNKNOWN. FAILED_PRECONDITION NOT_CONNECTED without a lease,
+    STILL_BANNED when Ready is chosen during a ban that does not end by the agent's own choice.
+    """
+    SetChannels: _aio.UnaryUnaryMultiCallable[_presence_service_pb2.SetChannelsRequest, _presence_service_pb2.SetChannelsResponse]  # type: ignore[assignment]
+    """Say of which channels new work is wanted. What is held already stays. INVALID_ARGUMENT
+    CHANNEL_INVALID. FAILED_PRECONDITION NOT_CONNECTED.
+    """
+    ForceStatus: _aio.UnaryUnaryMultiCallable[_presence_service_pb2.ForceStatusRequest, _presence_service_pb2.ForceStatusResponse]  # type: ignore[assignment]
+    """Set a colleague's status as they could themselves, and end their ban. The history keeps who
+    did. INVALID_ARGUMENT USER_ID_INVALID, STATUS_INVALID, CUSTOM_STATUS_UNKNOWN.
+    FAILED_PRECONDITION NOT_CONNECTED.
+    """
+    ListHistory: _aio.UnaryUnaryMultiCallable[_presence_service_pb2.ListHistoryRequest, _presence_service_pb2.ListHistoryResponse]  # type: ignore[assignment]
+    """What changed, newest first, in pages; kept for 400 days. Agents see their own, supervisors
+    and above anybody's. INVALID_ARGUMENT USER_ID_INVALID, PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID.
+    PERMISSION_DENIED NOT_YOURS.
+    """
+    GetTimeInStatus: _aio.UnaryUnaryMultiCallable[_presence_service_pb2.GetTimeInStatusRequest, _presence_service_pb2.GetTimeInStatusResponse]  # type: ignore[assignment]
+    """How long each status showed on each day; today's until now. Agents see their own, supervisors
+    and above anybody's. INVALID_ARGUMENT USER_ID_INVALID, TIME_ZONE_UNKNOWN, DAYS_INVALID.
+    PERMISSION_DENIED NOT_YOURS.
+    """
     GetPresence: _aio.UnaryUnaryMultiCallable[_presence_service_pb2.GetPresenceRequest, _presence_service_pb2.GetPresenceResponse]  # type: ignore[assignment]
     """The presence of one user: Offline for a user who was never seen. INVALID_ARGUMENT
     USER_ID_INVALID.
@@ -85,8 +135,8 @@ class PresenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _presence_service_pb2.HeartbeatRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_presence_service_pb2.HeartbeatResponse, _abc.Awaitable[_presence_service_pb2.HeartbeatResponse]]:
-        """Take or renew the lease of one device. Call again well before it ends. A second device
-        never changes the intent. INVALID_ARGUMENT DEVICE_ID_INVALID.
+        """Take or renew the lease of one device. Call again when `again_after` has passed. A second
+        device never changes the intent. INVALID_ARGUMENT DEVICE_ID_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -105,7 +155,62 @@ class PresenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _presence_service_pb2.SetReceiveNewRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_presence_service_pb2.SetReceiveNewResponse, _abc.Awaitable[_presence_service_pb2.SetReceiveNewResponse]]:
-        """Switch receiving new work on or off. FAILED_PRECONDITION NOT_CONNECTED without a lease."""
+        """Switch receiving new work on or off: choose Ready or Online. Fails as SetStatus does."""
+
+    @_abc_1.abstractmethod
+    def SetStatus(
+        self,
+        request: _presence_service_pb2.SetStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_presence_service_pb2.SetStatusResponse, _abc.Awaitable[_presence_service_pb2.SetStatusResponse]]:
+        """Choose Online, Ready, Dnd or a status of the tenant's own. During a call, and the work after
+        it, the choice is kept as the next status; the last choice counts. INVALID_ARGUMENT
+        STATUS_INVALID, CUSTOM_STATUS_UNKNOWN. FAILED_PRECONDITION NOT_CONNECTED without a lease,
+        STILL_BANNED when Ready is chosen during a ban that does not end by the agent's own choice.
+        """
+
+    @_abc_1.abstractmethod
+    def SetChannels(
+        self,
+        request: _presence_service_pb2.SetChannelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_presence_service_pb2.SetChannelsResponse, _abc.Awaitable[_presence_service_pb2.SetChannelsResponse]]:
+        """Say of which channels new work is wanted. What is held already stays. INVALID_ARGUMENT
+        CHANNEL_INVALID. FAILED_PRECONDITION NOT_CONNECTED.
+        """
+
+    @_abc_1.abstractmethod
+    def ForceStatus(
+        self,
+        request: _presence_service_pb2.ForceStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_presence_service_pb2.ForceStatusResponse, _abc.Awaitable[_presence_service_pb2.ForceStatusResponse]]:
+        """Set a colleague's status as they could themselves, and end their ban. The history keeps who
+        did. INVALID_ARGUMENT USER_ID_INVALID, STATUS_INVALID, CUSTOM_STATUS_UNKNOWN.
+        FAILED_PRECONDITION NOT_CONNECTED.
+        """
+
+    @_abc_1.abstractmethod
+    def ListHistory(
+        self,
+        request: _presence_service_pb2.ListHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_presence_service_pb2.ListHistoryResponse, _abc.Awaitable[_presence_service_pb2.ListHistoryResponse]]:
+        """What changed, newest first, in pages; kept for 400 days. Agents see their own, supervisors
+        and above anybody's. INVALID_ARGUMENT USER_ID_INVALID, PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID.
+        PERMISSION_DENIED NOT_YOURS.
+        """
+
+    @_abc_1.abstractmethod
+    def GetTimeInStatus(
+        self,
+        request: _presence_service_pb2.GetTimeInStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_presence_service_pb2.GetTimeInStatusResponse, _abc.Awaitable[_presence_service_pb2.GetTimeInStatusResponse]]:
+        """How long each status showed on each day; today's until now. Agents see their own, supervisors
+        and above anybody's. INVALID_ARGUMENT USER_ID_INVALID, TIME_ZONE_UNKNOWN, DAYS_INVALID.
+        PERMISSION_DENIED NOT_YOURS.
+        """
 
     @_abc_1.abstractmethod
     def GetPresence(

@@ -200,10 +200,15 @@ class PresenceObserved(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     CONNECTED_FIELD_NUMBER: _builtins.int
     RECEIVE_NEW_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     version: _builtins.int
     connected: _builtins.bool
     receive_new: _builtins.bool
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.TaskChannel.ValueType]:
+        """Of what new work is wanted, sorted. Empty: everything the agent can work on."""
+
     def __init__(
         self,
         *,
@@ -211,10 +216,11 @@ class PresenceObserved(_message.Message):
         version: _builtins.int = ...,
         connected: _builtins.bool = ...,
         receive_new: _builtins.bool = ...,
+        channels: _abc.Iterable[_resources_pb2.TaskChannel.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "connected", b"connected", "receive_new", b"receive_new", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channels", b"channels", "connected", b"connected", "receive_new", b"receive_new", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""What presence does: load, decide, save."""

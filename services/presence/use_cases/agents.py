@@ -1,0 +1,80 @@
+"""Everything that changes a presence goes through here: load, decide, save."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from services.kernel.again import again_if
+from services.kernel.clock import Clock
+from services.presence.domain.bans import Refusal
+from services.presence.domain.errors import CustomStatusUnknown, Stale, StatusInvalid
+from services.presence.domain.leases import Key
+from services.presence.domain.presence import Presence
+from services.presence.domain.status import CHOICES, Badge, Cause, Channel, Stage, Status
+
+from .ports import Policies, Presences
+
+
+class Agents:
+    def __init__(
+        self, presences: Presences, policies: Policies, clock: Clock, keep_choice: timedelta
+    ) -> None:
+        self._presences, self._policies = presences, policies
+        self._clock = clock
+        self._keep_choice = keep_choice
+
+    def connected(self, user: Key) -> Presence | None:
+        """Return the presence, at no cost, of an agent who is known to be connected."""
+        known = self._presences.recalled(user)
+        return known if known is not None and known.connected else None
+
+    async def connect(self, user: Key) -> Presence:
+        return await self._change(user, lambda it: it.connect(self._clock(), self._keep_choice))
+
+    async def disconnect(self, user: Key, cause: Cause) -> Presence:
+        return await self._change(user, lambda it: it.disconnect(self._clock(), cause))
+
+    async def choose(self, user: Key, chosen: Badge, *, by: str = "") -> Presence:
+        """Choose a status for oneself, or as the supervisor `by` for a colleague.
+
+        Raises StatusInvalid, CustomStatusUnknown and what Presence.choose does.
+        """
+        self._insist_on_choice(user[0], chosen)
+        return await self._change(user, lambda it: it.choose(self._clock(), chosen, by=by))
+
+    async def want(self, user: Key, channels: frozenset[Channel]) -> Presence:
+        """Want new work of these channels only."""
+        return await self._change(user, lambda it: it.want(self._clock(), channels))
+
+    async def work(self, user: Key, stage: Stage) -> Presence:
+        return await self._change(user, lambda it: it.work(self._clock(), stage))
+
+    async def accept(self, user: Key) -> Presence:
+        return await self._change(user, lambda it: it.accept(self._clock()))
+
+    async def refuse(self, refusal: Refusal, user: Key, stage: Stage | None = None) -> Presence:
+        """The agent let an offer pass; that of a call brings the stage it leaves them in."""
+        policy = self._policies.of(user[0])
+        return await self._change(
+            user,
+            lambda it: it.refuse(
+                self._clock(), it.stage if stage is None else stage, refusal, policy
+            ),
+        )
+
+    async def cool_down(self, user: Key) -> Presence:
+        return await self._change(user, lambda it: it.cool_down(self._clock()))
+
+    @again_if(Stale)
+    async def _change(self, user: Key, decide: Callable[[Presence], Presence]) -> Presence:
+        before = await self._presences.read(user) or Presence(*user)
+        after = decide(before)
+        if after is not before:
+            await self._presences.save(before, after)
+        return after
+
+    def _insist_on_choice(self, tenant_id: str, chosen: Badge) -> None:
+        custom = chosen.status is Status.CUSTOM
+        if chosen.status not in CHOICES or custom != bool(chosen.custom_status_id):
+            raise StatusInvalid("Choose Online, Ready, Dnd, or a status of your own by its id.")
+        if custom and chosen.custom_status_id not in self._policies.of(tenant_id).custom_status_ids:
+            raise CustomStatusUnknown("Choose a status that the policy has.")

@@ -1,0 +1,65 @@
+"""A device calls, or says goodbye."""
+
+from datetime import timedelta
+
+from services.kernel.ids import is_token
+from services.presence.domain.errors import DeviceIdInvalid
+from services.presence.domain.leases import Key, LeaseBook
+from services.presence.domain.presence import Presence
+from services.presence.domain.status import Cause
+
+from .agents import Agents
+from .ports import Leases, Monotonic
+
+SETTLING = 1.0
+"""Seconds in which the replica a device said goodbye to has told the rest."""
+
+
+class Heartbeat:
+    """Take or renew the lease of a device.
+
+    A renewal touches memory, and its message goes out with those of the same moment. The store is
+    asked only for a first lease, and when the agent is not known to be connected. What a renewal
+    answers may be milliseconds behind a choice made at another replica; its version tells.
+    """
+
+    def __init__(
+        self,
+        agents: Agents,
+        leases: Leases,
+        book: LeaseBook,
+        lease: timedelta,
+        now: Monotonic,
+    ) -> None:
+        self._agents, self._leases, self._book = agents, leases, book
+        self.lease, self._now = lease, now
+
+    async def __call__(self, user: Key, device_id: str) -> Presence:
+        _insist_on_device(device_id)
+        now = self._now()
+        if not self._book.renew(user, device_id, now + self.lease.total_seconds(), now=now):
+            await self._leases.take(user, device_id)
+            return await self._agents.connect(user)
+        self._leases.renew(user, device_id)
+        return self._agents.connected(user) or await self._agents.connect(user)
+
+
+class Disconnect:
+    """Give a lease back. The agent stays connected while another device holds one."""
+
+    def __init__(self, agents: Agents, leases: Leases, book: LeaseBook, now: Monotonic) -> None:
+        self._agents, self._leases, self._book, self._now = agents, leases, book, now
+
+    async def __call__(self, user: Key, device_id: str) -> None:
+        _insist_on_device(device_id)
+        await self._leases.give_back(user, device_id)
+        # From here on the sweep would finish what an interrupted goodbye began.
+        self._book.shorten(user, device_id, self._now() + SETTLING)
+        if await self._leases.left(user) <= 0:
+            await self._agents.disconnect(user, Cause.DISCONNECTED)
+            self._book.forget(user)
+
+
+def _insist_on_device(device_id: str) -> None:
+    if not is_token(device_id):
+        raise DeviceIdInvalid("A device names itself by 1 to 64 of [A-Za-z0-9_-].")

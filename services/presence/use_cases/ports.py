@@ -1,0 +1,90 @@
+"""What the use cases need of the world."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from services.presence.domain.bans import Policy
+from services.presence.domain.calls import Call
+from services.presence.domain.history import Change
+from services.presence.domain.leases import Key
+from services.presence.domain.presence import Presence
+from services.presence.domain.status import Stage
+
+Monotonic = Callable[[], float]
+
+
+class Presences(Protocol):
+    def recalled(self, user: Key) -> Presence | None:
+        """What this process wrote or heard last, at no cost."""
+        ...
+
+    async def read(self, user: Key) -> Presence | None: ...
+
+    async def save(self, before: Presence, after: Presence) -> None:
+        """Write, announce and put down `after` if the store still has `before`, or raise Stale."""
+        ...
+
+    async def page(self, tenant_id: str, after: str, size: int) -> Sequence[Presence]: ...
+
+    async def cooled(self, now: datetime, most: int) -> Sequence[Key]:
+        """Whose ban ends by itself before now."""
+        ...
+
+
+class Policies(Protocol):
+    def of(self, tenant_id: str) -> Policy:
+        """Return the policy of a tenant, or the defaults."""
+        ...
+
+
+class Leases(Protocol):
+    """The leases all replicas share."""
+
+    async def take(self, user: Key, device_id: str) -> None:
+        """Store a first lease. An outage is no error: the next renewal stores it."""
+        ...
+
+    def renew(self, user: Key, device_id: str) -> None:
+        """Store a renewal soon; nobody waits for it."""
+        ...
+
+    async def give_back(self, user: Key, device_id: str) -> None:
+        """Remove a lease, or raise LeasesUnknown."""
+        ...
+
+    async def left(self, user: Key) -> float:
+        """Seconds until the last of the user's leases ends, 0 without one; or LeasesUnknown."""
+        ...
+
+
+class Calls(Protocol):
+    async def read(self, task: Key) -> Call | None:
+        """Read a call by its tenant and task."""
+        ...
+
+    async def save(self, before: Call, after: Call) -> None:
+        """Write `after` if the store still has `before`, or raise Stale."""
+        ...
+
+    async def stage_of(self, user: Key) -> Stage:
+        """How far an agent is with all their calls together."""
+        ...
+
+
+class History(Protocol):
+    """What was staged with the presences, moved where it is kept."""
+
+    async def move(self, user: Key | None = None) -> None:
+        """Move what is staged, of one user or of everybody. Repeatable at any point by anyone."""
+        ...
+
+    async def newest(
+        self, user: Key, before_version: int, before: datetime | None, most: int
+    ) -> Sequence[Change]:
+        """Changes older than these, newest first."""
+        ...
+
+    async def since(self, user: Key, begins: datetime, ends: datetime) -> Sequence[Change]:
+        """In order, what showed at `begins` and the changes until `ends`."""
+        ...

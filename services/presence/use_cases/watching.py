@@ -1,0 +1,96 @@
+"""Who is gone."""
+
+import asyncio
+from datetime import timedelta
+
+from services.presence.domain.errors import LeasesUnknown
+from services.presence.domain.leases import GRACE, Key, LeaseBook
+from services.presence.domain.status import Cause
+
+from .agents import Agents
+from .devices import SETTLING
+from .ports import Leases, Monotonic
+
+AGAIN = 0.5
+"""Seconds until a user who could not be settled is looked at again."""
+AT_ONCE = 32
+"""Users settled at once when many are due."""
+
+
+class Watchman:
+    """Notices who is gone, and keeps what this replica believes in step with the others.
+
+    A deadline in memory only raises a suspicion. The shared bucket, asked at its leader, decides:
+    it knows renewals that went to other replicas. While it cannot be asked nobody is gone, and
+    after it could not be, everybody has a whole lease to call again.
+    """
+
+    def __init__(
+        self,
+        agents: Agents,
+        leases: Leases,
+        book: LeaseBook,
+        lease: timedelta,
+        now: Monotonic,
+    ) -> None:
+        self._agents, self._leases, self._book = agents, leases, book
+        self._lease, self._now = lease.total_seconds(), now
+        self._blind = False
+        self._few = asyncio.Semaphore(AT_ONCE)
+
+    async def sweep(self) -> None:
+        """Disconnect whoever has no lease any more; raises the first failure after all."""
+        settled = [self._settle(user) for user in self._book.due(self._now())]
+        for outcome in await asyncio.gather(*settled, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
+
+    def blind(self) -> None:
+        """The bucket cannot be asked."""
+        self._blind = True
+
+    def sees_again(self) -> None:
+        """The bucket answers after it did not: nobody could renew meanwhile."""
+        self._blind = False
+        self._book.grace(self._now() + self._lease)
+
+    def heard(self, user: Key, device_id: str, age: float) -> None:
+        """A lease was taken or renewed, here or elsewhere, `age` seconds ago."""
+        left = self._lease - max(age, 0.0)
+        if left > 0:
+            self._book.renew(user, device_id, self._now() + left)
+
+    def heard_goodbye(self, user: Key, device_id: str) -> None:
+        """A device gave its lease back somewhere. Whoever took it tells; if they die, we do."""
+        self._book.shorten(user, device_id, self._now() + SETTLING)
+
+    def heard_of(self, user: Key, *, connected: bool) -> None:
+        """A presence changed, here or elsewhere.
+
+        A user declared gone while a device of theirs was calling stays in the book: their next
+        heartbeat finds them disconnected and connects them.
+        """
+        now = self._now()
+        if connected and user not in self._book:
+            self._book.renew(user, GRACE, now + self._lease)
+        elif not connected and not self._book.running(user, now):
+            self._book.forget(user)
+
+    async def _settle(self, user: Key) -> None:
+        async with self._few:
+            try:
+                left = await self._leases.left(user)
+                if self._blind:
+                    self.sees_again()
+                if left > 0:
+                    self._book.renew(user, GRACE, self._now() + left)
+                if not self._book.running(user, self._now()):
+                    await self._agents.disconnect(user, Cause.LEASE_EXPIRED)
+                    if not self._book.running(user, self._now()):
+                        self._book.forget(user)
+                        return
+            except LeasesUnknown:
+                self.blind()
+            finally:
+                # Renewed meanwhile, or not to be settled now.
+                self._book.look_again(user, self._now() + AGAIN)
