@@ -8,13 +8,14 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from . import chat, dispatch, engine, replay, standalone
+from . import chat, dispatch, engine, replay, simulate, standalone
 from .figures import REACH, Figure, show, write
 
 MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "engine": engine.measure,
     "dispatch": dispatch.measure,
     "replay": replay.measure,
+    "simulate": simulate.measure,
     "chat": chat.measure,
     "standalone": standalone.measure,
 }
