@@ -1,7 +1,7 @@
 """What dispatch does when the rest of the system speaks: tell the router, in its own words."""
 
 from centralita.conversations.v1.events_pb2 import ConversationClosed, ConversationOpened
-from centralita.directory.v1.events_pb2 import QueueChanged, UserChanged
+from centralita.directory.v1.events_pb2 import GroupChanged, QueueChanged, UserChanged
 from centralita.presence.v1.events_pb2 import PresenceChanged
 from faststream.nats import NatsRouter
 
@@ -12,8 +12,10 @@ from .domain.inputs import (
     AgentSelection,
     Channel,
     Fact,
+    GroupConfigured,
     PresenceObserved,
     QueueConfigured,
+    RingStrategy,
     TaskClosed,
     TaskSubmitted,
 )
@@ -67,6 +69,25 @@ def handlers(intake: Intake) -> NatsRouter:
                 AgentSelection(queue.agent_selection or fact.agent_selection),
                 queue.offer_timeout.ToMilliseconds() or fact.offer_timeout_ms,
                 queue.priority or fact.priority,
+            )
+        )
+
+    @router.subscriber(
+        **consumer(GroupChanged, stream="DIRECTORY", durable="dispatch-configure-group")
+    )
+    async def configure_group(event: GroupChanged) -> None:
+        """A group has other members or rings them differently."""
+        group = event.group
+        fact = GroupConfigured(event.tenant_id, event.group_id)
+        await tell(
+            GroupConfigured(
+                event.tenant_id,
+                event.group_id,
+                event.version,
+                event.removed,
+                tuple(group.user_ids),
+                RingStrategy(group.ring_strategy or fact.ring_strategy),
+                group.ring_timeout.ToMilliseconds() or fact.ring_timeout_ms,
             )
         )
 

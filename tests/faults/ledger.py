@@ -5,58 +5,33 @@ is used, so that a mistake made there is not made here as well. What must never 
 `problems` as it is found, with the journal sequence at which it happened.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 
+from tests.faults import groups
+from tests.faults.book import HELD, NOWHERE, RINGS, WAITS, Agent, Book, Key, Task
+
 ANSWERS_KEPT_MS = 10 * 60_000
 ENDED_KEPT_MS = 24 * 3_600_000
-DEFAULT_PRIORITY = 50
-DEFAULT_OFFER_TIMEOUT_MS = 20_000
 
-WAITS, RINGS, HELD, NOWHERE = "waits", "rings", "held", "nowhere"
-
-Key = tuple[str, str]
-"""A tenant and the id of something of theirs."""
-
-
-@dataclass
-class Agent:
-    config: wire.AgentConfigured = field(default_factory=wire.AgentConfigured)
-    presence: wire.PresenceObserved = field(default_factory=wire.PresenceObserved)
-    has: set[str] = field(default_factory=set)
-    idle_from: int = 0
-    """Counts up with each change of load: the lowest is idle longest."""
-
-    def receives(self) -> bool:
-        wants = self.presence.connected and self.presence.receive_new
-        return wants and not self.config.removed
+REFUSED = {
+    public.OFFER_END_DECLINED,
+    public.OFFER_END_TIMED_OUT,
+    public.OFFER_END_UNREACHABLE,
+}
+"""Ends after which the agent is not offered the task again."""
 
 
 @dataclass
-class Task:
-    submitted: wire.TaskSubmitted
-    priority: int
-    place: str = WAITS
-    revision: int = 1
-    agent_id: str = ""
-    expires_at: int = 0
-    excluded: set[str] = field(default_factory=set)
-
-
-@dataclass
-class Ledger:
+class Ledger(Book):
     """What the records say so far."""
 
     problems: list[str] = field(default_factory=list)
-    queues: dict[Key, wire.QueueConfigured] = field(default_factory=dict)
-    agents: dict[Key, Agent] = field(default_factory=dict)
-    tasks: dict[Key, Task] = field(default_factory=dict)
     ended: dict[Key, tuple[str, int]] = field(default_factory=dict)
     answers: dict[Key, tuple[str, int]] = field(default_factory=dict)
     owners: list[str] = field(default_factory=list)
@@ -67,6 +42,8 @@ class Ledger:
     sequence: int = 0
     changes: int = 0
     last_input: int = 0
+    ends: dict[Key, int] = field(default_factory=dict)
+    """How the last offer of each task ended in this step."""
 
     def record(self, sequence: int, data: bytes) -> list[wire.Step]:
         """Fold one record and return its steps."""
@@ -95,7 +72,7 @@ class Ledger:
     def close(self) -> None:
         """Check what is true after every record."""
         for (_, task_id), task in self.tasks.items():
-            late = task.place == RINGS and task.expires_at <= self.at
+            late = [agent for agent, until in task.offers.items() if until <= self.at]
             self.insist(not late, f"{task_id} rings beyond its deadline")
 
     def step(self, step: wire.Step) -> None:
@@ -119,48 +96,6 @@ class Ledger:
         if not true:
             self.problems.append(f"{self.sequence}: {otherwise}")
 
-    # What the rules speak of
-
-    def queue(self, tenant_id: str, queue_id: str) -> wire.QueueConfigured:
-        return self.queues.get((tenant_id, queue_id)) or wire.QueueConfigured(
-            queue_id=queue_id,
-            agent_selection=directory.AGENT_SELECTION_LONGEST_IDLE,
-            offer_timeout_ms=DEFAULT_OFFER_TIMEOUT_MS,
-            priority=DEFAULT_PRIORITY,
-        )
-
-    def agent(self, tenant_id: str, agent_id: str) -> Agent:
-        return self.agents.setdefault((tenant_id, agent_id), Agent())
-
-    def used(self, tenant_id: str, agent: Agent) -> int:
-        return sum(self.tasks[tenant_id, task_id].submitted.cost for task_id in agent.has)
-
-    def suits(self, tenant_id: str, agent_id: str, task: Task) -> bool:
-        """Tell whether the agent could be offered the task now."""
-        agent = self.agents[tenant_id, agent_id]
-        levels = {skill.skill_id: skill.level for skill in agent.config.skills}
-        return (
-            agent.receives()
-            and task.submitted.queue_id in agent.config.queue_ids
-            and all(levels.get(need.skill_id, 0) >= need.level for need in task.submitted.skills)
-            and agent_id not in task.excluded
-            and self.used(tenant_id, agent) + task.submitted.cost <= agent.config.capacity
-        )
-
-    def waiting(self, tenant_id: str) -> Iterator[Task]:
-        for (owner, _), task in self.tasks.items():
-            if owner == tenant_id and task.place == WAITS:
-                yield task
-
-    def preference(self, tenant_id: str, agent_id: str, task: Task) -> tuple[int, int]:
-        """Order agents as the task's queue does: the least is the one to take."""
-        agent = self.agents[tenant_id, agent_id]
-        queue = self.queue(tenant_id, task.submitted.queue_id)
-        if queue.agent_selection == directory.AGENT_SELECTION_LEAST_BUSY:
-            used = self.used(tenant_id, agent)
-            return used * 1_000_000 // agent.config.capacity, agent.idle_from
-        return 0, agent.idle_from
-
     # Folds
 
     def _load(self, tenant_id: str, task_id: str, agent_id: str) -> None:
@@ -168,7 +103,6 @@ class Ledger:
         agent.has.add(task_id)
         self._changed(agent)
         task = self.tasks[tenant_id, task_id]
-        task.agent_id = agent_id
         self.insist(
             self.used(tenant_id, agent) <= agent.config.capacity,
             f"{agent_id} holds more than their capacity",
@@ -176,14 +110,13 @@ class Ledger:
         holders = [
             who for (of, who), one in self.agents.items() if of == tenant_id and task_id in one.has
         ]
-        self.insist(holders == [agent_id], f"{task_id} is with {holders}")
+        known = sorted({agent_id, *task.offers})
+        self.insist(sorted(holders) == known, f"{task_id} is with {holders}, not {known}")
 
-    def _unload(self, tenant_id: str, task_id: str) -> None:
-        task = self.tasks[tenant_id, task_id]
-        agent = self.agent(tenant_id, task.agent_id)
+    def _unload(self, tenant_id: str, task_id: str, agent_id: str) -> None:
+        agent = self.agent(tenant_id, agent_id)
         agent.has.discard(task_id)
         self._changed(agent)
-        task.agent_id, task.expires_at = "", 0
 
     def _changed(self, agent: Agent) -> None:
         self.changes += 1
@@ -211,6 +144,9 @@ class Ledger:
 
     def queue_set(self, it: wire.QueueSet) -> None:
         self.queues[it.tenant_id, it.queue.queue_id] = it.queue
+
+    def group_set(self, it: wire.GroupSet) -> None:
+        self.groups[it.tenant_id, it.group.group_id] = it.group
 
     def agent_set(self, it: wire.AgentSet) -> None:
         agent = self.agent(it.tenant_id, it.agent.agent_id)
@@ -246,14 +182,18 @@ class Ledger:
         if task.place == HELD:
             holder = self.agent(it.tenant_id, task.agent_id)
             self.insist(holder.config.removed, f"{key[1]} is taken from its holder")
-            self._unload(it.tenant_id, key[1])
-        task.place, task.revision = WAITS, it.revision
+            self._unload(it.tenant_id, key[1], task.agent_id)
+        task.place, task.revision, task.agent_id = WAITS, it.revision, ""
 
     def offered(self, it: wire.Offered) -> None:
-        task = self._next(it, WAITS)
+        task = self._next(it, WAITS, RINGS)
         if task is None:
             return
         tenant_id = it.tenant_id
+        group = self.group(tenant_id, task)
+        several = group is not None and groups.at_once(group)
+        self.insist(task.place == WAITS or several, f"{it.task_id} rings at one more")
+        self.insist(it.group_id == task.submitted.group_id, "offered as of another group")
         if (tenant_id, it.agent_id) not in self.agents:
             self.insist(False, f"offered to {it.agent_id}, who is unknown")
             return
@@ -261,10 +201,11 @@ class Ledger:
             self.suits(tenant_id, it.agent_id, task),
             f"{it.task_id} is offered to {it.agent_id}, who must not get it",
         )
+        queue = self.queue(tenant_id, task.submitted.queue_id)
+        rings_for = queue.offer_timeout_ms if group is None else group.ring_timeout_ms
         self.insist(
-            it.expires_at_ms
-            == self.at + self.queue(tenant_id, task.submitted.queue_id).offer_timeout_ms,
-            "the offer does not ring as long as its queue says",
+            it.expires_at_ms == self.at + rings_for,
+            "the offer does not ring as long as its queue or group says",
         )
         first = min(
             (
@@ -284,22 +225,26 @@ class Ledger:
             for owner, agent_id in self.agents
             if owner == tenant_id and self.suits(tenant_id, agent_id, task)
         )
-        best = min(free, key=lambda who: self.preference(tenant_id, who, task), default=it.agent_id)
-        self.insist(best == it.agent_id, f"{it.agent_id} is preferred to {best}")
-        task.place, task.expires_at = RINGS, it.expires_at_ms
+        mine = self.preference(tenant_id, it.agent_id, task)
+        best = min((self.preference(tenant_id, who, task) for who in free), default=mine)
+        self.insist(best == mine, f"{it.agent_id} is preferred to somebody better")
+        task.place = RINGS
         self._load(tenant_id, it.task_id, it.agent_id)
+        task.offers[it.agent_id] = it.expires_at_ms
 
     def offer_closed(self, it: wire.OfferClosed) -> None:
         task = self._next(it, RINGS)
         if task is None:
             return
-        self.insist(task.agent_id == it.agent_id, f"{it.task_id} rang at {task.agent_id}")
+        until = task.offers.pop(it.agent_id, None)
+        self.insist(until is not None, f"{it.task_id} did not ring at {it.agent_id}")
         if it.end == public.OFFER_END_TIMED_OUT:
-            self.insist(task.expires_at <= self.at, f"{it.task_id} rang out too early")
-        if it.end in {public.OFFER_END_TIMED_OUT, public.OFFER_END_DECLINED}:
+            self.insist((until or 0) <= self.at, f"{it.task_id} rang out too early")
+        if it.end in REFUSED:
             task.excluded.add(it.agent_id)
-        self._unload(it.tenant_id, it.task_id)
-        task.place = NOWHERE
+        self._unload(it.tenant_id, it.task_id, it.agent_id)
+        task.place = RINGS if task.offers else NOWHERE
+        self.ends[it.tenant_id, it.task_id] = it.end
 
     def assigned(self, it: wire.Assigned) -> None:
         places = (WAITS, NOWHERE, RINGS) if it.assigned_by else (RINGS,)
@@ -307,18 +252,19 @@ class Ledger:
         if task is None:
             return
         if task.place == RINGS:
-            self.insist(task.agent_id == it.agent_id, f"{it.task_id} rang at {task.agent_id}")
-            task.expires_at = 0
+            rang = list(task.offers)
+            self.insist(rang == [it.agent_id], f"{it.task_id} rings at {rang} as well")
+            task.offers.clear()
         else:
             self._load(it.tenant_id, it.task_id, it.agent_id)
-        task.place = HELD
+        task.place, task.agent_id = HELD, it.agent_id
 
     def completed_(self, it: wire.Completed) -> None:
         task = self._next(it, HELD)
         if task is None:
             return
         self.insist(task.agent_id == it.agent_id, f"{it.task_id} is held by {task.agent_id}")
-        self._unload(it.tenant_id, it.task_id)
+        self._unload(it.tenant_id, it.task_id, it.agent_id)
         self.completed += 1
         self._end(it.tenant_id, it.task_id, "completed")
 
@@ -347,6 +293,13 @@ class Ledger:
         self.answers[key] = (it.reason, self.at)
 
     def _look_around(self) -> None:
+        for key, end in self.ends.items():
+            if end == public.OFFER_END_TAKEN_ELSEWHERE:
+                taken = key in self.tasks and self.tasks[key].place == HELD
+                self.insist(taken, f"{key[1]} is said to be taken and is not")
+            if end == public.OFFER_END_CALLER_GAVE_UP:
+                self.insist(key not in self.tasks, f"{key[1]} is given up and goes on")
+        self.ends.clear()
         for (tenant_id, task_id), task in self.tasks.items():
             self.insist(task.place != NOWHERE, f"{tenant_id}/{task_id} is lost between two places")
         for (tenant_id, agent_id), agent in self.agents.items():
@@ -367,6 +320,7 @@ def _age(task: Task) -> tuple[int, int, str]:
 
 _FOLDS: dict[str, Callable[[Ledger, Any], None]] = {
     "queue_set": Ledger.queue_set,
+    "group_set": Ledger.group_set,
     "agent_set": Ledger.agent_set,
     "presence_set": Ledger.presence_set,
     "queued": Ledger.queued,

@@ -10,7 +10,8 @@ from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.options.v1 import options_pb2 as options
 from google.protobuf.message import Message
 
-from tests.faults.ledger import ANSWERS_KEPT_MS, ENDED_KEPT_MS, HELD, RINGS, Ledger, Task
+from tests.faults.book import HELD, RINGS, Task
+from tests.faults.ledger import ANSWERS_KEPT_MS, ENDED_KEPT_MS, Ledger
 
 COMMANDS = {"accept_offer", "decline_offer", "assign_task", "complete_task"}
 
@@ -44,8 +45,21 @@ def judge(
     return []
 
 
-_KEPT = {"queue_set": "queue", "agent_set": "agent", "presence_set": "presence", "queued": "task"}
-_DEFAULTED = {"offer_timeout_ms", "priority", "agent_selection", "cost"}
+_KEPT = {
+    "queue_set": "queue",
+    "group_set": "group",
+    "agent_set": "agent",
+    "presence_set": "presence",
+    "queued": "task",
+}
+_DEFAULTED = {
+    "offer_timeout_ms",
+    "ring_timeout_ms",
+    "priority",
+    "agent_selection",
+    "ring_strategy",
+    "cost",
+}
 """Fields whose absence, or a value that makes no sense, stands for a default."""
 
 
@@ -74,6 +88,10 @@ def _first(ledger: Ledger, it: wire.Input, at: int) -> set[str] | None:  # noqa:
             queue = ledger.queues.get((tenant_id, it.queue_configured.queue_id))
             new = queue is None or queue.version < it.queue_configured.version
             return {"queue_set"} if new else {""}
+        case "group_configured":
+            group = ledger.groups.get((tenant_id, it.group_configured.group_id))
+            new = group is None or group.version < it.group_configured.version
+            return {"group_set"} if new else {""}
         case "agent_configured":
             agent = ledger.agents.get((tenant_id, it.agent_configured.agent_id))
             version = it.agent_configured.version
@@ -162,19 +180,17 @@ def _on_offer(
         if when.decided - ended[1] < ENDED_KEPT_MS:
             return {"OFFER_NOT_YOURS"}
         return {"OFFER_NOT_YOURS", "TASK_NOT_FOUND"}
-    rings = task.place == RINGS and task.agent_id == it.agent_id
-    in_time = when.logged < task.expires_at
-    return {""} if rings and in_time else {"OFFER_NOT_YOURS"}
+    in_time = when.logged < task.offers.get(it.agent_id, 0)
+    return {""} if in_time else {"OFFER_NOT_YOURS"}
 
 
 def _on_assignment(ledger: Ledger, tenant_id: str, it: wire.AssignTask) -> set[str]:
     task = ledger.tasks.get((tenant_id, it.task_id))
     if task is None:
         return {"TASK_NOT_FOUND"}
-    actor = ledger.agents.get((tenant_id, it.actor_id))
-    queue_id = task.submitted.queue_id
-    if it.actor_role < options.ROLE_MANAGER and (
-        actor is None or queue_id not in actor.config.queue_ids
+    theirs = ledger.reaches(tenant_id, it.actor_id, task)
+    if it.actor_role < options.ROLE_MANAGER and not (
+        theirs and (tenant_id, it.actor_id) in ledger.agents
     ):
         return {"TASK_NOT_IN_YOUR_QUEUES"}
     if task.place == HELD:
@@ -187,7 +203,7 @@ def _on_assignee(ledger: Ledger, tenant_id: str, assignee_id: str, task: Task) -
     if (
         assignee is None
         or assignee.config.removed
-        or task.submitted.queue_id not in assignee.config.queue_ids
+        or not ledger.reaches(tenant_id, assignee_id, task)
     ):
         return {"ASSIGNEE_NOT_IN_QUEUE"}
     if not assignee.presence.connected:

@@ -27,6 +27,7 @@ _WRITERS: dict[type[Any], Callable[[Any], Message]] = {
         revision=d.revision,
         queue_id=d.task.queue_id,
         enqueued_at=_timestamp(d.task.enqueued_at),
+        group_id=d.task.group_id,
     ),
     made.Offered: lambda d: public.TaskOffered(
         tenant_id=d.tenant_id,
@@ -35,6 +36,7 @@ _WRITERS: dict[type[Any], Callable[[Any], Message]] = {
         queue_id=d.queue_id,
         agent_id=d.agent_id,
         expires_at=_timestamp(d.expires_at),
+        group_id=d.group_id,
     ),
     made.OfferClosed: lambda d: public.OfferEnded(
         tenant_id=d.tenant_id,

@@ -9,7 +9,7 @@ from centralita.options.v1 import options_pb2 as options
 from google.protobuf.message import DecodeError
 
 from services.dispatch.domain import inputs as it
-from services.dispatch.domain.inputs import AgentSelection, Role, Skills
+from services.dispatch.domain.inputs import AgentSelection, RingStrategy, Role, Skills
 from services.kernel.ids import is_token
 
 DEFAULT_OFFER_TIMEOUT_MS = 20_000
@@ -58,6 +58,29 @@ def read_queue(tenant_id: str, queue: wire.QueueConfigured) -> it.QueueConfigure
         AgentSelection(queue.agent_selection or AgentSelection.LONGEST_IDLE),
         _offer_timeout(queue.offer_timeout_ms),
         queue.priority or DEFAULT_PRIORITY,
+    )
+
+
+def write_group(group: it.GroupConfigured) -> wire.GroupConfigured:
+    return wire.GroupConfigured(
+        group_id=group.group_id,
+        version=group.version,
+        removed=group.removed,
+        member_ids=group.member_ids,
+        ring_strategy=directory.RingStrategy.ValueType(group.ring_strategy),
+        ring_timeout_ms=group.ring_timeout_ms,
+    )
+
+
+def read_group(tenant_id: str, group: wire.GroupConfigured) -> it.GroupConfigured:
+    return it.GroupConfigured(
+        tenant_id,
+        group.group_id,
+        group.version,
+        group.removed,
+        tuple(group.member_ids),
+        RingStrategy(group.ring_strategy or RingStrategy.SIMULTANEOUS),
+        _offer_timeout(group.ring_timeout_ms),
     )
 
 
@@ -113,6 +136,7 @@ def write_task(task: it.TaskSubmitted) -> wire.TaskSubmitted:
         cost=task.cost,
         skills=_write_skills(task.skills),
         priority=task.priority,
+        group_id=task.group_id,
     )
 
 
@@ -125,6 +149,7 @@ def read_task(tenant_id: str, task: wire.TaskSubmitted) -> it.TaskSubmitted:
         max(task.cost, 1),
         _read_skills(task.skills) if task.skills else (),
         task.priority,
+        group_id=task.group_id,
     )
 
 
@@ -147,6 +172,7 @@ def _role(role: Role) -> options.Role.ValueType:
 
 _READERS: dict[str, Callable[[wire.Input], it.Fact | it.Command]] = {
     "queue_configured": lambda m: read_queue(m.tenant_id, m.queue_configured),
+    "group_configured": lambda m: read_group(m.tenant_id, m.group_configured),
     "agent_configured": lambda m: read_agent(m.tenant_id, m.agent_configured),
     "presence_observed": lambda m: read_presence(m.tenant_id, m.presence_observed),
     "task_submitted": lambda m: read_task(m.tenant_id, m.task_submitted),
@@ -187,6 +213,9 @@ _READERS: dict[str, Callable[[wire.Input], it.Fact | it.Command]] = {
 _WRITERS: dict[type[Any], Callable[[Any], wire.Input]] = {
     it.QueueConfigured: lambda e: wire.Input(
         tenant_id=e.tenant_id, queue_configured=write_queue(e)
+    ),
+    it.GroupConfigured: lambda e: wire.Input(
+        tenant_id=e.tenant_id, group_configured=write_group(e)
     ),
     it.AgentConfigured: lambda e: wire.Input(
         tenant_id=e.tenant_id, agent_configured=write_agent(e)

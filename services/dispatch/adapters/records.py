@@ -13,10 +13,12 @@ from services.dispatch.use_cases.ports import Position, Record, Step
 
 from .inputs import (
     read_agent,
+    read_group,
     read_presence,
     read_queue,
     read_task,
     write_agent,
+    write_group,
     write_presence,
     write_queue,
     write_task,
@@ -82,6 +84,9 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
     made.QueueSet: lambda d: wire.Decision(
         queue_set=wire.QueueSet(tenant_id=d.queue.tenant_id, queue=write_queue(d.queue))
     ),
+    made.GroupSet: lambda d: wire.Decision(
+        group_set=wire.GroupSet(tenant_id=d.group.tenant_id, group=write_group(d.group))
+    ),
     made.AgentSet: lambda d: wire.Decision(
         agent_set=wire.AgentSet(tenant_id=d.agent.tenant_id, agent=write_agent(d.agent))
     ),
@@ -106,6 +111,7 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
             revision=d.revision,
             agent_id=d.agent_id,
             expires_at_ms=d.expires_at,
+            group_id=d.group_id,
         )
     ),
     made.OfferClosed: lambda d: wire.Decision(
@@ -154,11 +160,12 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
 
 _READERS: dict[str, Callable[[Any], made.Decision]] = {
     "queue_set": lambda m: made.QueueSet(read_queue(m.tenant_id, m.queue)),
+    "group_set": lambda m: made.GroupSet(read_group(m.tenant_id, m.group)),
     "agent_set": lambda m: made.AgentSet(read_agent(m.tenant_id, m.agent)),
     "presence_set": lambda m: made.PresenceSet(read_presence(m.tenant_id, m.presence)),
     "queued": lambda m: made.Queued(read_task(m.tenant_id, m.task), m.revision, tuple(m.excluded)),
     "offered": lambda m: made.Offered(
-        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.expires_at_ms
+        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.expires_at_ms, m.group_id
     ),
     "offer_closed": lambda m: made.OfferClosed(
         m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, OfferEnd(m.end)

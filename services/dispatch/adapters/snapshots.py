@@ -14,6 +14,7 @@ from services.dispatch.domain.decisions import Answered, Reason
 from services.dispatch.domain.index import Agent, Task
 from services.dispatch.domain.inputs import (
     AgentConfigured,
+    GroupConfigured,
     PresenceObserved,
     QueueConfigured,
     TaskSubmitted,
@@ -24,10 +25,12 @@ from services.kernel.bus import Bus
 
 from .inputs import (
     read_agent,
+    read_group,
     read_presence,
     read_queue,
     read_task,
     write_agent,
+    write_group,
     write_presence,
     write_queue,
     write_task,
@@ -38,7 +41,7 @@ SLICE = 200
 """Objects written before others get their turn: a snapshot must not hold an offer up."""
 
 _Agent = tuple[AgentConfigured, PresenceObserved, int, int]
-_Task = tuple[TaskSubmitted, int, tuple[str, ...], str, int, int]
+_Task = tuple[TaskSubmitted, int, tuple[str, ...], str, tuple[tuple[str, int], ...], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class _Photograph:
     at: int
     order: int
     queues: tuple[QueueConfigured, ...]
+    groups: tuple[GroupConfigured, ...]
     agents: tuple[_Agent, ...]
     tasks: tuple[_Task, ...]
     answers: tuple[tuple[str, str, Reason, int], ...]
@@ -105,6 +109,9 @@ def read_snapshot(data: bytes) -> tuple[State, Position]:
     for queue_set in message.queues:
         queue = read_queue(queue_set.tenant_id, queue_set.queue)
         tenant(queue.tenant_id).queues[queue.queue_id] = queue
+    for group_set in message.groups:
+        group = read_group(group_set.tenant_id, group_set.group)
+        tenant(group.tenant_id).groups.configure(group)
     for agent_state in message.agents:
         agent = _read_agent_state(agent_state)
         tenant(agent.tenant_id).agents[agent.id] = agent
@@ -129,6 +136,7 @@ def _photograph(state: State, position: Position) -> _Photograph:
         at=state.at,
         order=state.order,
         queues=tuple(queue for tenant in tenants for queue in tenant.queues.values()),
+        groups=tuple(group for tenant in tenants for group in tenant.groups.configured.values()),
         agents=tuple(
             (agent.config, agent.presence, agent.idle_since, agent.idle_order)
             for tenant in tenants
@@ -140,7 +148,7 @@ def _photograph(state: State, position: Position) -> _Photograph:
                 task.revision,
                 task.excluded,
                 task.agent_id,
-                task.expires_at,
+                tuple(sorted(task.offers.items())),
                 task.priority,
             )
             for tenant in tenants
@@ -173,6 +181,13 @@ def _pieces(photograph: _Photograph) -> Iterator[wire.Snapshot]:
             queues=[
                 wire.QueueSet(tenant_id=queue.tenant_id, queue=write_queue(queue))
                 for queue in queues
+            ]
+        )
+    for groups in _slices(photograph.groups):
+        yield wire.Snapshot(
+            groups=[
+                wire.GroupSet(tenant_id=group.tenant_id, group=write_group(group))
+                for group in groups
             ]
         )
     for agents in _slices(photograph.agents):
@@ -230,28 +245,33 @@ def _write_task_state(  # noqa: PLR0913, PLR0917 - one argument a column
     revision: int,
     excluded: tuple[str, ...],
     agent_id: str,
-    expires_at: int,
+    offers: tuple[tuple[str, int], ...],
     priority: int,
 ) -> wire.TaskState:
+    first, *others = offers or ((agent_id, 0),)
     return wire.TaskState(
         tenant_id=submitted.tenant_id,
         task=write_task(submitted),
         revision=revision,
         excluded=excluded,
-        agent_id=agent_id,
-        expires_at_ms=expires_at,
+        agent_id=first[0],
+        expires_at_ms=first[1],
+        also_rings=[wire.Ring(agent_id=agent, expires_at_ms=until) for agent, until in others],
         priority=priority,
     )
 
 
 def _read_task_state(state: wire.TaskState) -> Task:
+    offers = {ring.agent_id: ring.expires_at_ms for ring in state.also_rings}
+    if state.expires_at_ms:
+        offers[state.agent_id] = state.expires_at_ms
     return Task(
         read_task(state.tenant_id, state.task),
         state.revision,
         state.priority,
         tuple(state.excluded),
-        state.agent_id,
-        state.expires_at_ms,
+        "" if offers else state.agent_id,
+        offers,
     )
 
 

@@ -7,7 +7,13 @@ journal alone.
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from .inputs import AgentConfigured, PresenceObserved, QueueConfigured, TaskSubmitted
+from .inputs import (
+    AgentConfigured,
+    GroupConfigured,
+    PresenceObserved,
+    QueueConfigured,
+    TaskSubmitted,
+)
 
 
 class OfferEnd(IntEnum):
@@ -16,6 +22,14 @@ class OfferEnd(IntEnum):
     DECLINED = 1
     TIMED_OUT = 2
     RESCINDED = 3
+    TAKEN_ELSEWHERE = 4
+    UNREACHABLE = 5
+    CALLER_GAVE_UP = 6
+
+    @property
+    def refused(self) -> bool:
+        """Did the agent not take it: it is not offered to them again."""
+        return self in {OfferEnd.DECLINED, OfferEnd.TIMED_OUT, OfferEnd.UNREACHABLE}
 
 
 class Reason(StrEnum):
@@ -36,6 +50,11 @@ class Reason(StrEnum):
 @dataclass(frozen=True, slots=True)
 class QueueSet:
     queue: QueueConfigured
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSet:
+    group: GroupConfigured
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +84,12 @@ class Offered:
     revision: int
     agent_id: str
     expires_at: int
+    group_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class OfferClosed:
-    """The offer is over; what becomes of the task is the next decision of the same step."""
+    """The offer is over; what becomes of the task follows in the same step, or it rings on."""
 
     tenant_id: str
     task_id: str
@@ -118,6 +138,7 @@ class Answered:
 
 Decision = (
     QueueSet
+    | GroupSet
     | AgentSet
     | PresenceSet
     | Queued

@@ -13,6 +13,7 @@ from .decisions import (
     Assigned,
     Cancelled,
     Decision,
+    GroupSet,
     OfferEnd,
     PresenceSet,
     Queued,
@@ -28,7 +29,9 @@ from .following import (
     complete,
     find_agent,
     find_tasks,
+    find_work,
     first_come,
+    give_up,
     once,
     refused,
     take_back,
@@ -40,6 +43,7 @@ from .inputs import (
     AssignTask,
     CompleteTask,
     DeclineOffer,
+    GroupConfigured,
     Input,
     OfferRangOut,
     PresenceObserved,
@@ -75,6 +79,23 @@ def _queue_configured(tenant: Tenant, it: QueueConfigured, _at: int) -> Decision
         yield QueueSet(it)
 
 
+def _group_configured(tenant: Tenant, it: GroupConfigured, at: int) -> Decisions:
+    known = tenant.groups.configured.get(it.group_id)
+    if known is not None and known.version >= it.version:
+        return
+    yield GroupSet(it)
+    members = tenant.groups.members(it.group_id)
+    concerned = set(members)
+    for task in tenant.groups.line(it.group_id):
+        left = sorted(task.offers.keys() - set(members))
+        concerned.update(left)
+        yield from closed(task, left, OfferEnd.RESCINDED)
+        if left and not task.rings:
+            yield again(task)
+    present = [tenant.agents[it] for it in sorted(concerned) if it in tenant.agents]
+    yield from find_work(tenant, present, at)
+
+
 def _agent_configured(tenant: Tenant, it: AgentConfigured, at: int) -> Decisions:
     known = tenant.agents.get(it.agent_id)
     if known is not None and 0 < it.version <= known.config.version:
@@ -82,8 +103,8 @@ def _agent_configured(tenant: Tenant, it: AgentConfigured, at: int) -> Decisions
     yield AgentSet(it)
     agent = tenant.agents[it.agent_id]
     for task in first_come(agent):
-        if task.rings and (it.removed or task.submitted.queue_id not in it.queue_ids):
-            yield from take_back(tenant, task, at)
+        if task.rings and (it.removed or not tenant.reaches(task, agent)):
+            yield from take_back(tenant, task, agent.id, at)
         elif it.removed:
             yield again(task)
             yield from find_agent(tenant, task, at)
@@ -101,7 +122,7 @@ def _presence_observed(tenant: Tenant, it: PresenceObserved, at: int) -> Decisio
         return
     for task in first_come(agent):
         if task.rings:
-            yield from take_back(tenant, task, at)
+            yield from take_back(tenant, task, agent.id, at)
 
 
 def _task_submitted(tenant: Tenant, it: TaskSubmitted, at: int) -> Decisions:
@@ -119,31 +140,30 @@ def _task_closed(tenant: Tenant, it: TaskClosed, at: int) -> Decisions:
     elif task.held:
         yield from complete(tenant, task, at)
     else:
-        agent = tenant.agents[task.agent_id] if task.rings else None
-        if agent is not None:
-            yield closed(task, OfferEnd.RESCINDED)
-        submitted = task.submitted
-        yield Cancelled(it.tenant_id, it.task_id, submitted.queue_id, task.revision + 1)
-        if agent is not None:
-            yield from find_tasks(tenant, agent, at)
+        yield from give_up(tenant, task, at)
 
 
 def _offer_rang_out(tenant: Tenant, it: OfferRangOut, at: int) -> Decisions:
     task = tenant.tasks.get(it.task_id)
-    if task is not None and task.rings and task.expires_at <= at:
-        yield from refused(tenant, task, OfferEnd.TIMED_OUT, at)
+    if task is not None:
+        late = [agent_id for agent_id in sorted(task.offers) if task.offers[agent_id] <= at]
+        if late:
+            yield from refused(tenant, task, late, OfferEnd.TIMED_OUT, at)
 
 
 # Commands
 
 
-def _accept_offer(tenant: Tenant, it: AcceptOffer, _at: int) -> Decisions:
+def _accept_offer(tenant: Tenant, it: AcceptOffer, at: int) -> Decisions:
     task = tenant.tasks.get(it.task_id)
     if (no := _not_rung(tenant, task, it)) is not None or task is None:
         yield answer(it, no or Reason.TASK_NOT_FOUND)
         return
-    submitted = task.submitted
-    yield Assigned(it.tenant_id, it.task_id, submitted.queue_id, task.revision + 1, it.agent_id)
+    others = sorted(task.offers.keys() - {it.agent_id})
+    yield from closed(task, others, OfferEnd.TAKEN_ELSEWHERE)
+    queue_id = task.submitted.queue_id
+    yield Assigned(it.tenant_id, it.task_id, queue_id, task.revision + 1, it.agent_id)
+    yield from find_work(tenant, [tenant.agents[other] for other in others], at)
     yield answer(it, Reason.DONE)
 
 
@@ -152,7 +172,7 @@ def _decline_offer(tenant: Tenant, it: DeclineOffer, at: int) -> Decisions:
     if (no := _not_rung(tenant, task, it)) is not None or task is None:
         yield answer(it, no or Reason.TASK_NOT_FOUND)
         return
-    yield from refused(tenant, task, OfferEnd.DECLINED, at)
+    yield from refused(tenant, task, [it.agent_id], OfferEnd.DECLINED, at)
     yield answer(it, Reason.DONE)
 
 
@@ -164,9 +184,8 @@ def _assign_task(tenant: Tenant, it: AssignTask, at: int) -> Decisions:
     if (no := _not_assignable(tenant, task, it)) is not None:
         yield answer(it, no)
         return
-    rung = tenant.agents[task.agent_id] if task.rings and task.agent_id != it.assignee_id else None
-    if rung is not None:
-        yield closed(task, OfferEnd.RESCINDED)
+    others = sorted(task.offers.keys() - {it.assignee_id})
+    yield from closed(task, others, OfferEnd.RESCINDED)
     yield Assigned(
         it.tenant_id,
         it.task_id,
@@ -175,8 +194,7 @@ def _assign_task(tenant: Tenant, it: AssignTask, at: int) -> Decisions:
         it.assignee_id,
         it.actor_id,
     )
-    if rung is not None:
-        yield from find_tasks(tenant, rung, at)
+    yield from find_work(tenant, [tenant.agents[other] for other in others], at)
     yield answer(it, Reason.DONE)
 
 
@@ -198,24 +216,23 @@ def _not_rung(tenant: Tenant, task: Task | None, it: AcceptOffer | DeclineOffer)
     if task is None:
         known = it.task_id in tenant.ended
         return Reason.OFFER_NOT_YOURS if known else Reason.TASK_NOT_FOUND
-    if not task.rings or task.agent_id != it.agent_id:
+    if it.agent_id not in task.offers:
         return Reason.OFFER_NOT_YOURS
     return None
 
 
 def _not_assignable(tenant: Tenant, task: Task, it: AssignTask) -> Reason | None:
-    queue_id = task.submitted.queue_id
     actor = tenant.agents.get(it.actor_id)
-    if it.actor_role < Role.MANAGER and (actor is None or queue_id not in actor.config.queue_ids):
+    if it.actor_role < Role.MANAGER and (actor is None or not tenant.reaches(task, actor)):
         return Reason.TASK_NOT_IN_YOUR_QUEUES
     if task.held:
         return Reason.TASK_ALREADY_ASSIGNED
     assignee = tenant.agents.get(it.assignee_id)
-    if assignee is None or assignee.config.removed or queue_id not in assignee.config.queue_ids:
+    if assignee is None or assignee.config.removed or not tenant.reaches(task, assignee):
         return Reason.ASSIGNEE_NOT_IN_QUEUE
     if not assignee.presence.connected:
         return Reason.ASSIGNEE_NOT_CONNECTED
-    reserved = task.submitted.cost if task.agent_id == it.assignee_id else 0
+    reserved = task.submitted.cost if it.assignee_id in task.offers else 0
     if assignee.free + reserved < task.submitted.cost:
         return Reason.ASSIGNEE_AT_CAPACITY
     return None
@@ -223,6 +240,7 @@ def _not_assignable(tenant: Tenant, task: Task, it: AssignTask) -> Reason | None
 
 _RULES: dict[type[Any], Rule] = {
     QueueConfigured: _queue_configured,
+    GroupConfigured: _group_configured,
     AgentConfigured: _agent_configured,
     PresenceObserved: _presence_observed,
     TaskSubmitted: _task_submitted,

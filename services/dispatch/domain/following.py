@@ -4,10 +4,20 @@ Each of these is a generator of decisions, resumed like the rule that yields fro
 decision before has been folded in.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from .decisions import Answered, Completed, Decision, OfferClosed, Offered, OfferEnd, Queued, Reason
+from .decisions import (
+    Answered,
+    Cancelled,
+    Completed,
+    Decision,
+    OfferClosed,
+    Offered,
+    OfferEnd,
+    Queued,
+    Reason,
+)
 from .index import Agent, Task
 from .inputs import Command
 from .state import Tenant
@@ -17,14 +27,27 @@ Rule = Callable[[Tenant, Any, int], Decisions]
 
 
 def find_agent(tenant: Tenant, task: Task, at: int) -> Decisions:
-    agent = tenant.index.best_agent(task)
-    if agent is not None:
-        yield offer(tenant, task, agent, at)
+    """Ring at whom the queue prefers, or at those whom the group's strategy names."""
+    if task.submitted.group_id in tenant.groups.configured:
+        for agent in tenant.groups.whom_to_ring(task, tenant.agents):
+            yield offer(tenant, task, agent, at)
+    elif (best := tenant.index.best_agent(task)) is not None:
+        yield offer(tenant, task, best, at)
 
 
 def find_tasks(tenant: Tenant, agent: Agent, at: int) -> Decisions:
-    while (task := tenant.index.best_task(agent)) is not None:
+    """Ring at an agent as long as there is something for them."""
+    while (task := tenant.best_task(agent)) is not None:
         yield offer(tenant, task, agent, at)
+
+
+def find_work(tenant: Tenant, agents: Sequence[Agent], at: int) -> Decisions:
+    """Share out among several who are free at once: the first task to whom it should go."""
+    if len(agents) == 1:
+        yield from find_tasks(tenant, agents[0], at)
+        return
+    while found := [task for agent in agents if (task := tenant.best_task(agent)) is not None]:
+        yield from find_agent(tenant, min(found, key=lambda task: task.order), at)
 
 
 def complete(tenant: Tenant, task: Task, at: int) -> Decisions:
@@ -36,28 +59,40 @@ def complete(tenant: Tenant, task: Task, at: int) -> Decisions:
     yield from find_tasks(tenant, agent, at)
 
 
-def refused(tenant: Tenant, task: Task, end: OfferEnd, at: int) -> Decisions:
-    """Go on without the agent who did not take it."""
-    agent = tenant.agents[task.agent_id]
-    yield closed(task, end)
-    yield again(task, agent.id)
-    yield from find_agent(tenant, task, at)
-    yield from find_tasks(tenant, agent, at)
+def give_up(tenant: Tenant, task: Task, at: int) -> Decisions:
+    """End what nobody holds: the customer is gone."""
+    submitted = task.submitted
+    rung = sorted(task.offers)
+    yield from closed(task, rung, OfferEnd.CALLER_GAVE_UP)
+    yield Cancelled(submitted.tenant_id, submitted.task_id, submitted.queue_id, task.revision + 1)
+    yield from find_work(tenant, [tenant.agents[agent_id] for agent_id in rung], at)
 
 
-def take_back(tenant: Tenant, task: Task, at: int) -> Decisions:
+def refused(
+    tenant: Tenant, task: Task, agent_ids: Sequence[str], end: OfferEnd, at: int
+) -> Decisions:
+    """Go on without those who did not take it."""
+    yield from closed(task, agent_ids, end)
+    yield from ring_on(tenant, task, at)
+    yield from find_work(tenant, [tenant.agents[it] for it in agent_ids], at)
+
+
+def take_back(tenant: Tenant, task: Task, agent_id: str, at: int) -> Decisions:
     """Go on without the agent who left; they have refused nothing."""
-    yield closed(task, OfferEnd.RESCINDED)
-    yield again(task)
-    yield from find_agent(tenant, task, at)
+    yield from closed(task, [agent_id], OfferEnd.RESCINDED)
+    yield from ring_on(tenant, task, at)
+
+
+def ring_on(tenant: Tenant, task: Task, at: int) -> Decisions:
+    """Go on after an offer ended: at the others of the group, or as a task that waits again."""
+    if not task.rings:
+        yield again(task)
+        yield from find_agent(tenant, task, at)
 
 
 def first_come(agent: Agent) -> list[Task]:
     """List what an agent has as the lines would: given back together, nothing overtakes."""
-    return sorted(
-        agent.tasks.values(),
-        key=lambda it: (-it.priority, it.submitted.enqueued_at, it.submitted.task_id),
-    )
+    return sorted(agent.tasks.values(), key=lambda it: it.order)
 
 
 def offer(tenant: Tenant, task: Task, agent: Agent, at: int) -> Offered:
@@ -68,25 +103,27 @@ def offer(tenant: Tenant, task: Task, agent: Agent, at: int) -> Offered:
         submitted.queue_id,
         task.revision + 1,
         agent.id,
-        at + tenant.queue(submitted.queue_id).offer_timeout_ms,
+        at + tenant.rings_for(task),
+        submitted.group_id,
     )
 
 
-def closed(task: Task, end: OfferEnd) -> OfferClosed:
+def closed(task: Task, agent_ids: Iterable[str], end: OfferEnd) -> Decisions:
+    """End the offers to some."""
     submitted = task.submitted
-    return OfferClosed(
-        submitted.tenant_id,
-        submitted.task_id,
-        submitted.queue_id,
-        task.revision + 1,
-        task.agent_id,
-        end,
-    )
+    for agent_id in agent_ids:
+        yield OfferClosed(
+            submitted.tenant_id,
+            submitted.task_id,
+            submitted.queue_id,
+            task.revision + 1,
+            agent_id,
+            end,
+        )
 
 
-def again(task: Task, *without: str) -> Queued:
-    excluded = tuple(sorted({*task.excluded, *without}))
-    return Queued(task.submitted, task.revision + 1, excluded)
+def again(task: Task) -> Queued:
+    return Queued(task.submitted, task.revision + 1, task.excluded)
 
 
 def answer(it: Command, reason: Reason) -> Answered:

@@ -49,24 +49,39 @@ class Agent:
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """A task as the router sees it: waits, rings at an agent, or is held by one."""
+    """A task as the router sees it: waits, rings at agents, or is held by one of them.
+
+    It rings at one agent of a queue, or at several members of a group.
+    """
 
     submitted: TaskSubmitted
     revision: int
     priority: int
     excluded: tuple[str, ...] = ()
     agent_id: str = ""
-    expires_at: int = 0
+    """Who holds it."""
+    offers: dict[str, int] = field(default_factory=dict)
+    """At whom it rings, and until when."""
     entry: TaskEntry | None = None
     signature: "Signature | None" = None
 
     @property
     def rings(self) -> bool:
-        return self.expires_at != 0
+        return bool(self.offers)
 
     @property
     def held(self) -> bool:
-        return self.agent_id != "" and self.expires_at == 0
+        return self.agent_id != ""
+
+    @property
+    def expires_at(self) -> int:
+        """When the first of the offers rings out; 0 when it does not ring."""
+        return min(self.offers.values(), default=0)
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """Least first: by priority, then age."""
+        return -self.priority, self.submitted.enqueued_at, self.submitted.task_id
 
 
 @dataclass(slots=True, eq=False)

@@ -26,6 +26,17 @@ class Channel(IntEnum):
     VOICEMAIL = 3
 
 
+class RingStrategy(IntEnum):
+    """How the members of a group are rung."""
+
+    SIMULTANEOUS = 1
+    """All at once; the first to accept has it."""
+    RANDOM = 2
+    """One after the other, in an order drawn for each task."""
+    SEQUENTIAL = 3
+    """One after the other, in the order of the group."""
+
+
 class Role(IntEnum):
     """Rank of a user, lowest first."""
 
@@ -46,6 +57,18 @@ class QueueConfigured:
     agent_selection: AgentSelection = AgentSelection.LONGEST_IDLE
     offer_timeout_ms: int = 20_000
     priority: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class GroupConfigured:
+    tenant_id: str
+    group_id: str
+    version: int = 0
+    removed: bool = False
+    member_ids: tuple[str, ...] = ()
+    """In the order of the group."""
+    ring_strategy: RingStrategy = RingStrategy.SIMULTANEOUS
+    ring_timeout_ms: int = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +103,8 @@ class TaskSubmitted:
     skills: Skills = ()
     priority: int = 0
     """1 to 100. 0: the queue's."""
+    group_id: str = ""
+    """Rings at this group's members instead of agents of the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +165,13 @@ class OfferRangOut:
 Timer = OfferRangOut
 """What comes by itself, at a moment that the state names. Its rule must move that moment."""
 
-Fact = QueueConfigured | AgentConfigured | PresenceObserved | TaskSubmitted | TaskClosed
+Fact = (
+    QueueConfigured
+    | GroupConfigured
+    | AgentConfigured
+    | PresenceObserved
+    | TaskSubmitted
+    | TaskClosed
+)
 Command = AcceptOffer | DeclineOffer | AssignTask | CompleteTask
 Input = Fact | Command | Timer

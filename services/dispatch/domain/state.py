@@ -16,6 +16,7 @@ from .decisions import (
     Cancelled,
     Completed,
     Decision,
+    GroupSet,
     OfferClosed,
     Offered,
     PresenceSet,
@@ -23,6 +24,7 @@ from .decisions import (
     QueueSet,
     Reason,
 )
+from .groups import Groups
 from .index import Agent, Index, Task
 from .inputs import AgentConfigured, OfferRangOut, PresenceObserved, QueueConfigured, Timer
 from .timers import Timers
@@ -45,6 +47,7 @@ class Tenant:
     ended: dict[str, int] = field(default_factory=dict)
     answers: dict[str, tuple[Reason, int]] = field(default_factory=dict)
     index: Index = field(default_factory=Index)
+    groups: Groups = field(default_factory=Groups)
 
     def queue(self, queue_id: str) -> QueueConfigured:
         """Return the queue, or one with defaults: work in an unknown queue waits, visibly."""
@@ -61,6 +64,39 @@ class Tenant:
                 PresenceObserved(self.id, agent_id),
             )
         return agent
+
+    def reaches(self, task: Task, agent: Agent) -> bool:
+        """Tell whether the agent answers the task's queue or belongs to its group."""
+        submitted = task.submitted
+        if submitted.group_id:
+            return agent.id in self.groups.members(submitted.group_id)
+        return submitted.queue_id in agent.config.queue_ids
+
+    def rings_for(self, task: Task) -> int:
+        """Return how long an offer of the task rings, in milliseconds."""
+        group = self.groups.configured.get(task.submitted.group_id)
+        if group is not None:
+            return group.ring_timeout_ms
+        return self.queue(task.submitted.queue_id).offer_timeout_ms
+
+    def best_task(self, agent: Agent) -> Task | None:
+        """Return the first task by priority, then age, for which the agent is free now."""
+        of_queue, of_group = self.index.best_task(agent), self.groups.best_task(agent)
+        if of_queue is None or of_group is None:
+            return of_queue or of_group
+        return min(of_queue, of_group, key=lambda task: task.order)
+
+    def line_up(self, task: Task) -> None:
+        """Put a task where it waits."""
+        if task.submitted.group_id:
+            self.groups.place_task(task)
+        else:
+            self.index.place_task(task)
+
+    def take_out(self, task: Task) -> None:
+        """Take a task out of its line; harmless when it is in none."""
+        self.index.remove_task(task)
+        self.groups.remove_task(task)
 
 
 @dataclass(slots=True)
@@ -108,6 +144,10 @@ def _queue_set(state: State, it: QueueSet, _at: int) -> None:
     tenant.index.select(it.queue.queue_id, it.queue.agent_selection)
 
 
+def _group_set(state: State, it: GroupSet, _at: int) -> None:
+    state.tenant(it.group.tenant_id).groups.configure(it.group)
+
+
 def _agent_set(state: State, it: AgentSet, at: int) -> None:
     tenant = state.tenant(it.agent.tenant_id)
     agent = tenant.agent(it.agent.agent_id)
@@ -148,13 +188,19 @@ def _queued(state: State, it: Queued, at: int) -> None:
     if task is None:
         priority = submitted.priority or tenant.queue(submitted.queue_id).priority
         task = tenant.tasks[submitted.task_id] = Task(submitted, it.revision, priority)
-    elif task.agent_id:
-        _release(state, tenant, task, at)
+    else:
+        tenant.take_out(task)
+        if task.agent_id:
+            _release(state, tenant, task, task.agent_id, at)
     task.revision = it.revision
-    task.excluded = it.excluded
-    for agent_id in it.excluded:
-        tenant.agent(agent_id).excluded_from[submitted.task_id] = task
-    tenant.index.place_task(task)
+    _exclude(tenant, task, it.excluded)
+    tenant.line_up(task)
+
+
+def _exclude(tenant: Tenant, task: Task, agent_ids: tuple[str, ...]) -> None:
+    task.excluded = agent_ids
+    for agent_id in agent_ids:
+        tenant.agent(agent_id).excluded_from[task.submitted.task_id] = task
 
 
 def _offered(state: State, it: Offered, at: int) -> None:
@@ -162,29 +208,34 @@ def _offered(state: State, it: Offered, at: int) -> None:
     task = tenant.tasks[it.task_id]
     _load(state, tenant, task, it.agent_id, at)
     task.revision = it.revision
-    task.expires_at = it.expires_at
+    task.offers[it.agent_id] = it.expires_at
     state.timers.set(OfferRangOut(it.tenant_id, it.task_id))
 
 
 def _offer_closed(state: State, it: OfferClosed, at: int) -> None:
     tenant = state.tenants[it.tenant_id]
     task = tenant.tasks[it.task_id]
-    _release(state, tenant, task, at)
+    _release(state, tenant, task, it.agent_id, at)
     task.revision = it.revision
+    if it.end.refused:
+        _exclude(tenant, task, tuple(sorted({*task.excluded, it.agent_id})))
+    state.timers.set(OfferRangOut(it.tenant_id, it.task_id))
 
 
 def _assigned(state: State, it: Assigned, at: int) -> None:
     tenant = state.tenants[it.tenant_id]
     task = tenant.tasks[it.task_id]
-    if task.agent_id != it.agent_id:
+    tenant.take_out(task)
+    if it.agent_id not in task.offers:
         _load(state, tenant, task, it.agent_id, at)
     task.revision = it.revision
-    task.expires_at = 0
+    task.offers.clear()
+    task.agent_id = it.agent_id
 
 
 def _completed(state: State, it: Completed, at: int) -> None:
     tenant = state.tenants[it.tenant_id]
-    _release(state, tenant, tenant.tasks[it.task_id], at)
+    _release(state, tenant, tenant.tasks[it.task_id], it.agent_id, at)
     _end(tenant, it.task_id, at)
 
 
@@ -208,17 +259,16 @@ def _answered(state: State, it: Answered, at: int) -> None:
 def _load(state: State, tenant: Tenant, task: Task, agent_id: str, at: int) -> None:
     agent = tenant.agent(agent_id)
     tenant.index.remove_task(task)
-    task.agent_id = agent_id
     agent.tasks[task.submitted.task_id] = task
     agent.used += task.submitted.cost
     state.load_changed(agent, at)
     tenant.index.place_agent(agent)
 
 
-def _release(state: State, tenant: Tenant, task: Task, at: int) -> None:
-    agent = tenant.agent(task.agent_id)
+def _release(state: State, tenant: Tenant, task: Task, agent_id: str, at: int) -> None:
+    agent = tenant.agent(agent_id)
     task.agent_id = ""
-    task.expires_at = 0
+    task.offers.pop(agent_id, None)
     del agent.tasks[task.submitted.task_id]
     agent.used -= task.submitted.cost
     state.load_changed(agent, at)
@@ -228,7 +278,7 @@ def _release(state: State, tenant: Tenant, task: Task, at: int) -> None:
 def _end(tenant: Tenant, task_id: str, at: int) -> None:
     task = tenant.tasks.pop(task_id, None)
     if task is not None:
-        tenant.index.remove_task(task)
+        tenant.take_out(task)
         for agent_id in task.excluded:
             tenant.agent(agent_id).excluded_from.pop(task_id, None)
     ended = tenant.ended
@@ -242,6 +292,7 @@ def _end(tenant: Tenant, task_id: str, at: int) -> None:
 
 _FOLDS: dict[type[Any], Callable[[State, Any, int], None]] = {
     QueueSet: _queue_set,
+    GroupSet: _group_set,
     AgentSet: _agent_set,
     PresenceSet: _presence_set,
     Queued: _queued,
@@ -277,16 +328,14 @@ def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
         for agent in tenant.agents.values():
             tenant.index.place_agent(agent)
         for task in tenant.tasks.values():
-            submitted = task.submitted
-            for agent_id in task.excluded:
-                tenant.agent(agent_id).excluded_from[submitted.task_id] = task
-            if not task.agent_id:
-                tenant.index.place_task(task)
-                continue
-            agent = tenant.agent(task.agent_id)
-            agent.tasks[submitted.task_id] = task
-            agent.used += submitted.cost
-            tenant.index.place_agent(agent)
+            _exclude(tenant, task, task.excluded)
+            for agent_id in (task.agent_id,) if task.held else task.offers:
+                agent = tenant.agent(agent_id)
+                agent.tasks[task.submitted.task_id] = task
+                agent.used += task.submitted.cost
+                tenant.index.place_agent(agent)
+            if not task.held and (task.submitted.group_id or not task.rings):
+                tenant.line_up(task)
         for task_id in tenant.tasks:
             for timer in _TASK_TIMERS:
                 state.timers.set(timer(tenant.id, task_id))

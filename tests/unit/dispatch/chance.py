@@ -16,7 +16,8 @@ from services.dispatch.domain.inputs import (
     TaskClosed,
     TaskSubmitted,
 )
-from tests.faults.ledger import HELD, RINGS, Ledger
+from tests.faults.book import HELD, RINGS
+from tests.faults.ledger import Ledger
 from tests.unit.dispatch.desk import Desk
 
 TENANTS = ("acme", "globex")
@@ -84,9 +85,10 @@ def _act(dice: Random, desk: Desk, number: int) -> None:
 
 def _with_somebody(ledger: Ledger) -> list[tuple[str, str, str, bool]]:
     return [
-        (tenant, task_id, task.agent_id, task.place == RINGS)
+        (tenant, task_id, agent_id, task.place == RINGS)
         for (tenant, task_id), task in ledger.tasks.items()
         if task.place in {RINGS, HELD}
+        for agent_id in sorted(task.offers) or [task.agent_id]
     ]
 
 

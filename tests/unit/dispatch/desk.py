@@ -23,9 +23,11 @@ from services.dispatch.domain.inputs import (
     CompleteTask,
     DeclineOffer,
     Fact,
+    GroupConfigured,
     Input,
     PresenceObserved,
     QueueConfigured,
+    RingStrategy,
     Role,
     Skills,
     TaskClosed,
@@ -153,6 +155,17 @@ class Desk:
     ) -> None:
         self.give(QueueConfigured(ACME, queue_id, 1, agent_selection=selection, **more))
 
+    def group(
+        self,
+        group_id: str,
+        *member_ids: str,
+        strategy: RingStrategy = RingStrategy.SIMULTANEOUS,
+        version: int = 1,
+        **more: Any,
+    ) -> None:
+        it = GroupConfigured(ACME, group_id, version, False, member_ids, strategy, **more)
+        self.give(it)
+
     def agent(
         self,
         agent_id: str,
@@ -224,13 +237,13 @@ class Desk:
         return self.state.tenants[ACME].tasks[task_id]
 
     def place(self, task_id: str) -> str:
-        """Say where a task is: `waits`, `rings ana`, `held ana`, `ended`, or `unknown`."""
+        """Say where a task is: `waits`, `rings ana bo`, `held ana`, `ended`, or `unknown`."""
         tenant = self.state.tenants[ACME]
         task = tenant.tasks.get(task_id)
         if task is None:
             return "ended" if task_id in tenant.ended else "unknown"
         if task.rings:
-            return f"rings {task.agent_id}"
+            return f"rings {' '.join(sorted(task.offers))}"
         return f"held {task.agent_id}" if task.held else "waits"
 
 
@@ -248,6 +261,7 @@ def truth(state: State) -> Any:
         {
             tenant.id: (
                 tenant.queues,
+                tenant.groups.configured,
                 {
                     agent.id: (
                         agent.config,
@@ -267,7 +281,7 @@ def truth(state: State) -> Any:
                         task.priority,
                         task.excluded,
                         task.agent_id,
-                        task.expires_at,
+                        task.offers,
                     )
                     for task_id, task in tenant.tasks.items()
                 },
@@ -275,6 +289,7 @@ def truth(state: State) -> Any:
                 list(tenant.answers.items()),
             )
             for tenant in state.tenants.values()
-            if tenant.queues or tenant.agents or tenant.tasks or tenant.ended or tenant.answers
+            if any((tenant.queues, tenant.groups.configured, tenant.agents, tenant.tasks))
+            or any((tenant.ended, tenant.answers))
         },
     )

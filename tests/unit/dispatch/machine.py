@@ -17,13 +17,15 @@ from services.dispatch.domain.inputs import (
     AssignTask,
     CompleteTask,
     DeclineOffer,
+    GroupConfigured,
     PresenceObserved,
     QueueConfigured,
+    RingStrategy,
     Role,
     TaskClosed,
     TaskSubmitted,
 )
-from tests.faults.ledger import HELD, RINGS
+from tests.faults.book import HELD, RINGS
 from tests.unit.dispatch.desk import Desk
 
 _COMMON: dict[str, Any] = {
@@ -48,6 +50,7 @@ PROFILE = _PROFILES[os.environ.get("HYPOTHESIS_PROFILE", "fixed")]
 MINUTE, HOUR = 60_000, 3_600_000
 tenants = st.sampled_from(["acme", "acme", "acme", "globex"])
 queues = st.sampled_from(["sales", "support", "nobodys"])
+groups = st.sampled_from(["desk", "night"])
 agents = st.sampled_from(["ana", "bo", "cyd", "dee"])
 tasks = st.sampled_from([f"t{number}" for number in range(1, 10)])
 requests = st.sampled_from(["", *(f"r{number}" for number in range(1, 7))])
@@ -79,7 +82,8 @@ class Routing(RuleBasedStateMachine):
     def some(self, place: str, index: int) -> tuple[str, str, str]:
         found = [(key, it) for key, it in self.desk.ledger.tasks.items() if it.place == place]
         (tenant_id, task_id), task = found[index % len(found)]
-        return tenant_id, task_id, task.agent_id
+        rung = sorted(task.offers) or [task.agent_id]
+        return tenant_id, task_id, rung[index % len(rung)]
 
     def any_in(self, place: str) -> bool:
         return any(task.place == place for task in self.desk.ledger.tasks.values())
@@ -110,6 +114,29 @@ class Routing(RuleBasedStateMachine):
     ) -> None:
         version = self.version(age)
         self.give(QueueConfigured(tenant, queue, version, removed, selection, timeout, priority))
+
+    @rule(
+        tenant=tenants,
+        group=groups,
+        age=number,
+        removed=st.sampled_from([False, False, False, True]),
+        members=st.lists(agents, max_size=4),
+        strategy=st.sampled_from(RingStrategy),
+        timeout=st.sampled_from([1, 1_000, 20_000, 30_000, 2**62, -5, 0]),
+    )
+    def a_group_is_configured(
+        self,
+        tenant: str,
+        group: str,
+        age: int,
+        removed: bool,
+        members: list[str],
+        strategy: RingStrategy,
+        timeout: int,
+    ) -> None:
+        version = self.version(age)
+        of = tuple(members)
+        self.give(GroupConfigured(tenant, group, version, removed, of, strategy, timeout))
 
     @rule(
         tenant=tenants,
@@ -155,12 +182,31 @@ class Routing(RuleBasedStateMachine):
         cost=st.sampled_from([0, 1, 1, 1, 2, 3, 2**32 - 1]),
         needs=skills,
         priority=priorities,
+        group=st.sampled_from(["", "", "desk", "night"]),
     )
     def a_task_is_submitted(
-        self, tenant: str, task: str, queue: str, age: int, cost: int, needs: Any, priority: int
+        self,
+        tenant: str,
+        task: str,
+        queue: str,
+        age: int,
+        cost: int,
+        needs: Any,
+        priority: int,
+        group: str,
     ) -> None:
-        since = self.desk.now - age
-        self.give(TaskSubmitted(tenant, task, queue, since, cost, needs, priority))
+        since, needs = self.desk.now - age, () if group else needs
+        self.give(TaskSubmitted(tenant, task, queue, since, cost, needs, priority, group_id=group))
+
+    @rule(tenant=tenants, task=tasks, strategy=st.sampled_from(RingStrategy))
+    def a_group_is_called(self, tenant: str, task: str, strategy: RingStrategy) -> None:
+        version = self.version(0)
+        everybody = ("ana", "bo", "cyd")
+        for agent in everybody:
+            self.give(AgentConfigured(tenant, agent, version, False, ("sales",), (), 2))
+            self.give(PresenceObserved(tenant, agent, version, True, True))
+        self.give(GroupConfigured(tenant, "desk", version, False, everybody, strategy))
+        self.give(TaskSubmitted(tenant, task, "", self.desk.now, group_id="desk"))
 
     @rule(tenant=tenants, count=st.integers(2, 6), start=st.integers(0, 10**6))
     def many_tasks_come_at_once(self, tenant: str, count: int, start: int) -> None:

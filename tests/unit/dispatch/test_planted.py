@@ -1,6 +1,6 @@
 """The checkers of the engine are worth something: each of these routers is caught."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from services.dispatch.adapters import snapshots
 from services.dispatch.domain import engine, following, index, state
-from services.dispatch.domain.decisions import Answered, Decision, Queued, Reason
+from services.dispatch.domain.decisions import Answered, Decision, OfferEnd, Queued, Reason
+from services.dispatch.domain.groups import Groups
 from services.dispatch.domain.index import Agent, Index, Task
 from services.dispatch.domain.inputs import AgentConfigured, PresenceObserved
 from tests.unit.dispatch.machine import Routing
@@ -43,16 +44,15 @@ def capacity_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
 def a_task_comes_back_young(patch: pytest.MonkeyPatch) -> None:
     again = following.again
 
-    def younger(task: Task, *without: str) -> Queued:
-        it = again(task, *without)
+    def younger(task: Task) -> Queued:
+        it = again(task)
         return replace(it, task=replace(it.task, enqueued_at=it.task.enqueued_at + 1))
 
     everywhere(patch, "again", younger)
 
 
 def who_declined_is_not_noted(patch: pytest.MonkeyPatch) -> None:
-    again = following.again
-    everywhere(patch, "again", lambda task, *_: again(task))
+    patch.setattr(OfferEnd, "refused", property(lambda _: False))
 
 
 def who_declined_is_asked_again(patch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,65 @@ def an_input_can_stop_it(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(engine, "_not_rung", lambda tenant, task, it: tenant.agents[it.agent_id] and None)
 
 
+def a_group_rings_at_one_only(patch: pytest.MonkeyPatch) -> None:
+    whom = Groups.whom_to_ring
+
+    def one(self: Groups, task: Task, agents: dict[str, Agent]) -> list[Agent]:
+        return whom(self, task, agents)[:1]
+
+    patch.setattr(Groups, "whom_to_ring", one)
+
+
+def a_group_forgets_its_order(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Groups, "_in_order", lambda self, it: sorted(self.members(it.submitted.group_id)))
+
+
+def who_becomes_able_is_left_out_of_the_ringing(patch: pytest.MonkeyPatch) -> None:
+    best = Groups.best_task
+
+    def only_waiting(self: Groups, agent: Agent) -> Task | None:
+        task = best(self, agent)
+        return None if task is None or task.rings else task
+
+    patch.setattr(Groups, "best_task", only_waiting)
+
+
+def the_others_ring_on_when_somebody_accepts(patch: pytest.MonkeyPatch) -> None:
+    closed = following.closed
+
+    def deaf(task: Task, agent_ids: Iterable[str], end: OfferEnd) -> Iterator[Decision]:
+        return iter(()) if end is OfferEnd.TAKEN_ELSEWHERE else closed(task, agent_ids, end)
+
+    everywhere(patch, "closed", deaf)
+
+
+def what_the_others_had_reserved_is_lost(patch: pytest.MonkeyPatch) -> None:
+    release = state._release
+
+    def only_one(*of: Any) -> None:
+        *_, task, _agent_id, _at = of
+        if len(task.offers) < 2:
+            release(*of)
+
+    patch.setattr(state, "_release", only_one)
+
+
+def a_snapshot_forgets_all_but_one_ring(patch: pytest.MonkeyPatch) -> None:
+    write = snapshots._write_task_state
+
+    def one(task: Any, rev: int, out: Any, holder: str, offers: Any, priority: int) -> Any:  # noqa: PLR0913, PLR0917 - as the writer
+        return write(task, rev, out, holder, offers[:1], priority)
+
+    patch.setattr(snapshots, "_write_task_state", one)
+
+
 PLANTS = [
+    a_group_rings_at_one_only,
+    a_group_forgets_its_order,
+    who_becomes_able_is_left_out_of_the_ringing,
+    the_others_ring_on_when_somebody_accepts,
+    what_the_others_had_reserved_is_lost,
+    a_snapshot_forgets_all_but_one_ring,
     capacity_is_not_looked_at,
     a_task_comes_back_young,
     who_declined_is_not_noted,

@@ -38,6 +38,7 @@ class Input(_message.Message):
     PRESENCE_OBSERVED_FIELD_NUMBER: _builtins.int
     TASK_SUBMITTED_FIELD_NUMBER: _builtins.int
     TASK_CLOSED_FIELD_NUMBER: _builtins.int
+    GROUP_CONFIGURED_FIELD_NUMBER: _builtins.int
     ACCEPT_OFFER_FIELD_NUMBER: _builtins.int
     DECLINE_OFFER_FIELD_NUMBER: _builtins.int
     ASSIGN_TASK_FIELD_NUMBER: _builtins.int
@@ -58,6 +59,8 @@ class Input(_message.Message):
     @_builtins.property
     def task_closed(self) -> Global___TaskClosed: ...
     @_builtins.property
+    def group_configured(self) -> Global___GroupConfigured: ...
+    @_builtins.property
     def accept_offer(self) -> Global___AcceptOffer: ...
     @_builtins.property
     def decline_offer(self) -> Global___DeclineOffer: ...
@@ -76,16 +79,17 @@ class Input(_message.Message):
         presence_observed: Global___PresenceObserved | None = ...,
         task_submitted: Global___TaskSubmitted | None = ...,
         task_closed: Global___TaskClosed | None = ...,
+        group_configured: Global___GroupConfigured | None = ...,
         accept_offer: Global___AcceptOffer | None = ...,
         decline_offer: Global___DeclineOffer | None = ...,
         assign_task: Global___AssignTask | None = ...,
         complete_task: Global___CompleteTask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "task_closed", b"task_closed", "task_submitted", b"task_submitted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "group_configured", b"group_configured", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "task_closed", b"task_closed", "task_submitted", b"task_submitted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "reply_to", b"reply_to", "request_id", b"request_id", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "group_configured", b"group_configured", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "reply_to", b"reply_to", "request_id", b"request_id", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_configured", "agent_configured", "presence_observed", "task_submitted", "task_closed", "accept_offer", "decline_offer", "assign_task", "complete_task"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_configured", "agent_configured", "presence_observed", "task_submitted", "task_closed", "group_configured", "accept_offer", "decline_offer", "assign_task", "complete_task"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -126,6 +130,45 @@ class QueueConfigured(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueueConfigured: _TypeAlias = QueueConfigured  # noqa: Y015
+
+@_typing.final
+class GroupConfigured(_message.Message):
+    """Fact: a group is, or is no longer, so."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
+    MEMBER_IDS_FIELD_NUMBER: _builtins.int
+    RING_STRATEGY_FIELD_NUMBER: _builtins.int
+    RING_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    group_id: _builtins.str
+    version: _builtins.int
+    removed: _builtins.bool
+    ring_strategy: _resources_pb2.RingStrategy.ValueType
+    ring_timeout_ms: _builtins.int
+    @_builtins.property
+    def member_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """In the order of the group."""
+
+    def __init__(
+        self,
+        *,
+        group_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        removed: _builtins.bool = ...,
+        member_ids: _abc.Iterable[_builtins.str] | None = ...,
+        ring_strategy: _resources_pb2.RingStrategy.ValueType = ...,
+        ring_timeout_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "member_ids", b"member_ids", "removed", b"removed", "ring_strategy", b"ring_strategy", "ring_timeout_ms", b"ring_timeout_ms", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupConfigured: _TypeAlias = GroupConfigured  # noqa: Y015
 
 @_typing.final
 class SkillLevel(_message.Message):
@@ -238,12 +281,15 @@ class TaskSubmitted(_message.Message):
     COST_FIELD_NUMBER: _builtins.int
     SKILLS_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     queue_id: _builtins.str
     enqueued_at_ms: _builtins.int
     cost: _builtins.int
     priority: _builtins.int
     """1 to 100. 0: the queue's."""
+    group_id: _builtins.str
+    """Set when it rings at a group instead of waiting for an agent of the queue."""
     @_builtins.property
     def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillLevel]: ...
     def __init__(
@@ -255,10 +301,11 @@ class TaskSubmitted(_message.Message):
         cost: _builtins.int = ...,
         skills: _abc.Iterable[Global___SkillLevel] | None = ...,
         priority: _builtins.int = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "enqueued_at_ms", b"enqueued_at_ms", "priority", b"priority", "queue_id", b"queue_id", "skills", b"skills", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "enqueued_at_ms", b"enqueued_at_ms", "group_id", b"group_id", "priority", b"priority", "queue_id", b"queue_id", "skills", b"skills", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -476,6 +523,7 @@ class Decision(_message.Message):
     COMPLETED_FIELD_NUMBER: _builtins.int
     CANCELLED_FIELD_NUMBER: _builtins.int
     ANSWERED_FIELD_NUMBER: _builtins.int
+    GROUP_SET_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queue_set(self) -> Global___QueueSet: ...
     @_builtins.property
@@ -496,6 +544,8 @@ class Decision(_message.Message):
     def cancelled(self) -> Global___Cancelled: ...
     @_builtins.property
     def answered(self) -> Global___Answered: ...
+    @_builtins.property
+    def group_set(self) -> Global___GroupSet: ...
     def __init__(
         self,
         *,
@@ -509,12 +559,13 @@ class Decision(_message.Message):
         completed: Global___Completed | None = ...,
         cancelled: Global___Cancelled | None = ...,
         answered: Global___Answered | None = ...,
+        group_set: Global___GroupSet | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "offer_closed", b"offer_closed", "offered", b"offered", "presence_set", b"presence_set", "queue_set", b"queue_set", "queued", b"queued"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "presence_set", b"presence_set", "queue_set", b"queue_set", "queued", b"queued"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "offer_closed", b"offer_closed", "offered", b"offered", "presence_set", b"presence_set", "queue_set", b"queue_set", "queued", b"queued"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "presence_set", b"presence_set", "queue_set", b"queue_set", "queued", b"queued"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_set", "agent_set", "presence_set", "queued", "offered", "offer_closed", "assigned", "completed", "cancelled", "answered"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_set", "agent_set", "presence_set", "queued", "offered", "offer_closed", "assigned", "completed", "cancelled", "answered", "group_set"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -542,6 +593,29 @@ class QueueSet(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueueSet: _TypeAlias = QueueSet  # noqa: Y015
+
+@_typing.final
+class GroupSet(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    @_builtins.property
+    def group(self) -> Global___GroupConfigured: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        group: Global___GroupConfigured | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["group", b"group"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupSet: _TypeAlias = GroupSet  # noqa: Y015
 
 @_typing.final
 class AgentSet(_message.Message):
@@ -631,12 +705,15 @@ class Offered(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
     agent_id: _builtins.str
     expires_at_ms: _builtins.int
     queue_id: _builtins.str
+    group_id: _builtins.str
+    """Set when it rings at a group."""
     def __init__(
         self,
         *,
@@ -646,10 +723,11 @@ class Offered(_message.Message):
         agent_id: _builtins.str = ...,
         expires_at_ms: _builtins.int = ...,
         queue_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "expires_at_ms", b"expires_at_ms", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "expires_at_ms", b"expires_at_ms", "group_id", b"group_id", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -833,6 +911,7 @@ class Snapshot(_message.Message):
     EMITTED_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     journal_sequence: _builtins.int
     """Journal sequence of the last record folded in."""
     input_cursor: _builtins.int
@@ -858,6 +937,8 @@ class Snapshot(_message.Message):
     def ended(self) -> _containers.RepeatedCompositeFieldContainer[Global___EndedTask]:
         """Tasks that ended lately, so that a late repetition of their beginning makes no ghost."""
 
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupSet]: ...
     def __init__(
         self,
         *,
@@ -873,10 +954,11 @@ class Snapshot(_message.Message):
         emitted: _builtins.int = ...,
         ended: _abc.Iterable[Global___EndedTask] | None = ...,
         order: _builtins.int = ...,
+        groups: _abc.Iterable[Global___GroupSet] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "order", b"order", "queues", b"queues", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "groups", b"groups", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "order", b"order", "queues", b"queues", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -955,6 +1037,7 @@ class TaskState(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    ALSO_RINGS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     revision: _builtins.int
     agent_id: _builtins.str
@@ -967,6 +1050,10 @@ class TaskState(_message.Message):
     def task(self) -> Global___TaskSubmitted: ...
     @_builtins.property
     def excluded(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def also_rings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ring]:
+        """At whom else it rings: other members of its group."""
+
     def __init__(
         self,
         *,
@@ -977,14 +1064,39 @@ class TaskState(_message.Message):
         agent_id: _builtins.str = ...,
         expires_at_ms: _builtins.int = ...,
         priority: _builtins.int = ...,
+        also_rings: _abc.Iterable[Global___Ring] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "excluded", b"excluded", "expires_at_ms", b"expires_at_ms", "priority", b"priority", "revision", b"revision", "task", b"task", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "also_rings", b"also_rings", "excluded", b"excluded", "expires_at_ms", b"expires_at_ms", "priority", b"priority", "revision", b"revision", "task", b"task", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TaskState: _TypeAlias = TaskState  # noqa: Y015
+
+@_typing.final
+class Ring(_message.Message):
+    """A task rings at an agent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    expires_at_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+        expires_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "expires_at_ms", b"expires_at_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ring: _TypeAlias = Ring  # noqa: Y015
 
 @_typing.final
 class Recorded(_message.Message):

@@ -1,0 +1,100 @@
+"""The groups of a tenant: who is rung by which strategy, and the tasks that ring at them.
+
+A task stands in its group's line until somebody holds it, also while it rings: at a member who
+becomes able to take it, a group that rings at all rings, too.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from itertools import islice
+
+from .index import Agent, Task
+from .inputs import GroupConfigured, RingStrategy
+
+_Entry = tuple[int, int, str, Task]
+"""Least first: the task's order, the task."""
+
+
+class Groups:
+    """Groups and their lines. Of what is here only the settings are truth."""
+
+    def __init__(self) -> None:
+        self.configured: dict[str, GroupConfigured] = {}
+        self._of_agent: dict[str, tuple[str, ...]] = {}
+        self._lines: dict[str, list[_Entry]] = {}
+
+    def configure(self, group: GroupConfigured) -> None:
+        for agent_id in self.members(group.group_id):
+            kept = tuple(it for it in self._of_agent[agent_id] if it != group.group_id)
+            self._of_agent[agent_id] = kept
+        self.configured[group.group_id] = group
+        for agent_id in self.members(group.group_id):
+            others = self._of_agent.get(agent_id, ())
+            self._of_agent[agent_id] = (*others, group.group_id)
+
+    def members(self, group_id: str) -> tuple[str, ...]:
+        """Return who belongs to a group, each once; nobody to one that is not known."""
+        group = self.configured.get(group_id)
+        return () if group is None or group.removed else tuple(dict.fromkeys(group.member_ids))
+
+    def line(self, group_id: str) -> list[Task]:
+        """List the tasks that ring at a group or wait for it, first come first."""
+        return [entry[3] for entry in self._lines.get(group_id, ())]
+
+    def place_task(self, task: Task) -> None:
+        """Put a task in its group's line."""
+        insort(self._lines.setdefault(task.submitted.group_id, []), (*task.order, task))
+
+    def remove_task(self, task: Task) -> None:
+        """Take a task out of its line; harmless when it is in none."""
+        line = self._lines.get(task.submitted.group_id, [])
+        at = bisect_left(line, task.order)
+        if at < len(line) and line[at][3] is task:
+            del line[at]
+
+    def whom_to_ring(self, task: Task, agents: Mapping[str, Agent]) -> list[Agent]:
+        """Return the members at whom the strategy rings now: all, the next one, or nobody."""
+        return list(islice(self._able(task, agents), self._at_once(task)))
+
+    def best_task(self, agent: Agent) -> Task | None:
+        """Return the first task by priority, then age, that the agent is to be rung for now."""
+        best: _Entry | None = None
+        for group_id in self._of_agent.get(agent.id, ()):
+            for entry in self._lines.get(group_id, ()):
+                if best is not None and best < entry:
+                    break
+                if self._at_once(entry[3]) != 0 and _suits(agent, entry[3]):
+                    best = entry
+                    break
+        return None if best is None else best[3]
+
+    def _at_once(self, task: Task) -> int | None:
+        """Return at how many more it may ring now; None is all."""
+        group = self.configured[task.submitted.group_id]
+        if group.ring_strategy is RingStrategy.SIMULTANEOUS:
+            return None
+        return 0 if task.rings else 1
+
+    def _able(self, task: Task, agents: Mapping[str, Agent]) -> Iterator[Agent]:
+        for agent_id in self._in_order(task):
+            agent = agents.get(agent_id)
+            if agent is not None and _suits(agent, task):
+                yield agent
+
+    def _in_order(self, task: Task) -> tuple[str, ...]:
+        group_id, task_id = task.submitted.group_id, task.submitted.task_id
+        members = self.members(group_id)
+        if self.configured[group_id].ring_strategy is not RingStrategy.RANDOM:
+            return members
+        # Drawn from the ids alone: whoever decides again draws the same.
+        return tuple(sorted(members, key=lambda it: blake2b(f"{task_id}/{it}".encode()).digest()))
+
+
+def _suits(agent: Agent, task: Task) -> bool:
+    return (
+        agent.receiving
+        and agent.free >= task.submitted.cost
+        and agent.id not in task.offers
+        and agent.id not in task.excluded
+    )
