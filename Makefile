@@ -83,6 +83,7 @@ check-edge:
 
 check-docs:
 	$(BIN)/python docs/events.py --check
+	$(BIN)/python docs/asyncapi.py --check
 	$(BIN)/python docs/adr/index.py --check
 
 proto: setup ## Generate code and descriptors from the protos
@@ -92,6 +93,7 @@ proto: setup ## Generate code and descriptors from the protos
 
 docs: setup ## Write the pages that are made from the protos and the decisions
 	$(BIN)/python docs/events.py
+	$(BIN)/python docs/asyncapi.py
 	$(BIN)/python docs/adr/index.py
 
 release: check-protos ## Make the protos of this commit what `buf breaking` compares with
