@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 Collection = AsyncIOMotorCollection[dict[str, Any]]
 SWEEP = 1.0
 AT_ONCE = 100  # documents per sweep
-PULL_AFTER = 0.2
+PULL_AFTER = 0.5
 
 
 def entry(event: Message, at: datetime, *, event_id: str | None = None) -> dict[str, Any]:
@@ -46,6 +46,11 @@ def entry(event: Message, at: datetime, *, event_id: str | None = None) -> dict[
         "payload": message.payload,
         "traceparent": carrier.get("traceparent", ""),
     }
+
+
+def pulling(out: Mapping[Any, set[str]]) -> dict[str, Any]:
+    """Make what `$pull` takes these entries out with."""
+    return {"outbox": {"id": {"$in": list(set().union(*out.values()))}}}
 
 
 class _Lane:
@@ -99,6 +104,25 @@ class Outbox:
         if lane.task is None:
             lane.task = asyncio.create_task(self._relay_all(document_id, lane))
         return lane.task
+
+    def out(self, document_ids: Iterable[Any]) -> dict[Any, set[str]]:
+        """Return, by document, the entries that are out and not yet pulled.
+
+        A write of the owner's own that touches these documents can pull them on its way; it then
+        says so with `pulled`.
+        """
+        lanes = ((one, self._lanes.get(one)) for one in document_ids)
+        return {key: set(lane.sent) for key, lane in lanes if lane is not None and lane.sent}
+
+    def pulled(self, gone: Mapping[Any, set[str]]) -> None:
+        """Forget entries that no document holds any more."""
+        for document_id, sent in gone.items():
+            lane = self._lanes.get(document_id)
+            if lane is None:
+                continue
+            lane.sent -= sent
+            if not lane.sent and not lane.unread and lane.task is None:
+                del self._lanes[document_id]
 
     async def sweep(self) -> None:
         """Publish what nudges missed: the process died, or the bus was gone."""
@@ -155,18 +179,10 @@ class Outbox:
                 log.warning("the outbox is not pulled", extra={"cause": type(trouble).__name__})
 
     async def _pull(self) -> None:
-        out = {key: set(lane.sent) for key, lane in self._lanes.items() if lane.sent}
-        if not out:
+        if not (out := self.out(self._lanes)):
             return
-        await self._collection.update_many(
-            {"_id": {"$in": list(out)}},
-            {"$pull": {"outbox": {"id": {"$in": list(set().union(*out.values()))}}}},
-        )
-        for document_id, sent in out.items():
-            lane = self._lanes[document_id]
-            lane.sent -= sent
-            if not lane.sent and not lane.unread and lane.task is None:
-                del self._lanes[document_id]
+        await self._collection.update_many({"_id": {"$in": list(out)}}, {"$pull": pulling(out)})
+        self.pulled(out)
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from services.conversations.domain.conversation import Conversation, Lane
 from services.conversations.domain.errors import ConversationNotFound, Stale
 from services.conversations.domain.events import Appended, Closed, Event
 from services.conversations.messages import from_events
-from services.kernel.outbox import Outbox, entry
+from services.kernel.outbox import Outbox, entry, pulling
 
 from . import documents
 from .documents import Document
@@ -126,18 +126,24 @@ class MongoConversations:
         return waiting
 
     async def unstage(self, conversation_ids: Sequence[str], message_ids: Sequence[str]) -> None:
-        """Drop messages that are documents now. The version stays: nothing has happened."""
+        """Drop messages that are documents now. The version stays: nothing has happened.
+
+        The events that are out by now leave in the same write.
+        """
         these, gone = {"$in": list(conversation_ids)}, list(message_ids)
+        out = self._relay.out(conversation_ids)
+        pull = pulling(out) if out else {}
         others = {"$elemMatch": {"id": {"$nin": gone}}}
+        empty: Document = {"$set": {"staged": []}, "$unset": {"pending_since": ""}}
         done = await self._collection.update_many(
-            {"_id": these, "staged": {"$not": others}},
-            {"$set": {"staged": []}, "$unset": {"pending_since": ""}},
+            {"_id": these, "staged": {"$not": others}}, empty | ({"$pull": pull} if out else {})
         )
         if done.matched_count < len(conversation_ids):
             # Somebody has staged more: that stays, and so does the mark for the sweep.
             await self._collection.update_many(
-                {"_id": these}, {"$pull": {"staged": {"id": {"$in": gone}}}}
+                {"_id": these}, {"$pull": {"staged": {"id": {"$in": gone}}} | pull}
             )
+        self._relay.pulled(out)
 
     async def note_task(
         self, tenant_id: str, conversation_id: str, revision: int, queue_id: str, assignee_id: str
