@@ -38,17 +38,18 @@ class Tailed:
 class Reader:
     """Reads one stream for one reader; what `tail` is made of."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where to start, said in one of three ways
         self,
         bus: Bus,
         stream: str,
         subjects: tuple[str, ...],
         last: int,
         *,
+        since: datetime | None,
         last_per_subject: bool,
     ) -> None:
         self._bus, self._stream, self._subjects = bus, stream, subjects
-        self._last, self._snapshot = last, last_per_subject
+        self._last, self._since, self._snapshot = last, since, last_per_subject
         self._consumer = ""
         self._subscription: Subscription | None = None
         self._delivered = 0  # of this consumer; the server numbers without gaps
@@ -186,5 +187,11 @@ class Reader:
                 deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
                 opt_start_seq=None,
                 filter_subjects=list(self._subjects) or [">"],
+            )
+        if self._since is not None and not self._last:
+            return begin.evolve(
+                deliver_policy=DeliverPolicy.BY_START_TIME,
+                opt_start_seq=None,
+                opt_start_time=self._since,
             )
         return begin

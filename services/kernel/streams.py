@@ -36,7 +36,7 @@ async def apply(js: JetStreamContext, path: Path = STREAMS_TOML, *, replicas: in
     configs = [
         *(_config(name, table, replicas) for name, table in wanted.get("streams", {}).items()),
         *(_bucket(name, table, replicas) for name, table in wanted.get("buckets", {}).items()),
-        *(_objects(name, replicas) for name in wanted.get("objects", {})),
+        *(_objects(name, table, replicas) for name, table in wanted.get("objects", {}).items()),
     ]
     missing = [one for one in configs if not await _exists(js, one)]
     # What a new stream takes over must first have been let go by the old one.
@@ -90,10 +90,13 @@ def _bucket(name: str, table: Mapping[str, Any], replicas: int) -> StreamConfig:
     )
 
 
-def _objects(name: str, replicas: int) -> StreamConfig:
+def _objects(name: str, table: Mapping[str, Any], replicas: int) -> StreamConfig:
     """Lay an object store out as the client library does (ADR-20 of NATS)."""
+    if unknown := set(table) - {"max_age"}:
+        raise BadStreams(f"objects.{name}: {', '.join(sorted(unknown))}")
     return StreamConfig(
         name=f"OBJ_{name}",
+        max_age=table.get("max_age", 0),
         subjects=[f"$O.{name}.C.>", f"$O.{name}.M.>"],
         allow_rollup_hdrs=True,
         allow_direct=False,

@@ -1,6 +1,7 @@
 """Read a stream from a point on, in order and without gaps, through whatever happens to it."""
 
 from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime
 
 from .bus import Bus
 from .reader import Reader, Tailed
@@ -8,23 +9,26 @@ from .reader import Reader, Tailed
 __all__ = ["Tailed", "tail"]
 
 
-async def tail(  # noqa: PLR0913 - where to start, said in one of three ways
+async def tail(  # noqa: PLR0913 - where to start, said in one of four ways
     bus: Bus,
     stream: str,
     *,
     subjects: Sequence[str] = (),
     after: int = 0,
+    since: datetime | None = None,
     last_per_subject: bool = False,
     new: bool = False,
 ) -> AsyncGenerator[list[Tailed], None]:
     """Yield batches as they come, for ever; outages only delay them.
 
-    Starts behind sequence `after`, or with the last message of each subject, or, with `new`, with
-    what is stored from now on. A first, empty batch says that nothing was there to begin with; of
-    a beginning, the message with `pending` 0 is the last. NotFoundError: no such stream. Close it
-    (`contextlib.aclosing`) when you stop reading.
+    Starts behind sequence `after`, or with what was stored `since` a moment, or with the last
+    message of each subject, or, with `new`, with what is stored from now on. A first, empty batch
+    says that nothing was there to begin with; of a beginning, the message with `pending` 0 is the
+    last. NotFoundError: no such stream. Close it (`contextlib.aclosing`) when you stop reading.
     """
-    reader = Reader(bus, stream, tuple(subjects), after, last_per_subject=last_per_subject)
+    reader = Reader(
+        bus, stream, tuple(subjects), after, since=since, last_per_subject=last_per_subject
+    )
     try:
         with bus.on_resume(reader.lose):
             if not await reader.reopen(skip=new):

@@ -23,6 +23,7 @@ from services.dispatch.domain.state import State, Tenant, restored
 from services.dispatch.use_cases.ports import Position, Shard, Unknown
 from services.kernel.bus import Bus
 
+from .archive import SnapshotArchive
 from .inputs import (
     read_agent,
     read_group,
@@ -64,6 +65,7 @@ class ObjectStoreSnapshots:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+        self._archive = SnapshotArchive(bus)
 
     async def load(self, shard: Shard) -> tuple[State, Position] | None:
         data = await self.saved(shard)
@@ -93,6 +95,7 @@ class ObjectStoreSnapshots:
             await store.put(f"shard-{shard}", bytes(data))
         except (Error, APIError, TimeoutError, OSError) as silence:
             raise Unknown from silence
+        await self._archive.keep(shard, photograph.position, photograph.at, bytes(data))
 
 
 def write_snapshot(state: State, position: Position) -> bytes:

@@ -41,6 +41,14 @@ async def test_it_begins_behind_the_sequence_named(bus: Bus, tenant: str) -> Non
     assert read[0].headers["ce-type"] == "centralita.dispatch.v1.TaskQueued"
 
 
+async def test_it_begins_with_what_was_stored_since_a_moment(bus: Bus, tenant: str) -> None:
+    for n in range(5):
+        await queue_task(bus, tenant, f"task-{n}")
+    everything = await first(bus, STREAM, 5)
+    read = await first(bus, STREAM, 2, since=everything[3].at)
+    assert [one.sequence for one in read] == [one.sequence for one in everything[3:]]
+
+
 async def test_the_last_of_each_subject_then_all_that_follows(bus: Bus, tenant: str) -> None:
     for noun, body in [("a", b"1"), ("b", b"2"), ("a", b"3")]:
         await bus.publish(raw(tenant, f"contacts.v1.{noun}", body))
