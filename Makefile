@@ -103,6 +103,9 @@ lock: setup ## Resolve pyproject.toml into the locks (UPGRADE=--upgrade takes ne
 	$(LOCK) --extra standalone --extra dev -o requirements.lock
 	$(LOCK) --constraints requirements.lock -o deploy/docker/requirements.lock
 
+chaos: setup ## Torment real processes for half an hour (CHAOS_S seconds; SEED repeats a run)
+	@$(BIN)/python -m tests.chaos
+
 bench: setup ## Measure each figure beside its floor into var/bench.json
 	$(BIN)/python -m tests.bench
 
@@ -118,4 +121,4 @@ manifests: setup ## Print what an overlay of k8s/ applies (OVERLAY=production)
 	@$(BIN)/kubectl kustomize k8s/overlays/$(OVERLAY)
 
 .PHONY: help setup install run test test-fast check check-python check-types check-layers check-protos \
-  check-generated check-manifests check-edge check-docs proto docs release lock bench image secrets manifests
+  check-generated check-manifests check-edge check-docs proto docs release lock chaos bench image secrets manifests

@@ -38,12 +38,16 @@ class ServerProcess:
         assert self._process is not None
         return self._process.pid
 
-    def start(self) -> None:
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start without waiting: whatever it needs may not be there."""
         with self._log.open("ab") as log:
-            process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 self.command(), stdout=log, stderr=log, cwd=self.home, env=self.environment()
             )
-        self._process = process
+        return self._process
+
+    def start(self) -> None:
+        process = self.launch()
         give_up = time.monotonic() + 20
         while time.monotonic() < give_up and process.poll() is None:
             if self.ready(process):

@@ -1,0 +1,303 @@
+"""Customers, agents and administrators under a seed: tens of operations a second.
+
+They come through the services' doors, and hear what the rest of the world hears: public events.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import aclosing
+from datetime import UTC, datetime
+from itertools import count
+from random import Random
+from typing import Any
+
+from centralita.conversations.v1.events_pb2 import ConversationClosed, ConversationOpened
+from centralita.directory.v1 import directory_service_pb2 as directory
+from centralita.directory.v1 import resources_pb2 as resources
+from centralita.directory.v1.directory_service_pb2_grpc import DirectoryServiceStub
+from centralita.dispatch.v1 import dispatch_service_pb2 as api
+from centralita.dispatch.v1 import events_pb2 as public
+from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
+from centralita.options.v1.options_pb2 import ROLE_AGENT
+from centralita.presence.v1 import presence_service_pb2 as presence
+from centralita.presence.v1.presence_service_pb2_grpc import PresenceServiceStub
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from nats.js.errors import APIError
+
+from services.kernel.bus import Bus, BusUnavailable
+from services.kernel.tail import tail
+from services.kernel.wire import outgoing
+from tests.faults.journal_reader import Stored
+
+from .asking import Lines
+from .records import Evidence, Key, Operation, Silence, now_ms
+
+TENANTS = ("acme", "globex")
+AGENTS = 5
+CAPACITY = 2
+QUEUES = ("sales", "support")
+RING_S = 3
+HEARTBEAT_S = 1.2
+TASKS_PER_S = 4.0
+
+
+class People:
+    def __init__(self, bus: Bus, lines: Lines, evidence: Evidence, dice: Random) -> None:
+        self.calm = False
+        self.ended: set[Key] = set()
+        self.standing: set[Key] = set()
+        """Tasks that were queued and have not ended."""
+        self.submitted: set[Key] = set()
+        self._bus, self._lines, self._evidence, self._dice = bus, lines, evidence, dice
+        self._numbers = count(1)
+        self._seen: set[tuple[str, str, int]] = set()
+        self._busy: set[asyncio.Task[Any]] = set()
+
+    async def set_up(self) -> None:
+        for tenant in TENANTS:
+            for queue in QUEUES:
+                await self._put_queue(tenant, queue)
+            for number in range(AGENTS):
+                await self._put_agent(tenant, f"agent-{number}", CAPACITY, QUEUES)
+        for tenant in TENANTS:
+            for number in range(AGENTS):
+                self.begin(self._device(tenant, f"agent-{number}"))
+
+    async def work(self, until: float) -> None:
+        """Do something, at a pace, until a moment of the loop."""
+        loop = asyncio.get_running_loop()
+        while loop.time() < until:
+            await asyncio.sleep(self._dice.expovariate(TASKS_PER_S * 1.4))
+            self.begin(self._something(self._dice.choice(TENANTS)))
+
+    async def done(self, within: float) -> bool:
+        """Let everybody finish; say whether all that began has ended."""
+        self.calm = True
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + within
+        while loop.time() < give_up:
+            if self.submitted <= self.ended and not self.standing and self._evidence_is_complete():
+                return True
+            for tenant in TENANTS:
+                for number in range(AGENTS):
+                    agent = f"agent-{number}"
+                    await self._put_agent(tenant, agent, CAPACITY, QUEUES)
+                    for willing in (False, True):
+                        await self._receive(tenant, agent, willing=willing)
+            for _ in range(40):
+                await asyncio.sleep(0.1)
+                if self.submitted <= self.ended and not self.standing:
+                    break
+        return False
+
+    def _evidence_is_complete(self) -> bool:
+        return all(
+            it.completed_ms for it in self._evidence.operations if it.kind in {"submit", "write"}
+        )
+
+    async def leave(self) -> None:
+        for task in self._busy:
+            task.cancel()
+        await asyncio.gather(*self._busy, return_exceptions=True)
+
+    # What is heard
+
+    async def listen(self) -> None:
+        async with aclosing(tail(self._bus, "DISPATCH")) as batches:
+            async for batch in batches:
+                for it in batch:
+                    self._heard(it.headers.get("ce-type", "").rpartition(".")[2], it.data)
+
+    async def watch_presence(self) -> None:
+        """Keep what the stream of presence forgets: all but the last of each."""
+        async with aclosing(tail(self._bus, "PRESENCE")) as batches:
+            async for batch in batches:
+                for it in batch:
+                    at = int(it.at.timestamp() * 1000)
+                    seen = Stored(it.sequence, it.subject, it.headers, it.data, at)
+                    self._evidence.presences.append(seen)
+
+    def _heard(self, kind: str, data: bytes) -> None:
+        if kind == "TaskQueued":
+            queued = public.TaskQueued.FromString(data)
+            self.standing |= {(queued.tenant_id, queued.task_id)} - self.ended
+        elif kind in {"TaskCompleted", "TaskCancelled"}:
+            over = public.TaskCompleted.FromString(data)
+            self.ended.add((over.tenant_id, over.task_id))
+            self.standing.discard((over.tenant_id, over.task_id))
+        elif kind == "TaskOffered":
+            it = public.TaskOffered.FromString(data)
+            if (it.tenant_id, it.task_id, it.revision) not in self._seen:
+                self._seen.add((it.tenant_id, it.task_id, it.revision))
+                self.begin(self._answer(it))
+
+    # What is done
+
+    def begin(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._busy.add(task)
+        task.add_done_callback(self._busy.discard)
+
+    async def _something(self, tenant: str) -> None:
+        agent = f"agent-{self._dice.randrange(AGENTS)}"
+        chance = self._dice.random()
+        if chance < 0.71:
+            await self.submit(tenant)
+        elif chance < 0.80:
+            await self._assign(tenant, agent)
+        elif chance < 0.85:
+            await self._close(tenant)
+        elif chance < 0.91:
+            await self._receive(tenant, agent, willing=False)
+            await asyncio.sleep(self._dice.random() * 2)
+            await self._receive(tenant, agent, willing=True)
+        elif chance < 0.97:
+            some = QUEUES if self._dice.random() < 0.7 else QUEUES[:1]
+            await self._put_agent(tenant, agent, self._dice.randint(1, 3), some)
+        else:
+            await self._put_queue(tenant, self._dice.choice(QUEUES))
+
+    async def submit(self, tenant: str) -> None:
+        task_id = f"task-{next(self._numbers)}"
+        now = Timestamp()
+        now.GetCurrentTime()
+        it = self._operation("submit", tenant, task_id)
+        opened = ConversationOpened(
+            tenant_id=tenant,
+            conversation_id=task_id,
+            queue_id=self._dice.choice(QUEUES),
+            opened_at=now,
+        )
+        await self._tell(opened)
+        it.end("")
+        self.submitted.add((tenant, task_id))
+
+    async def _close(self, tenant: str) -> None:
+        """Have a customer hang up."""
+        standing = sorted(key for key in self.standing if key[0] == tenant)
+        if standing:
+            _, task_id = self._dice.choice(standing)
+            it = self._operation("close", tenant, task_id)
+            await self._tell(ConversationClosed(tenant_id=tenant, conversation_id=task_id))
+            it.end("")
+
+    async def _tell(self, event: Message) -> None:
+        message = outgoing(event, event_id=f"e-{next(self._numbers)}", at=datetime.now(UTC))
+        while True:
+            try:
+                await self._bus.publish(message)
+            except (BusUnavailable, APIError):
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+    async def _assign(self, tenant: str, agent: str) -> None:
+        standing = sorted(key for key in self.standing if key[0] == tenant)
+        if not standing:
+            return
+        _, task_id = self._dice.choice(standing)
+        it = self._operation("assign", tenant, task_id, "sam")
+        request = api.AssignTaskRequest(
+            task_id=task_id, assignee_id=agent, request_id=it.request_id
+        )
+        if not await self._lines.ask(
+            it, DispatchServiceStub, "AssignTask", request, role="manager"
+        ):
+            await self._complete(tenant, task_id, agent)
+
+    async def _answer(self, offer: public.TaskOffered) -> None:
+        tenant, task_id, agent = offer.tenant_id, offer.task_id, offer.agent_id
+        # Each does with an offer what they would do with it again, whatever else happens.
+        mind = Random(f"{tenant} {task_id} {offer.revision} {agent}")
+        chance = 1.0 if self.calm else mind.random()
+        if chance < 0.05:
+            return  # lets it ring out
+        if chance < 0.12:
+            it = self._operation("decline", tenant, task_id, agent)
+            no = api.DeclineOfferRequest(task_id=task_id, request_id=it.request_id)
+            await self._lines.ask(it, DispatchServiceStub, "DeclineOffer", no)
+            return
+        left_s = (offer.expires_at.ToMilliseconds() - now_ms()) / 1000
+        late = chance < 0.22
+        await asyncio.sleep(max(0.0, left_s - 0.1 + mind.random() * 0.2 if late else mind.random()))
+        it = self._operation("accept", tenant, task_id, agent)
+        yes = api.AcceptOfferRequest(task_id=task_id, request_id=it.request_id)
+        if not await self._lines.ask(it, DispatchServiceStub, "AcceptOffer", yes):
+            await self._complete(tenant, task_id, agent)
+
+    async def _complete(self, tenant: str, task_id: str, agent: str) -> None:
+        await asyncio.sleep(0 if self.calm else self._dice.random() * 1.5)
+        it = self._operation("complete", tenant, task_id, agent)
+        request = api.CompleteTaskRequest(task_id=task_id, request_id=it.request_id)
+        await self._lines.ask(it, DispatchServiceStub, "CompleteTask", request)
+
+    # Agents and who configures them
+
+    async def _device(self, tenant: str, agent: str) -> None:
+        """Keep a lease; at times leave, or fall silent without a word."""
+        for number in count(1):
+            device = presence.HeartbeatRequest(device_id=f"device-{number}")
+            last = await self._live(tenant, agent, device)
+            if self._dice.random() < 0.5:
+                goodbye = presence.DisconnectRequest(device_id=device.device_id)
+                await self._lines.once(PresenceServiceStub, "Disconnect", goodbye, tenant, agent)
+                await asyncio.sleep(self._dice.random() * 2)
+            elif last:
+                silence = Silence(tenant, agent, last)
+                self._evidence.silences.append(silence)
+                await asyncio.sleep(self._evidence.lease_ms / 1000 + 3)
+                silence.until_ms = now_ms()
+
+    async def _live(self, tenant: str, agent: str, device: presence.HeartbeatRequest) -> int:
+        """Return when the last heartbeat was answered."""
+        loop, last, ready = asyncio.get_running_loop(), 0, False
+        until = loop.time() + self._dice.expovariate(1 / 60)
+        while self.calm or loop.time() < until:
+            if await self._lines.once(PresenceServiceStub, "Heartbeat", device, tenant, agent):
+                last = now_ms()
+                if not ready:
+                    willing = presence.SetReceiveNewRequest(receive_new=True)
+                    ready = await self._lines.once(
+                        PresenceServiceStub, "SetReceiveNew", willing, tenant, agent
+                    )
+            await asyncio.sleep(HEARTBEAT_S)
+        return last
+
+    async def _receive(self, tenant: str, agent: str, *, willing: bool) -> None:
+        it = self._operation("receive", tenant, agent, agent)
+        request = presence.SetReceiveNewRequest(receive_new=willing)
+        await self._lines.ask(it, PresenceServiceStub, "SetReceiveNew", request)
+
+    async def _put_agent(
+        self, tenant: str, agent: str, capacity: int, queues: tuple[str, ...]
+    ) -> None:
+        user = resources.User(
+            user_id=agent,
+            email=f"{agent}@{tenant}.example",
+            display_name=agent,
+            role=ROLE_AGENT,
+            queue_ids=queues,
+            chat_capacity=capacity,
+        )
+        it = self._operation("configure", tenant, agent)
+        request = directory.PutUserRequest(user=user)
+        await self._lines.ask(it, DirectoryServiceStub, "PutUser", request, role="owner")
+
+    async def _put_queue(self, tenant: str, queue_id: str) -> None:
+        queue = resources.Queue(
+            queue_id=queue_id,
+            display_name=queue_id,
+            offer_timeout=Duration(seconds=RING_S),
+            priority=self._dice.choice((40, 50, 60)),
+        )
+        it = self._operation("configure", tenant, queue_id)
+        request = directory.PutQueueRequest(queue=queue)
+        await self._lines.ask(it, DirectoryServiceStub, "PutQueue", request, role="owner")
+
+    def _operation(self, kind: str, tenant: str, subject: str, agent: str = "") -> Operation:
+        request_id = f"r-{next(self._numbers)}"
+        it = Operation(kind, tenant, subject, agent, request_id)
+        self._evidence.operations.append(it)
+        return it
