@@ -11,6 +11,10 @@ from centralita.dispatch.v1.dispatch_service_pb2 import (
     CompleteTaskResponse,
     DeclineOfferRequest,
     DeclineOfferResponse,
+    ExtendAfterServiceRequest,
+    ExtendAfterServiceResponse,
+    FinishAfterServiceRequest,
+    FinishAfterServiceResponse,
 )
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceServicer
 from grpc import StatusCode
@@ -20,7 +24,15 @@ from services.kernel.identity import caller
 from services.kernel.ids import is_token
 
 from .domain import errors
-from .domain.inputs import AcceptOffer, AssignTask, CompleteTask, DeclineOffer, Role
+from .domain.inputs import (
+    AcceptOffer,
+    AssignTask,
+    CompleteTask,
+    DeclineOffer,
+    ExtendAfterService,
+    FinishAfterService,
+    Role,
+)
 from .use_cases.commands import Ask
 
 CODES = {
@@ -88,6 +100,30 @@ class DispatchApi(DispatchServiceServicer):
             )
         )
         return CompleteTaskResponse()
+
+    async def FinishAfterService(
+        self, request: FinishAfterServiceRequest, context: Context
+    ) -> FinishAfterServiceResponse:
+        who, request_id = caller(), _request_id(request.request_id)
+        task_id = _id(request.task_id, "task_id")
+        await self._ask(
+            lambda reply_to: FinishAfterService(
+                who.tenant_id, task_id, who.user_id, Role(who.role), request_id, reply_to
+            )
+        )
+        return FinishAfterServiceResponse()
+
+    async def ExtendAfterService(
+        self, request: ExtendAfterServiceRequest, context: Context
+    ) -> ExtendAfterServiceResponse:
+        who, request_id = caller(), _request_id(request.request_id)
+        task_id = _id(request.task_id, "task_id")
+        await self._ask(
+            lambda reply_to: ExtendAfterService(
+                who.tenant_id, task_id, who.user_id, request_id, reply_to
+            )
+        )
+        return ExtendAfterServiceResponse()
 
 
 def _request_id(given: str) -> str:

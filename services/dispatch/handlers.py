@@ -19,6 +19,7 @@ from .domain.inputs import (
     TaskClosed,
     TaskSubmitted,
 )
+from .messages import policy_of
 from .use_cases.ports import Intake
 
 CHAT_COST = 1
@@ -69,6 +70,7 @@ def handlers(intake: Intake) -> NatsRouter:
                 AgentSelection(queue.agent_selection or fact.agent_selection),
                 queue.offer_timeout.ToMilliseconds() or fact.offer_timeout_ms,
                 queue.priority or fact.priority,
+                policy_of(queue),
             )
         )
 

@@ -19,7 +19,8 @@ from services.dispatch.domain.inputs import (
     Skills,
     TaskSubmitted,
 )
-from services.dispatch.domain.state import State, Tenant
+from services.dispatch.domain.state import State
+from services.dispatch.domain.tenant import Tenant
 
 from .figures import Figure, middle
 

@@ -44,6 +44,12 @@ class Task:
     offers: dict[str, int] = field(default_factory=dict)
     """At whom it rings, and until when."""
     excluded: set[str] = field(default_factory=set)
+    waits_since: int = 0
+    overflowed: list[str] = field(default_factory=list)
+    bound_for: tuple[str, str] = ("", "")
+    """Where it overflows to, until it is there: a kind of target, and its name."""
+    finishes: int | None = None
+    """Set in after-service: until when, 0 without a limit."""
 
 
 @dataclass

@@ -28,6 +28,8 @@ _PUBLIC: Mapping[str, tuple[type[Message], str]] = {
     "assigned": (public.TaskAssigned, "task.assigned"),
     "completed": (public.TaskCompleted, "task.completed"),
     "cancelled": (public.TaskCancelled, "task.cancelled"),
+    "overflowed": (public.TaskOverflowed, "task.overflowed"),
+    "after_service_started": (public.AfterServiceStarted, "after-service.started"),
 }
 
 
@@ -140,9 +142,13 @@ def _said(made: type[Message], decision: Message) -> Message:
             if source is None:
                 continue
             if known.name in source.DESCRIPTOR.fields_by_name:
-                setattr(event, known.name, getattr(source, known.name))
-            elif f"{known.name}_ms" in source.DESCRIPTOR.fields_by_name:
-                getattr(event, known.name).FromMilliseconds(getattr(source, f"{known.name}_ms"))
+                value = getattr(source, known.name)
+                if isinstance(value, Message):
+                    getattr(event, known.name).CopyFrom(value)
+                else:
+                    setattr(event, known.name, value)
+            elif millis := getattr(source, f"{known.name}_ms", 0):
+                getattr(event, known.name).FromMilliseconds(millis)
     return event
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 
-from tests.faults import groups
+from tests.faults import groups, waits
 from tests.faults.book import HELD, NOWHERE, RINGS, WAITS, Agent, Book, Key, Task
 
 ANSWERS_KEPT_MS = 10 * 60_000
@@ -42,6 +42,10 @@ class Ledger(Book):
     sequence: int = 0
     changes: int = 0
     last_input: int = 0
+    openings: dict[Key, wire.OpeningsForeseen] = field(default_factory=dict)
+    hours: dict[Key, wire.QueueTurned] = field(default_factory=dict)
+    given_up: dict[Key, int] = field(default_factory=dict)
+    """What must change in this step because its agent is lost, and the revision it had."""
     ends: dict[Key, int] = field(default_factory=dict)
     """How the last offer of each task ended in this step."""
 
@@ -74,6 +78,7 @@ class Ledger(Book):
         for (_, task_id), task in self.tasks.items():
             late = [agent for agent, until in task.offers.items() if until <= self.at]
             self.insist(not late, f"{task_id} rings beyond its deadline")
+        waits.close(self)
 
     def step(self, step: wire.Step) -> None:
         """Fold what followed from one input or timer; look around when it is done."""
@@ -122,7 +127,7 @@ class Ledger(Book):
         self.changes += 1
         agent.idle_from = self.changes
 
-    def _next(self, it: Any, *places: str) -> Task | None:
+    def next_of(self, it: Any, *places: str) -> Task | None:
         """Find the task of a decision and check that it comes next in the task's life."""
         task = self.tasks.get((it.tenant_id, it.task_id))
         name = type(it).__name__
@@ -143,7 +148,11 @@ class Ledger(Book):
                     task.excluded.discard(agent_id)
 
     def queue_set(self, it: wire.QueueSet) -> None:
-        self.queues[it.tenant_id, it.queue.queue_id] = it.queue
+        key = (it.tenant_id, it.queue.queue_id)
+        self.queues[key] = it.queue
+        if not it.queue.policy.HasField("business_hours"):
+            self.openings.pop(key, None)
+            self.hours.pop(key, None)
 
     def group_set(self, it: wire.GroupSet) -> None:
         self.groups[it.tenant_id, it.group.group_id] = it.group
@@ -158,6 +167,7 @@ class Ledger(Book):
         agent = self.agent(it.tenant_id, it.presence.agent_id)
         before = agent.receives()
         agent.presence = it.presence
+        self.given_up |= waits.given_up(self, it.tenant_id, it.presence.agent_id)
         self._received(it.tenant_id, it.presence.agent_id, agent, before)
 
     def queued(self, it: wire.Queued) -> None:
@@ -170,23 +180,28 @@ class Ledger(Book):
             self.insist(it.revision == 1, "the first revision is not 1")
             self.insist(not it.excluded, "excludes somebody before any offer")
             priority = it.task.priority or self.queue(it.tenant_id, it.task.queue_id).priority
-            self.tasks[key] = Task(it.task, priority)
+            waits_since = min(it.task.enqueued_at_ms, self.at)
+            self.tasks[key] = Task(it.task, priority, waits_since=waits_since)
             return
         self.insist(task.place in {NOWHERE, HELD}, f"{key[1]} is queued while it {task.place}")
         self.insist(it.revision == task.revision + 1, f"{key[1]} queued again: revision jumps")
-        self.insist(it.task == task.submitted, f"{key[1]} comes back changed: age, cost or queue")
+        self.insist(
+            waits.arrives(self, it, task), f"{key[1]} comes back changed: age, cost or queue"
+        )
         self.insist(
             set(it.excluded) == task.excluded,
             f"{key[1]} comes back without {set(it.excluded)} and not {task.excluded}",
         )
         if task.place == HELD:
             holder = self.agent(it.tenant_id, task.agent_id)
-            self.insist(holder.config.removed, f"{key[1]} is taken from its holder")
+            lost = holder.config.removed or key in self.given_up
+            self.insist(lost and task.finishes is None, f"{key[1]} is taken from its holder")
             self._unload(it.tenant_id, key[1], task.agent_id)
+            task.waits_since = self.at
         task.place, task.revision, task.agent_id = WAITS, it.revision, ""
 
     def offered(self, it: wire.Offered) -> None:
-        task = self._next(it, WAITS, RINGS)
+        task = self.next_of(it, WAITS, RINGS)
         if task is None:
             return
         tenant_id = it.tenant_id
@@ -201,6 +216,7 @@ class Ledger(Book):
             self.suits(tenant_id, it.agent_id, task),
             f"{it.task_id} is offered to {it.agent_id}, who must not get it",
         )
+        self.insist(not waits.shut(self, tenant_id, task), f"{it.task_id} rings after closing time")
         queue = self.queue(tenant_id, task.submitted.queue_id)
         rings_for = queue.offer_timeout_ms if group is None else group.ring_timeout_ms
         self.insist(
@@ -233,7 +249,7 @@ class Ledger(Book):
         task.offers[it.agent_id] = it.expires_at_ms
 
     def offer_closed(self, it: wire.OfferClosed) -> None:
-        task = self._next(it, RINGS)
+        task = self.next_of(it, RINGS)
         if task is None:
             return
         until = task.offers.pop(it.agent_id, None)
@@ -248,7 +264,7 @@ class Ledger(Book):
 
     def assigned(self, it: wire.Assigned) -> None:
         places = (WAITS, NOWHERE, RINGS) if it.assigned_by else (RINGS,)
-        task = self._next(it, *places)
+        task = self.next_of(it, *places)
         if task is None:
             return
         if task.place == RINGS:
@@ -260,17 +276,20 @@ class Ledger(Book):
         task.place, task.agent_id = HELD, it.agent_id
 
     def completed_(self, it: wire.Completed) -> None:
-        task = self._next(it, HELD)
+        task = self.next_of(it, HELD)
         if task is None:
             return
         self.insist(task.agent_id == it.agent_id, f"{it.task_id} is held by {task.agent_id}")
+        waits.completes(self, it, task)
         self._unload(it.tenant_id, it.task_id, it.agent_id)
         self.completed += 1
         self._end(it.tenant_id, it.task_id, "completed")
 
     def cancelled(self, it: wire.Cancelled) -> None:
         if (it.tenant_id, it.task_id) in self.tasks:
-            self._next(it, WAITS, NOWHERE)
+            task = self.next_of(it, WAITS, NOWHERE)
+            if task is not None:
+                waits.ends(self, it, task)
         else:
             self.insist(it.revision == 1 and not it.queue_id, f"{it.task_id}: odd cancellation")
         self._end(it.tenant_id, it.task_id, "cancelled")
@@ -293,6 +312,7 @@ class Ledger(Book):
         self.answers[key] = (it.reason, self.at)
 
     def _look_around(self) -> None:
+        waits.look_around(self)
         for key, end in self.ends.items():
             if end == public.OFFER_END_TAKEN_ELSEWHERE:
                 taken = key in self.tasks and self.tasks[key].place == HELD
@@ -330,4 +350,8 @@ _FOLDS: dict[str, Callable[[Ledger, Any], None]] = {
     "completed": Ledger.completed_,
     "cancelled": Ledger.cancelled,
     "answered": Ledger.answered,
+    "openings_set": waits.openings_set,
+    "queue_turned": waits.queue_turned,
+    "overflowed": waits.overflowed,
+    "after_service_started": waits.after_service_started,
 }

@@ -12,8 +12,16 @@ from google.protobuf.message import Message
 
 from tests.faults.book import HELD, RINGS, Task
 from tests.faults.ledger import ANSWERS_KEPT_MS, ENDED_KEPT_MS, Ledger
+from tests.faults.waits import policy, target
 
-COMMANDS = {"accept_offer", "decline_offer", "assign_task", "complete_task"}
+COMMANDS = {
+    "accept_offer",
+    "decline_offer",
+    "assign_task",
+    "complete_task",
+    "finish_after_service",
+    "extend_after_service",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,7 @@ _KEPT = {
     "agent_set": "agent",
     "presence_set": "presence",
     "queued": "task",
+    "openings_set": "openings",
 }
 _DEFAULTED = {
     "offer_timeout_ms",
@@ -59,8 +68,18 @@ _DEFAULTED = {
     "agent_selection",
     "ring_strategy",
     "cost",
+    "channel",
+    "on_agent_lost",
+    "max_wait_ms",
+    "after_service_limit_ms",
+    "after_service_extension_ms",
 }
 """Fields whose absence, or a value that makes no sense, stands for a default."""
+_SENSIBLE = {
+    "max_wait_ms": 7 * 24 * 3_600_000 + 1,
+    "after_service_limit_ms": 3_600_001,
+    "after_service_extension_ms": 3_600_001,
+}
 
 
 def _kept(decision: wire.Decision) -> Message:
@@ -72,9 +91,15 @@ def _kept(decision: wire.Decision) -> Message:
 def _alike(given: Message, kept: Message) -> bool:
     for known in given.DESCRIPTOR.fields:
         one, other = getattr(given, known.name), getattr(kept, known.name)
-        if known.is_repeated:
+        if known.name in {"policy", "business_hours"}:
+            if not _alike(one, other):
+                return False
+            continue
+        if known.name == "overflow":
+            one, other = target(one), target(other)
+        elif known.is_repeated:
             one, other = sorted(map(str, one)), sorted(map(str, other))
-        absurd = known.name in _DEFAULTED and not 0 < one < 2**31
+        absurd = known.name in _DEFAULTED and not 0 < one < _SENSIBLE.get(known.name, 2**31)
         if one != other and not absurd:
             return False
     return True
@@ -102,6 +127,8 @@ def _first(ledger: Ledger, it: wire.Input, at: int) -> set[str] | None:  # noqa:
             version = it.presence_observed.version
             old = agent is not None and 0 < version <= agent.presence.version
             return {""} if old else {"presence_set"}
+        case "openings_foreseen":
+            return {"openings_set"} if _news(ledger, tenant_id, it.openings_foreseen) else {""}
         case "task_submitted":
             key = (tenant_id, it.task_submitted.task_id)
             if key in ledger.tasks:
@@ -112,7 +139,25 @@ def _first(ledger: Ledger, it: wire.Input, at: int) -> set[str] | None:  # noqa:
             task = ledger.tasks.get(key)
             if task is None:
                 return _unless_ended(ledger, key, at, {"cancelled"})
-            return {{HELD: "completed", RINGS: "offer_closed"}.get(task.place, "cancelled")}
+            if task.place == HELD:
+                return {_over(ledger, tenant_id, task)}
+            return {"offer_closed" if task.place == RINGS else "cancelled"}
+
+
+def _over(ledger: Ledger, tenant_id: str, task: Task) -> str:
+    """Name what follows when the work of a held task is over; nothing when it was before."""
+    if task.finishes is not None:
+        return ""
+    mode = policy(ledger, tenant_id, task).after_service
+    return "after_service_started" if mode else "completed"
+
+
+def _news(ledger: Ledger, tenant_id: str, it: wire.OpeningsForeseen) -> bool:
+    queue = ledger.queues.get((tenant_id, it.queue_id))
+    if queue is None or queue.version != it.version or not queue.policy.HasField("business_hours"):
+        return False
+    known = ledger.openings.get((tenant_id, it.queue_id))
+    return known is None or known.version != it.version or known.until_ms < it.until_ms
 
 
 def _unless_ended(
@@ -148,7 +193,7 @@ def _judge_answer(
     wanted, effect = _outcome(ledger, it, when)
     if reason not in wanted:
         return [f"answered {reason or 'done'}, not {wanted}: {it}"]
-    if reason == "" and effect not in kinds:
+    if reason == "" and effect and effect not in kinds:
         return [f"done without {effect}: {kinds}"]
     if reason != "" and len(kinds) > 1:
         return [f"refused and still did {kinds}"]
@@ -164,8 +209,48 @@ def _outcome(ledger: Ledger, it: wire.Input, when: When) -> tuple[set[str], str]
             return _on_offer(ledger, it.tenant_id, it.decline_offer, when), "offer_closed"
         case "assign_task":
             return _on_assignment(ledger, it.tenant_id, it.assign_task), "assigned"
+        case "finish_after_service":
+            asked = it.finish_after_service
+            supervises = asked.actor_role >= options.ROLE_SUPERVISOR
+            actor_id = "" if supervises else asked.actor_id or "?"
+            answers = _on_after_service(ledger, it.tenant_id, asked.task_id, actor_id, when)
+            return answers, "completed"
+        case "extend_after_service":
+            return _on_extension(ledger, it.tenant_id, it.extend_after_service, when)
         case _:
-            return _on_completion(ledger, it.tenant_id, it.complete_task), "completed"
+            task = ledger.tasks.get((it.tenant_id, it.complete_task.task_id))
+            effect = "" if task is None else _over(ledger, it.tenant_id, task)
+            return _on_completion(ledger, it.tenant_id, it.complete_task), effect
+
+
+def _on_after_service(
+    ledger: Ledger, tenant_id: str, task_id: str, actor_id: str, when: When
+) -> set[str]:
+    """Return the right answers to somebody, or (empty) to a supervisor."""
+    task = ledger.tasks.get((tenant_id, task_id))
+    if task is None:
+        ended = ledger.ended.get((tenant_id, task_id))
+        if ended is None:
+            return {"TASK_NOT_FOUND"}
+        if when.decided - ended[1] < ENDED_KEPT_MS:
+            return {"TASK_NOT_IN_AFTER_SERVICE"}
+        return {"TASK_NOT_IN_AFTER_SERVICE", "TASK_NOT_FOUND"}
+    if task.finishes is None:
+        return {"TASK_NOT_IN_AFTER_SERVICE"}
+    return {""} if actor_id in {"", task.agent_id} else {"TASK_NOT_YOURS"}
+
+
+def _on_extension(
+    ledger: Ledger, tenant_id: str, it: wire.ExtendAfterService, when: When
+) -> tuple[set[str], str]:
+    # Nobody is called "?", so that an empty name is nobody's and not a supervisor's.
+    answers = _on_after_service(ledger, tenant_id, it.task_id, it.agent_id or "?", when)
+    task = ledger.tasks.get((tenant_id, it.task_id))
+    if answers == {""} and task is not None:
+        rules = policy(ledger, tenant_id, task)
+        if not task.finishes or not rules.after_service_extension_ms:
+            answers = {"AFTER_SERVICE_NOT_EXTENDABLE"}
+    return answers, "after_service_started"
 
 
 def _on_offer(

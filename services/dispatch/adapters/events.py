@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.v1 import events_pb2 as public
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.dispatch.domain import decisions as made
+from services.dispatch.messages import write_overflow
 
 
 def event_of(decision: made.Decision) -> Message | None:
@@ -28,6 +30,7 @@ _WRITERS: dict[type[Any], Callable[[Any], Message]] = {
         queue_id=d.task.queue_id,
         enqueued_at=_timestamp(d.task.enqueued_at),
         group_id=d.task.group_id,
+        channel=directory.TaskChannel.ValueType(d.task.channel),
     ),
     made.Offered: lambda d: public.TaskOffered(
         tenant_id=d.tenant_id,
@@ -60,8 +63,29 @@ _WRITERS: dict[type[Any], Callable[[Any], Message]] = {
         revision=d.revision,
         queue_id=d.queue_id,
         agent_id=d.agent_id,
+        forced=d.forced,
+    ),
+    made.Overflowed: lambda d: public.TaskOverflowed(
+        tenant_id=d.tenant_id,
+        task_id=d.task_id,
+        revision=d.revision,
+        queue_id=d.queue_id,
+        cause=public.TaskOverflowed.Cause.ValueType(d.cause),
+        overflow=write_overflow(d.overflow),
+    ),
+    made.AfterServiceStarted: lambda d: public.AfterServiceStarted(
+        tenant_id=d.tenant_id,
+        task_id=d.task_id,
+        revision=d.revision,
+        queue_id=d.queue_id,
+        agent_id=d.agent_id,
+        ends_at=_timestamp(d.ends_at) if d.ends_at else None,
     ),
     made.Cancelled: lambda d: public.TaskCancelled(
-        tenant_id=d.tenant_id, task_id=d.task_id, revision=d.revision, queue_id=d.queue_id
+        tenant_id=d.tenant_id,
+        task_id=d.task_id,
+        revision=d.revision,
+        queue_id=d.queue_id,
+        message=d.message,
     ),
 }

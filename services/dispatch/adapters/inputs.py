@@ -9,7 +9,14 @@ from centralita.options.v1 import options_pb2 as options
 from google.protobuf.message import DecodeError
 
 from services.dispatch.domain import inputs as it
-from services.dispatch.domain.inputs import AgentSelection, RingStrategy, Role, Skills
+from services.dispatch.domain.inputs import (
+    AgentSelection,
+    Channel,
+    RingStrategy,
+    Role,
+    Skills,
+)
+from services.dispatch.messages import read_openings, read_policy, write_openings, write_policy
 from services.kernel.ids import is_token
 
 DEFAULT_OFFER_TIMEOUT_MS = 20_000
@@ -46,6 +53,7 @@ def write_queue(queue: it.QueueConfigured) -> wire.QueueConfigured:
         agent_selection=directory.AgentSelection.ValueType(queue.agent_selection),
         offer_timeout_ms=queue.offer_timeout_ms,
         priority=queue.priority,
+        policy=write_policy(queue.policy),
     )
 
 
@@ -58,6 +66,7 @@ def read_queue(tenant_id: str, queue: wire.QueueConfigured) -> it.QueueConfigure
         AgentSelection(queue.agent_selection or AgentSelection.LONGEST_IDLE),
         _offer_timeout(queue.offer_timeout_ms),
         queue.priority or DEFAULT_PRIORITY,
+        read_policy(queue.policy),
     )
 
 
@@ -137,6 +146,7 @@ def write_task(task: it.TaskSubmitted) -> wire.TaskSubmitted:
         skills=_write_skills(task.skills),
         priority=task.priority,
         group_id=task.group_id,
+        channel=directory.TaskChannel.ValueType(task.channel),
     )
 
 
@@ -149,7 +159,8 @@ def read_task(tenant_id: str, task: wire.TaskSubmitted) -> it.TaskSubmitted:
         max(task.cost, 1),
         _read_skills(task.skills) if task.skills else (),
         task.priority,
-        group_id=task.group_id,
+        Channel(task.channel or Channel.CHAT),
+        task.group_id,
     )
 
 
@@ -208,6 +219,22 @@ _READERS: dict[str, Callable[[wire.Input], it.Fact | it.Command]] = {
         m.request_id,
         m.reply_to,
     ),
+    "openings_foreseen": lambda m: read_openings(m.tenant_id, m.openings_foreseen),
+    "finish_after_service": lambda m: it.FinishAfterService(
+        m.tenant_id,
+        m.finish_after_service.task_id,
+        m.finish_after_service.actor_id,
+        Role(m.finish_after_service.actor_role),
+        m.request_id,
+        m.reply_to,
+    ),
+    "extend_after_service": lambda m: it.ExtendAfterService(
+        m.tenant_id,
+        m.extend_after_service.task_id,
+        m.extend_after_service.agent_id,
+        m.request_id,
+        m.reply_to,
+    ),
 }
 
 _WRITERS: dict[type[Any], Callable[[Any], wire.Input]] = {
@@ -257,5 +284,22 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Input]] = {
         complete_task=wire.CompleteTask(
             task_id=e.task_id, actor_id=e.actor_id, actor_role=_role(e.actor_role)
         ),
+    ),
+    it.OpeningsForeseen: lambda e: wire.Input(
+        tenant_id=e.tenant_id, openings_foreseen=write_openings(e)
+    ),
+    it.FinishAfterService: lambda e: wire.Input(
+        tenant_id=e.tenant_id,
+        request_id=e.request_id,
+        reply_to=e.reply_to,
+        finish_after_service=wire.FinishAfterService(
+            task_id=e.task_id, actor_id=e.actor_id, actor_role=_role(e.actor_role)
+        ),
+    ),
+    it.ExtendAfterService: lambda e: wire.Input(
+        tenant_id=e.tenant_id,
+        request_id=e.request_id,
+        reply_to=e.reply_to,
+        extend_after_service=wire.ExtendAfterService(task_id=e.task_id, agent_id=e.agent_id),
     ),
 }

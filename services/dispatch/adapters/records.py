@@ -9,6 +9,8 @@ from centralita.dispatch.v1 import events_pb2 as public
 
 from services.dispatch.domain import decisions as made
 from services.dispatch.domain.decisions import OfferEnd, Reason
+from services.dispatch.domain.policy import OverflowCause
+from services.dispatch.messages import read_openings, read_overflow, write_openings, write_overflow
 from services.dispatch.use_cases.ports import Position, Record, Step
 
 from .inputs import (
@@ -141,11 +143,46 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
             queue_id=d.queue_id,
             revision=d.revision,
             agent_id=d.agent_id,
+            forced=d.forced,
         )
     ),
     made.Cancelled: lambda d: wire.Decision(
         cancelled=wire.Cancelled(
-            tenant_id=d.tenant_id, task_id=d.task_id, queue_id=d.queue_id, revision=d.revision
+            tenant_id=d.tenant_id,
+            task_id=d.task_id,
+            queue_id=d.queue_id,
+            revision=d.revision,
+            message=d.message,
+        )
+    ),
+    made.OpeningsSet: lambda d: wire.Decision(
+        openings_set=wire.OpeningsSet(
+            tenant_id=d.openings.tenant_id, openings=write_openings(d.openings)
+        )
+    ),
+    made.QueueTurned: lambda d: wire.Decision(
+        queue_turned=wire.QueueTurned(
+            tenant_id=d.tenant_id, queue_id=d.queue_id, open=d.is_open, turns_at_ms=d.turns_at
+        )
+    ),
+    made.Overflowed: lambda d: wire.Decision(
+        overflowed=wire.Overflowed(
+            tenant_id=d.tenant_id,
+            task_id=d.task_id,
+            queue_id=d.queue_id,
+            revision=d.revision,
+            cause=public.TaskOverflowed.Cause.ValueType(d.cause),
+            overflow=write_overflow(d.overflow),
+        )
+    ),
+    made.AfterServiceStarted: lambda d: wire.Decision(
+        after_service_started=wire.AfterServiceStarted(
+            tenant_id=d.tenant_id,
+            task_id=d.task_id,
+            queue_id=d.queue_id,
+            revision=d.revision,
+            agent_id=d.agent_id,
+            ends_at_ms=d.ends_at,
         )
     ),
     made.Answered: lambda d: wire.Decision(
@@ -174,8 +211,23 @@ _READERS: dict[str, Callable[[Any], made.Decision]] = {
         m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.assigned_by
     ),
     "completed": lambda m: made.Completed(
-        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id
+        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.forced
     ),
-    "cancelled": lambda m: made.Cancelled(m.tenant_id, m.task_id, m.queue_id, m.revision),
+    "cancelled": lambda m: made.Cancelled(
+        m.tenant_id, m.task_id, m.queue_id, m.revision, m.message
+    ),
+    "openings_set": lambda m: made.OpeningsSet(read_openings(m.tenant_id, m.openings)),
+    "queue_turned": lambda m: made.QueueTurned(m.tenant_id, m.queue_id, m.open, m.turns_at_ms),
+    "overflowed": lambda m: made.Overflowed(
+        m.tenant_id,
+        m.task_id,
+        m.queue_id,
+        m.revision,
+        OverflowCause(m.cause),
+        read_overflow(m.overflow),
+    ),
+    "after_service_started": lambda m: made.AfterServiceStarted(
+        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.ends_at_ms
+    ),
     "answered": lambda m: made.Answered(m.tenant_id, m.request_id, Reason(m.reason), m.reply_to),
 }

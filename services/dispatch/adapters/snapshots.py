@@ -11,7 +11,7 @@ from nats.errors import Error
 from nats.js.errors import APIError, NotFoundError
 
 from services.dispatch.domain.decisions import Answered, Reason
-from services.dispatch.domain.index import Agent, Task
+from services.dispatch.domain.index import AfterServiceSpan, Agent, Task
 from services.dispatch.domain.inputs import (
     AgentConfigured,
     GroupConfigured,
@@ -19,7 +19,9 @@ from services.dispatch.domain.inputs import (
     QueueConfigured,
     TaskSubmitted,
 )
-from services.dispatch.domain.state import State, Tenant, restored
+from services.dispatch.domain.state import State, restored
+from services.dispatch.domain.tenant import Hours, Tenant
+from services.dispatch.messages import read_openings, write_openings
 from services.dispatch.use_cases.ports import Position, Shard, Unknown
 from services.kernel.bus import Bus
 
@@ -42,7 +44,17 @@ SLICE = 200
 """Objects written before others get their turn: a snapshot must not hold an offer up."""
 
 _Agent = tuple[AgentConfigured, PresenceObserved, int, int]
-_Task = tuple[TaskSubmitted, int, tuple[str, ...], str, tuple[tuple[str, int], ...], int]
+_Task = tuple[
+    TaskSubmitted,
+    int,
+    tuple[str, ...],
+    str,
+    tuple[tuple[str, int], ...],
+    int,
+    int,
+    tuple[str, ...],
+    AfterServiceSpan | None,
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,7 @@ class _Photograph:
     tasks: tuple[_Task, ...]
     answers: tuple[tuple[str, str, Reason, int], ...]
     ended: tuple[tuple[str, str, int], ...]
+    hours: tuple[Hours, ...]
 
 
 class ObjectStoreSnapshots:
@@ -126,6 +139,9 @@ def read_snapshot(data: bytes) -> tuple[State, Position]:
         tenant(answered.tenant_id).answers[answered.request_id] = answer
     for ended in message.ended:
         tenant(ended.tenant_id).ended[ended.task_id] = ended.ended_at_ms
+    for hours_state in message.hours:
+        hours = _read_hours_state(hours_state)
+        tenant(hours.openings.tenant_id).hours[hours.openings.queue_id] = hours
     position = Position(
         message.journal_sequence, message.input_cursor, message.chain, message.emitted
     )
@@ -153,6 +169,9 @@ def _photograph(state: State, position: Position) -> _Photograph:
                 task.agent_id,
                 tuple(sorted(task.offers.items())),
                 task.priority,
+                task.waits_since,
+                task.overflowed,
+                task.after_service,
             )
             for tenant in tenants
             for task in tenant.tasks.values()
@@ -165,6 +184,7 @@ def _photograph(state: State, position: Position) -> _Photograph:
         ended=tuple(
             (tenant.id, task_id, at) for tenant in tenants for task_id, at in tenant.ended.items()
         ),
+        hours=tuple(hours for tenant in tenants for hours in tenant.hours.values()),
     )
 
 
@@ -212,6 +232,8 @@ def _pieces(photograph: _Photograph) -> Iterator[wire.Snapshot]:
                 for tenant_id, task_id, at in ended
             ]
         )
+    for hours in _slices(photograph.hours):
+        yield wire.Snapshot(hours=[_write_hours_state(it) for it in hours])
 
 
 def _slices(of: Iterable[Any]) -> Iterator[list[Any]]:
@@ -250,6 +272,9 @@ def _write_task_state(  # noqa: PLR0913, PLR0917 - one argument a column
     agent_id: str,
     offers: tuple[tuple[str, int], ...],
     priority: int,
+    waits_since: int,
+    overflowed: tuple[str, ...],
+    after_service: AfterServiceSpan | None,
 ) -> wire.TaskState:
     first, *others = offers or ((agent_id, 0),)
     return wire.TaskState(
@@ -261,6 +286,11 @@ def _write_task_state(  # noqa: PLR0913, PLR0917 - one argument a column
         expires_at_ms=first[1],
         also_rings=[wire.Ring(agent_id=agent, expires_at_ms=until) for agent, until in others],
         priority=priority,
+        waits_since_ms=waits_since,
+        overflowed=overflowed,
+        after_service=None
+        if after_service is None
+        else wire.AfterServiceSpan(ends_at_ms=after_service.ends_at),
     )
 
 
@@ -275,7 +305,26 @@ def _read_task_state(state: wire.TaskState) -> Task:
         tuple(state.excluded),
         "" if offers else state.agent_id,
         offers,
+        state.waits_since_ms or state.task.enqueued_at_ms,
+        tuple(state.overflowed),
+        AfterServiceSpan(state.after_service.ends_at_ms)
+        if state.HasField("after_service")
+        else None,
     )
+
+
+def _write_hours_state(hours: Hours) -> wire.HoursState:
+    return wire.HoursState(
+        tenant_id=hours.openings.tenant_id,
+        openings=write_openings(hours.openings),
+        open=hours.is_open,
+        turns_at_ms=hours.turns_at,
+    )
+
+
+def _read_hours_state(state: wire.HoursState) -> Hours:
+    openings = read_openings(state.tenant_id, state.openings)
+    return Hours(openings, state.open, state.turns_at_ms)
 
 
 def _write_answer(answer: Answered) -> wire.Answered:

@@ -10,10 +10,12 @@ from enum import IntEnum, StrEnum
 from .inputs import (
     AgentConfigured,
     GroupConfigured,
+    OpeningsForeseen,
     PresenceObserved,
     QueueConfigured,
     TaskSubmitted,
 )
+from .policy import Overflow, OverflowCause
 
 
 class OfferEnd(IntEnum):
@@ -45,6 +47,8 @@ class Reason(StrEnum):
     ASSIGNEE_NOT_IN_QUEUE = "ASSIGNEE_NOT_IN_QUEUE"
     ASSIGNEE_NOT_CONNECTED = "ASSIGNEE_NOT_CONNECTED"
     ASSIGNEE_AT_CAPACITY = "ASSIGNEE_AT_CAPACITY"
+    TASK_NOT_IN_AFTER_SERVICE = "TASK_NOT_IN_AFTER_SERVICE"
+    AFTER_SERVICE_NOT_EXTENDABLE = "AFTER_SERVICE_NOT_EXTENDABLE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,21 @@ class QueueSet:
 @dataclass(frozen=True, slots=True)
 class GroupSet:
     group: GroupConfigured
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningsSet:
+    openings: OpeningsForeseen
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTurned:
+    """A queue with business hours is open or closed now, until `turns_at` (0: for good)."""
+
+    tenant_id: str
+    queue_id: str
+    is_open: bool
+    turns_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +129,37 @@ class Assigned:
 
 
 @dataclass(frozen=True, slots=True)
+class AfterServiceStarted:
+    """The work is over; its agent finishes it until `ends_at` (0: until they say so)."""
+
+    tenant_id: str
+    task_id: str
+    queue_id: str
+    revision: int
+    agent_id: str
+    ends_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
     tenant_id: str
     task_id: str
     queue_id: str
     revision: int
     agent_id: str
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Overflowed:
+    """The task leaves its queue; where to is the next decision of the same step."""
+
+    tenant_id: str
+    task_id: str
+    queue_id: str
+    revision: int
+    cause: OverflowCause
+    overflow: Overflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +168,8 @@ class Cancelled:
     task_id: str
     queue_id: str
     revision: int
+    message: str = ""
+    """What the customer is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +185,17 @@ class Answered:
 Decision = (
     QueueSet
     | GroupSet
+    | OpeningsSet
+    | QueueTurned
     | AgentSet
     | PresenceSet
     | Queued
     | Offered
     | OfferClosed
     | Assigned
+    | AfterServiceStarted
     | Completed
+    | Overflowed
     | Cancelled
     | Answered
 )

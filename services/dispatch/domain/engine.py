@@ -20,6 +20,7 @@ from .decisions import (
     QueueSet,
     Reason,
 )
+from .ending import after_service_ran_out, extend_after_service, finish_after_service, lost
 from .following import (
     Decisions,
     Rule,
@@ -27,32 +28,40 @@ from .following import (
     answer,
     closed,
     complete,
-    find_agent,
     find_tasks,
     find_work,
     first_come,
     give_up,
     once,
+    place,
     refused,
     take_back,
 )
 from .index import Task
 from .inputs import (
     AcceptOffer,
+    AfterServiceRanOut,
     AgentConfigured,
     AssignTask,
     CompleteTask,
     DeclineOffer,
+    ExtendAfterService,
+    FinishAfterService,
     GroupConfigured,
+    HoursTurn,
     Input,
     OfferRangOut,
+    OpeningsForeseen,
     PresenceObserved,
     QueueConfigured,
     Role,
     TaskClosed,
     TaskSubmitted,
+    WaitedTooLong,
 )
-from .state import State, Tenant, evolve
+from .state import State, evolve
+from .tenant import Tenant
+from .waiting import hours_turn, let_go, openings_foreseen, waited_too_long
 
 
 def step(state: State, it: Input, at: int) -> list[Decision]:
@@ -73,10 +82,11 @@ def decide(state: State, it: Input, at: int) -> Decisions:
 # Facts
 
 
-def _queue_configured(tenant: Tenant, it: QueueConfigured, _at: int) -> Decisions:
+def _queue_configured(tenant: Tenant, it: QueueConfigured, at: int) -> Decisions:
     known = tenant.queues.get(it.queue_id)
     if known is None or known.version < it.version:
         yield QueueSet(it)
+        yield from let_go(tenant, (it.queue_id,), at)
 
 
 def _group_configured(tenant: Tenant, it: GroupConfigured, at: int) -> Decisions:
@@ -100,15 +110,16 @@ def _agent_configured(tenant: Tenant, it: AgentConfigured, at: int) -> Decisions
     known = tenant.agents.get(it.agent_id)
     if known is not None and 0 < it.version <= known.config.version:
         return
+    before = known.config.queue_ids if known is not None else ()
     yield AgentSet(it)
     agent = tenant.agents[it.agent_id]
     for task in first_come(agent):
         if task.rings and (it.removed or not tenant.reaches(task, agent)):
             yield from take_back(tenant, task, agent.id, at)
         elif it.removed:
-            yield again(task)
-            yield from find_agent(tenant, task, at)
+            yield from lost(tenant, task, at, for_good=True)
     yield from find_tasks(tenant, agent, at)
+    yield from let_go(tenant, sorted({*before, *it.queue_ids}), at)
 
 
 def _presence_observed(tenant: Tenant, it: PresenceObserved, at: int) -> Decisions:
@@ -123,13 +134,16 @@ def _presence_observed(tenant: Tenant, it: PresenceObserved, at: int) -> Decisio
     for task in first_come(agent):
         if task.rings:
             yield from take_back(tenant, task, agent.id, at)
+        elif not it.connected:
+            yield from lost(tenant, task, at)
+    yield from let_go(tenant, agent.config.queue_ids, at)
 
 
 def _task_submitted(tenant: Tenant, it: TaskSubmitted, at: int) -> Decisions:
     if it.task_id in tenant.tasks or it.task_id in tenant.ended:
         return
     yield Queued(it, 1)
-    yield from find_agent(tenant, tenant.tasks[it.task_id], at)
+    yield from place(tenant, tenant.tasks[it.task_id], at, new=True)
 
 
 def _task_closed(tenant: Tenant, it: TaskClosed, at: int) -> Decisions:
@@ -241,13 +255,19 @@ def _not_assignable(tenant: Tenant, task: Task, it: AssignTask) -> Reason | None
 _RULES: dict[type[Any], Rule] = {
     QueueConfigured: _queue_configured,
     GroupConfigured: _group_configured,
+    OpeningsForeseen: openings_foreseen,
     AgentConfigured: _agent_configured,
     PresenceObserved: _presence_observed,
     TaskSubmitted: _task_submitted,
     TaskClosed: _task_closed,
     OfferRangOut: _offer_rang_out,
+    WaitedTooLong: waited_too_long,
+    AfterServiceRanOut: after_service_ran_out,
+    HoursTurn: hours_turn,
     AcceptOffer: once(_accept_offer),
     DeclineOffer: once(_decline_offer),
     AssignTask: once(_assign_task),
     CompleteTask: once(_complete_task),
+    FinishAfterService: once(finish_after_service),
+    ExtendAfterService: once(extend_after_service),
 }

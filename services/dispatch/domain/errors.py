@@ -67,6 +67,14 @@ _SENTENCES: dict[Reason, tuple[type[Refusal], str]] = {
         NotNow,
         "This user can hold no more; end something first or choose somebody else.",
     ),
+    Reason.TASK_NOT_IN_AFTER_SERVICE: (
+        NotNow,
+        "This task has no after-service to end or extend; look at the list again.",
+    ),
+    Reason.AFTER_SERVICE_NOT_EXTENDABLE: (
+        NotNow,
+        "This queue grants no more time, or its after-service has no limit; finish when done.",
+    ),
 }
 
 

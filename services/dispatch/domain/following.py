@@ -7,6 +7,7 @@ decision before has been folded in.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from . import after_service, overflow
 from .decisions import (
     Answered,
     Cancelled,
@@ -20,7 +21,7 @@ from .decisions import (
 )
 from .index import Agent, Task
 from .inputs import Command
-from .state import Tenant
+from .tenant import Tenant
 
 Decisions = Iterator[Decision]
 Rule = Callable[[Tenant, Any, int], Decisions]
@@ -50,13 +51,31 @@ def find_work(tenant: Tenant, agents: Sequence[Agent], at: int) -> Decisions:
         yield from find_agent(tenant, min(found, key=lambda task: task.order), at)
 
 
+def place(tenant: Tenant, task: Task, at: int, *, new: bool = False) -> Decisions:
+    """Go on with a task that waits, perhaps since now: it rings, it overflows, or it stays."""
+    task_id = task.submitted.task_id
+    while task_id in tenant.tasks:
+        cause = overflow.shut_out(tenant, task)
+        if cause is None:
+            yield from find_agent(tenant, task, at)
+            if not task.waits:
+                return
+            cause = overflow.cause_for(tenant, task, at, new=new)
+        if cause is None:
+            return
+        yield from overflow.overflow(tenant, task, cause)
+        new = True
+
+
 def complete(tenant: Tenant, task: Task, at: int) -> Decisions:
-    submitted = task.submitted
+    """Go on with a held task of which the work is over, perhaps not for the first time."""
+    if task.after_service is not None:
+        return
     agent = tenant.agents[task.agent_id]
-    yield Completed(
-        submitted.tenant_id, submitted.task_id, submitted.queue_id, task.revision + 1, agent.id
-    )
-    yield from find_tasks(tenant, agent, at)
+    over = after_service.over(tenant, task, at)
+    yield over
+    if isinstance(over, Completed):
+        yield from find_tasks(tenant, agent, at)
 
 
 def give_up(tenant: Tenant, task: Task, at: int) -> Decisions:
@@ -87,7 +106,7 @@ def ring_on(tenant: Tenant, task: Task, at: int) -> Decisions:
     """Go on after an offer ended: at the others of the group, or as a task that waits again."""
     if not task.rings:
         yield again(task)
-        yield from find_agent(tenant, task, at)
+        yield from place(tenant, task, at)
 
 
 def first_come(agent: Agent) -> list[Task]:

@@ -47,6 +47,13 @@ class Agent:
         return self.config.capacity - self.used
 
 
+@dataclass(frozen=True, slots=True)
+class AfterServiceSpan:
+    """The work is over and the agent finishes it, until a moment or (0) until they say so."""
+
+    ends_at: int
+
+
 @dataclass(slots=True, eq=False)
 class Task:
     """A task as the router sees it: waits, rings at agents, or is held by one of them.
@@ -62,6 +69,11 @@ class Task:
     """Who holds it."""
     offers: dict[str, int] = field(default_factory=dict)
     """At whom it rings, and until when."""
+    waits_since: int = 0
+    """When it came to its queue."""
+    overflowed: tuple[str, ...] = ()
+    """The queues that it could not stay in."""
+    after_service: AfterServiceSpan | None = None
     entry: TaskEntry | None = None
     signature: "Signature | None" = None
 
@@ -82,6 +94,10 @@ class Task:
     def order(self) -> tuple[int, int, str]:
         """Least first: by priority, then age."""
         return -self.priority, self.submitted.enqueued_at, self.submitted.task_id
+
+    @property
+    def waits(self) -> bool:
+        return not self.agent_id and not self.offers
 
 
 @dataclass(slots=True, eq=False)

@@ -7,6 +7,8 @@ not newer than what is known, so facts may be repeated and may come late.
 from dataclasses import dataclass
 from enum import IntEnum
 
+from .policy import PATIENT, Policy
+
 Skills = tuple[tuple[str, int], ...]
 """Skill and level, sorted by skill."""
 
@@ -57,6 +59,22 @@ class QueueConfigured:
     agent_selection: AgentSelection = AgentSelection.LONGEST_IDLE
     offer_timeout_ms: int = 20_000
     priority: int = 50
+    policy: Policy = PATIENT
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningsForeseen:
+    """When a queue with business hours is open: moments of opening and closing, in order.
+
+    `version` is that of the queue's settings. From `until` on nothing is known, and who does not
+    know that it is closed is open.
+    """
+
+    tenant_id: str
+    queue_id: str
+    version: int
+    openings: tuple[tuple[int, int], ...]
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +121,7 @@ class TaskSubmitted:
     skills: Skills = ()
     priority: int = 0
     """1 to 100. 0: the queue's."""
+    channel: Channel = Channel.CHAT
     group_id: str = ""
     """Rings at this group's members instead of agents of the queue."""
 
@@ -154,6 +173,25 @@ class CompleteTask:
     reply_to: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class FinishAfterService:
+    tenant_id: str
+    task_id: str
+    actor_id: str
+    actor_role: Role
+    request_id: str = ""
+    reply_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendAfterService:
+    tenant_id: str
+    task_id: str
+    agent_id: str
+    request_id: str = ""
+    reply_to: str = ""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class OfferRangOut:
     """The offer's deadline has passed."""
@@ -162,16 +200,43 @@ class OfferRangOut:
     task_id: str
 
 
-Timer = OfferRangOut
+@dataclass(frozen=True, slots=True, order=True)
+class WaitedTooLong:
+    """A task has waited as long as its queue lets it."""
+
+    tenant_id: str
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AfterServiceRanOut:
+    """The limit of an after-service is reached."""
+
+    tenant_id: str
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HoursTurn:
+    """A queue opens or closes."""
+
+    tenant_id: str
+    queue_id: str
+
+
+Timer = OfferRangOut | WaitedTooLong | AfterServiceRanOut | HoursTurn
 """What comes by itself, at a moment that the state names. Its rule must move that moment."""
 
 Fact = (
     QueueConfigured
     | GroupConfigured
+    | OpeningsForeseen
     | AgentConfigured
     | PresenceObserved
     | TaskSubmitted
     | TaskClosed
 )
-Command = AcceptOffer | DeclineOffer | AssignTask | CompleteTask
+Command = (
+    AcceptOffer | DeclineOffer | AssignTask | CompleteTask | FinishAfterService | ExtendAfterService
+)
 Input = Fact | Command | Timer

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 from .decisions import (
+    AfterServiceStarted,
     AgentSet,
     Answered,
     Assigned,
@@ -19,14 +20,24 @@ from .decisions import (
     GroupSet,
     OfferClosed,
     Offered,
+    OpeningsSet,
+    Overflowed,
     PresenceSet,
     Queued,
     QueueSet,
-    Reason,
+    QueueTurned,
 )
-from .groups import Groups
-from .index import Agent, Index, Task
-from .inputs import AgentConfigured, OfferRangOut, PresenceObserved, QueueConfigured, Timer
+from .index import AfterServiceSpan, Agent, Task
+from .inputs import (
+    AfterServiceRanOut,
+    HoursTurn,
+    OfferRangOut,
+    TaskSubmitted,
+    Timer,
+    WaitedTooLong,
+)
+from .moments import TASK_TIMERS, due_at
+from .tenant import Hours, Tenant
 from .timers import Timers
 
 ANSWERS_KEPT_MS = 10 * 60_000
@@ -34,69 +45,6 @@ ANSWERS_KEPT_MS = 10 * 60_000
 
 ENDED_KEPT_MS = 24 * 3_600_000
 """The beginning of a task may be repeated this long after its end without making a ghost."""
-
-
-@dataclass(slots=True)
-class Tenant:
-    """One tenant's share of a shard."""
-
-    id: str
-    queues: dict[str, QueueConfigured] = field(default_factory=dict)
-    agents: dict[str, Agent] = field(default_factory=dict)
-    tasks: dict[str, Task] = field(default_factory=dict)
-    ended: dict[str, int] = field(default_factory=dict)
-    answers: dict[str, tuple[Reason, int]] = field(default_factory=dict)
-    index: Index = field(default_factory=Index)
-    groups: Groups = field(default_factory=Groups)
-
-    def queue(self, queue_id: str) -> QueueConfigured:
-        """Return the queue, or one with defaults: work in an unknown queue waits, visibly."""
-        return self.queues.get(queue_id) or QueueConfigured(self.id, queue_id)
-
-    def agent(self, agent_id: str) -> Agent:
-        """Return the agent; one heard of for the first time has no capacity and is away."""
-        agent = self.agents.get(agent_id)
-        if agent is None:
-            agent = self.agents[agent_id] = Agent(
-                self.id,
-                agent_id,
-                AgentConfigured(self.id, agent_id),
-                PresenceObserved(self.id, agent_id),
-            )
-        return agent
-
-    def reaches(self, task: Task, agent: Agent) -> bool:
-        """Tell whether the agent answers the task's queue or belongs to its group."""
-        submitted = task.submitted
-        if submitted.group_id:
-            return agent.id in self.groups.members(submitted.group_id)
-        return submitted.queue_id in agent.config.queue_ids
-
-    def rings_for(self, task: Task) -> int:
-        """Return how long an offer of the task rings, in milliseconds."""
-        group = self.groups.configured.get(task.submitted.group_id)
-        if group is not None:
-            return group.ring_timeout_ms
-        return self.queue(task.submitted.queue_id).offer_timeout_ms
-
-    def best_task(self, agent: Agent) -> Task | None:
-        """Return the first task by priority, then age, for which the agent is free now."""
-        of_queue, of_group = self.index.best_task(agent), self.groups.best_task(agent)
-        if of_queue is None or of_group is None:
-            return of_queue or of_group
-        return min(of_queue, of_group, key=lambda task: task.order)
-
-    def line_up(self, task: Task) -> None:
-        """Put a task where it waits."""
-        if task.submitted.group_id:
-            self.groups.place_task(task)
-        else:
-            self.index.place_task(task)
-
-    def take_out(self, task: Task) -> None:
-        """Take a task out of its line; harmless when it is in none."""
-        self.index.remove_task(task)
-        self.groups.remove_task(task)
 
 
 @dataclass(slots=True)
@@ -122,7 +70,7 @@ class State:
         return self.timers.next()
 
     def _due_at(self, it: Timer) -> int:
-        return _MOMENTS[type(it)](self.tenants[it.tenant_id], it)
+        return due_at(self.tenants[it.tenant_id], it)
 
     def load_changed(self, agent: Agent, at: int) -> None:
         """Send an agent to the end of the line of the idle."""
@@ -142,6 +90,23 @@ def _queue_set(state: State, it: QueueSet, _at: int) -> None:
     tenant = state.tenant(it.queue.tenant_id)
     tenant.queues[it.queue.queue_id] = it.queue
     tenant.index.select(it.queue.queue_id, it.queue.agent_selection)
+    if it.queue.policy.hours is None:
+        tenant.hours.pop(it.queue.queue_id, None)
+    if it.queue.policy.max_wait_ms:
+        for task_id in tenant.lines.waiting(it.queue.queue_id):
+            state.timers.set(WaitedTooLong(tenant.id, task_id))
+
+
+def _openings_set(state: State, it: OpeningsSet, _at: int) -> None:
+    hours = state.tenant(it.openings.tenant_id).hours
+    known = hours.get(it.openings.queue_id)
+    hours[it.openings.queue_id] = Hours(it.openings, known is None or known.is_open)
+
+
+def _queue_turned(state: State, it: QueueTurned, _at: int) -> None:
+    hours = state.tenants[it.tenant_id].hours
+    hours[it.queue_id] = Hours(hours[it.queue_id].openings, it.is_open, it.turns_at)
+    state.timers.set(HoursTurn(it.tenant_id, it.queue_id))
 
 
 def _group_set(state: State, it: GroupSet, _at: int) -> None:
@@ -169,6 +134,7 @@ def _present(state: State, tenant: Tenant, agent: Agent, at: int, *, was_receivi
         state.load_changed(agent, at)
         _readmit(tenant, agent)
     tenant.index.place_agent(agent)
+    tenant.staff.place(agent)
 
 
 def _readmit(tenant: Tenant, agent: Agent) -> None:
@@ -186,15 +152,29 @@ def _queued(state: State, it: Queued, at: int) -> None:
     tenant = state.tenant(submitted.tenant_id)
     task = tenant.tasks.get(submitted.task_id)
     if task is None:
-        priority = submitted.priority or tenant.queue(submitted.queue_id).priority
-        task = tenant.tasks[submitted.task_id] = Task(submitted, it.revision, priority)
+        task = tenant.tasks[submitted.task_id] = Task(
+            submitted,
+            it.revision,
+            _priority(tenant, submitted),
+            waits_since=min(submitted.enqueued_at, at),
+        )
     else:
         tenant.take_out(task)
         if task.agent_id:
             _release(state, tenant, task, task.agent_id, at)
+            task.waits_since = at
+        if task.submitted.queue_id != submitted.queue_id:
+            task.priority = _priority(tenant, submitted)
+            task.waits_since = at
+    task.submitted = submitted
     task.revision = it.revision
     _exclude(tenant, task, it.excluded)
     tenant.line_up(task)
+    state.timers.set(WaitedTooLong(tenant.id, submitted.task_id))
+
+
+def _priority(tenant: Tenant, submitted: TaskSubmitted) -> int:
+    return submitted.priority or tenant.queue(submitted.queue_id).priority
 
 
 def _exclude(tenant: Tenant, task: Task, agent_ids: tuple[str, ...]) -> None:
@@ -233,10 +213,25 @@ def _assigned(state: State, it: Assigned, at: int) -> None:
     task.agent_id = it.agent_id
 
 
+def _after_service_started(state: State, it: AfterServiceStarted, _at: int) -> None:
+    task = state.tenants[it.tenant_id].tasks[it.task_id]
+    task.revision = it.revision
+    task.after_service = AfterServiceSpan(it.ends_at)
+    state.timers.set(AfterServiceRanOut(it.tenant_id, it.task_id))
+
+
 def _completed(state: State, it: Completed, at: int) -> None:
     tenant = state.tenants[it.tenant_id]
     _release(state, tenant, tenant.tasks[it.task_id], it.agent_id, at)
     _end(tenant, it.task_id, at)
+
+
+def _overflowed(state: State, it: Overflowed, _at: int) -> None:
+    tenant = state.tenants[it.tenant_id]
+    task = tenant.tasks[it.task_id]
+    tenant.take_out(task)
+    task.revision = it.revision
+    task.overflowed = (*task.overflowed, it.queue_id)
 
 
 def _cancelled(state: State, it: Cancelled, at: int) -> None:
@@ -258,7 +253,7 @@ def _answered(state: State, it: Answered, at: int) -> None:
 
 def _load(state: State, tenant: Tenant, task: Task, agent_id: str, at: int) -> None:
     agent = tenant.agent(agent_id)
-    tenant.index.remove_task(task)
+    tenant.leave_queue(task)
     agent.tasks[task.submitted.task_id] = task
     agent.used += task.submitted.cost
     state.load_changed(agent, at)
@@ -269,6 +264,7 @@ def _release(state: State, tenant: Tenant, task: Task, agent_id: str, at: int) -
     agent = tenant.agent(agent_id)
     task.agent_id = ""
     task.offers.pop(agent_id, None)
+    task.after_service = None
     del agent.tasks[task.submitted.task_id]
     agent.used -= task.submitted.cost
     state.load_changed(agent, at)
@@ -293,30 +289,20 @@ def _end(tenant: Tenant, task_id: str, at: int) -> None:
 _FOLDS: dict[type[Any], Callable[[State, Any, int], None]] = {
     QueueSet: _queue_set,
     GroupSet: _group_set,
+    OpeningsSet: _openings_set,
+    QueueTurned: _queue_turned,
     AgentSet: _agent_set,
     PresenceSet: _presence_set,
     Queued: _queued,
     Offered: _offered,
     OfferClosed: _offer_closed,
     Assigned: _assigned,
+    AfterServiceStarted: _after_service_started,
     Completed: _completed,
+    Overflowed: _overflowed,
     Cancelled: _cancelled,
     Answered: _answered,
 }
-
-
-def _offer_expires_at(tenant: Tenant, it: OfferRangOut) -> int:
-    task = tenant.tasks.get(it.task_id)
-    return 0 if task is None else task.expires_at
-
-
-_MOMENTS: dict[type[Any], Callable[[Tenant, Any], int]] = {
-    OfferRangOut: _offer_expires_at,
-}
-"""When each kind of timer is due, read from the state; 0 when it is not."""
-
-_TASK_TIMERS = (OfferRangOut,)
-"""The timers that a task may have."""
 
 
 def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
@@ -325,8 +311,10 @@ def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
     for tenant in tenants.values():
         for queue in tenant.queues.values():
             tenant.index.select(queue.queue_id, queue.agent_selection)
+            state.timers.set(HoursTurn(tenant.id, queue.queue_id))
         for agent in tenant.agents.values():
             tenant.index.place_agent(agent)
+            tenant.staff.place(agent)
         for task in tenant.tasks.values():
             _exclude(tenant, task, task.excluded)
             for agent_id in (task.agent_id,) if task.held else task.offers:
@@ -337,7 +325,7 @@ def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
             if not task.held and (task.submitted.group_id or not task.rings):
                 tenant.line_up(task)
         for task_id in tenant.tasks:
-            for timer in _TASK_TIMERS:
+            for timer in TASK_TIMERS:
                 state.timers.set(timer(tenant.id, task_id))
     return state
 

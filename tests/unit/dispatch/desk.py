@@ -22,7 +22,9 @@ from services.dispatch.domain.inputs import (
     Command,
     CompleteTask,
     DeclineOffer,
+    ExtendAfterService,
     Fact,
+    FinishAfterService,
     GroupConfigured,
     Input,
     PresenceObserved,
@@ -227,6 +229,20 @@ class Desk:
             self.give(CompleteTask(ACME, task_id, actor_id, role, request, "answer.here"))
         )
 
+    def finish(
+        self, actor_id: str, task_id: str, *, role: Role = Role.AGENT, request_id: str = ""
+    ) -> str:
+        request = request_id or self._request()
+        return outcome(
+            self.give(FinishAfterService(ACME, task_id, actor_id, role, request, "answer.here"))
+        )
+
+    def extend(self, agent_id: str, task_id: str) -> str:
+        request = self._request()
+        return outcome(
+            self.give(ExtendAfterService(ACME, task_id, agent_id, request, "answer.here"))
+        )
+
     def _request(self) -> str:
         self._requests += 1
         return f"request-{self._requests}"
@@ -237,13 +253,15 @@ class Desk:
         return self.state.tenants[ACME].tasks[task_id]
 
     def place(self, task_id: str) -> str:
-        """Say where a task is: `waits`, `rings ana bo`, `held ana`, `ended`, or `unknown`."""
+        """Say where a task is: `waits`, `rings ana bo`, `held ana`, `finished by ana`, `ended`."""
         tenant = self.state.tenants[ACME]
         task = tenant.tasks.get(task_id)
         if task is None:
             return "ended" if task_id in tenant.ended else "unknown"
         if task.rings:
             return f"rings {' '.join(sorted(task.offers))}"
+        if task.after_service is not None:
+            return f"finished by {task.agent_id}"
         return f"held {task.agent_id}" if task.held else "waits"
 
 
@@ -282,11 +300,15 @@ def truth(state: State) -> Any:
                         task.excluded,
                         task.agent_id,
                         task.offers,
+                        task.waits_since,
+                        task.overflowed,
+                        task.after_service,
                     )
                     for task_id, task in tenant.tasks.items()
                 },
                 list(tenant.ended.items()),
                 list(tenant.answers.items()),
+                tenant.hours,
             )
             for tenant in state.tenants.values()
             if any((tenant.queues, tenant.groups.configured, tenant.agents, tenant.tasks))

@@ -17,7 +17,10 @@ from services.dispatch.domain.inputs import (
     AssignTask,
     CompleteTask,
     DeclineOffer,
+    ExtendAfterService,
+    FinishAfterService,
     GroupConfigured,
+    OpeningsForeseen,
     PresenceObserved,
     QueueConfigured,
     RingStrategy,
@@ -25,8 +28,10 @@ from services.dispatch.domain.inputs import (
     TaskClosed,
     TaskSubmitted,
 )
+from services.dispatch.domain.policy import Policy
 from tests.faults.book import HELD, RINGS
 from tests.unit.dispatch.desk import Desk
+from tests.unit.dispatch.policies import policies
 
 _COMMON: dict[str, Any] = {
     "deadline": None,
@@ -101,6 +106,7 @@ class Routing(RuleBasedStateMachine):
         selection=st.sampled_from(AgentSelection),
         timeout=st.sampled_from([1, 1_000, 20_000, 20_000, 2**62, -5, 0]),
         priority=priorities,
+        policy=policies,
     )
     def a_queue_is_configured(
         self,
@@ -111,9 +117,30 @@ class Routing(RuleBasedStateMachine):
         selection: AgentSelection,
         timeout: int,
         priority: int,
+        policy: Policy,
     ) -> None:
         version = self.version(age)
-        self.give(QueueConfigured(tenant, queue, version, removed, selection, timeout, priority))
+        self.give(
+            QueueConfigured(tenant, queue, version, removed, selection, timeout, priority, policy)
+        )
+
+    @precondition(lambda self: bool(self.desk.ledger.queues))
+    @rule(
+        index=number,
+        closes=st.sampled_from([-MINUTE, 1, 20_000, MINUTE]),
+        opens=st.sampled_from([0, 1_000, MINUTE]),
+        known=st.sampled_from([0, 20_000, HOUR]),
+        stale=st.sampled_from([0, 0, 0, 1]),
+    )
+    def openings_are_foreseen(
+        self, index: int, closes: int, opens: int, known: int, stale: int
+    ) -> None:
+        found = sorted(self.desk.ledger.queues.items())
+        (tenant, queue), configured = found[index % len(found)]
+        now = self.desk.now
+        spans = ((now - HOUR, now + closes), (now + MINUTE + opens, now + HOUR))
+        version = configured.version - min(stale, configured.version)
+        self.give(OpeningsForeseen(tenant, queue, version, spans, now + known))
 
     @rule(
         tenant=tenants,
@@ -232,6 +259,30 @@ class Routing(RuleBasedStateMachine):
     def who_holds_it_completes(self, index: int, request: int) -> None:
         tenant, task, agent = self.some(HELD, index)
         self.give(CompleteTask(tenant, task, agent, Role.AGENT, self.request(request), "inbox.c"))
+
+    @precondition(lambda self: self.any_in(HELD))
+    @rule(index=number, request=number, more=st.booleans())
+    def who_holds_it_ends_or_extends_the_after_service(
+        self, index: int, request: int, more: bool
+    ) -> None:
+        tenant, task, agent = self.some(HELD, index)
+        who = self.request(request)
+        if more:
+            self.give(ExtendAfterService(tenant, task, agent, who, "inbox.e"))
+        else:
+            self.give(FinishAfterService(tenant, task, agent, Role.AGENT, who, "inbox.f"))
+
+    @rule(tenant=tenants, task=tasks, actor=agents, role=st.sampled_from(Role), request=requests)
+    def somebody_ends_an_after_service(
+        self, tenant: str, task: str, actor: str, role: Role, request: str
+    ) -> None:
+        self.give(FinishAfterService(tenant, task, actor, role, request, "inbox.f"))
+
+    @precondition(lambda self: self.any_in(HELD))
+    @rule(index=number, there=st.booleans())
+    def who_holds_it_is_lost(self, index: int, there: bool) -> None:
+        tenant, _, agent = self.some(HELD, index)
+        self.give(PresenceObserved(tenant, agent, self.version(0), there, there))
 
     @precondition(lambda self: self.any_in(HELD))
     @rule(index=number)

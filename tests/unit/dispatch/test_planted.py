@@ -14,6 +14,7 @@ from services.dispatch.domain.decisions import Answered, Decision, OfferEnd, Que
 from services.dispatch.domain.groups import Groups
 from services.dispatch.domain.index import Agent, Index, Task
 from services.dispatch.domain.inputs import AgentConfigured, PresenceObserved
+from services.dispatch.domain.tenant import Tenant
 from tests.unit.dispatch.machine import Routing
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -106,7 +107,7 @@ def answers_are_forgotten(patch: pytest.MonkeyPatch) -> None:
 def an_ended_task_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     end = state._end
 
-    def forgetful(tenant: state.Tenant, task_id: str, at: int) -> None:
+    def forgetful(tenant: Tenant, task_id: str, at: int) -> None:
         end(tenant, task_id, at)
         del tenant.ended[task_id]
 
@@ -116,7 +117,7 @@ def an_ended_task_is_forgotten(patch: pytest.MonkeyPatch) -> None:
 def stale_facts_count(patch: pytest.MonkeyPatch) -> None:
     observed = engine._presence_observed
 
-    def gullible(tenant: state.Tenant, it: PresenceObserved, at: int) -> Iterator[Decision]:
+    def gullible(tenant: Tenant, it: PresenceObserved, at: int) -> Iterator[Decision]:
         return observed(tenant, replace(it, version=0), at)
 
     patch.setitem(engine._RULES, PresenceObserved, gullible)
@@ -125,7 +126,7 @@ def stale_facts_count(patch: pytest.MonkeyPatch) -> None:
 def work_of_a_removed_agent_is_left_behind(patch: pytest.MonkeyPatch) -> None:
     careful = engine._agent_configured
 
-    def careless(tenant: state.Tenant, it: AgentConfigured, at: int) -> Iterator[Decision]:
+    def careless(tenant: Tenant, it: AgentConfigured, at: int) -> Iterator[Decision]:
         for decision in careful(tenant, it, at):
             if not (isinstance(decision, Queued) and it.removed):
                 yield decision
@@ -136,7 +137,7 @@ def work_of_a_removed_agent_is_left_behind(patch: pytest.MonkeyPatch) -> None:
 def an_answer_is_given_twice(patch: pytest.MonkeyPatch) -> None:
     complete = following.complete
 
-    def chatty(tenant: state.Tenant, task: Task, at: int) -> Iterator[Decision]:
+    def chatty(tenant: Tenant, task: Task, at: int) -> Iterator[Decision]:
         yield from complete(tenant, task, at)
         yield Answered(tenant.id, "r1", Reason.DONE, "")
 
@@ -146,7 +147,7 @@ def an_answer_is_given_twice(patch: pytest.MonkeyPatch) -> None:
 def a_rule_changes_the_state_behind_the_journal(patch: pytest.MonkeyPatch) -> None:
     find_agent = following.find_agent
 
-    def meddling(tenant: state.Tenant, task: Task, at: int) -> Iterator[Decision]:
+    def meddling(tenant: Tenant, task: Task, at: int) -> Iterator[Decision]:
         task.priority += 1
         yield from find_agent(tenant, task, at)
 
@@ -213,8 +214,8 @@ def what_the_others_had_reserved_is_lost(patch: pytest.MonkeyPatch) -> None:
 def a_snapshot_forgets_all_but_one_ring(patch: pytest.MonkeyPatch) -> None:
     write = snapshots._write_task_state
 
-    def one(task: Any, rev: int, out: Any, holder: str, offers: Any, priority: int) -> Any:  # noqa: PLR0913, PLR0917 - as the writer
-        return write(task, rev, out, holder, offers[:1], priority)
+    def one(task: Any, rev: int, out: Any, holder: str, offers: Any, *more: Any) -> Any:
+        return write(task, rev, out, holder, offers[:1], *more)
 
     patch.setattr(snapshots, "_write_task_state", one)
 

@@ -2,18 +2,18 @@
 
 import pytest
 
-from services.dispatch.domain.inputs import OfferRangOut
+from services.dispatch.domain.inputs import OfferRangOut, Timer
 from services.dispatch.domain.timers import Timers
 
 
 @pytest.fixture
-def moments() -> dict[OfferRangOut, int]:
+def moments() -> dict[Timer, int]:
     return {}
 
 
 @pytest.fixture
-def timers(moments: dict[OfferRangOut, int]) -> Timers:
-    return Timers(lambda it: moments.get(OfferRangOut(it.tenant_id, it.task_id), 0))
+def timers(moments: dict[Timer, int]) -> Timers:
+    return Timers(lambda it: moments.get(it, 0))
 
 
 def task(task_id: str) -> OfferRangOut:
@@ -21,7 +21,7 @@ def task(task_id: str) -> OfferRangOut:
 
 
 def test_the_earliest_comes_first_and_of_the_same_moment_not_the_one_set_first(
-    timers: Timers, moments: dict[OfferRangOut, int]
+    timers: Timers, moments: dict[Timer, int]
 ) -> None:
     moments |= {task("late"): 9, task("b"): 5, task("a"): 5}
     for it in moments:
@@ -29,12 +29,12 @@ def test_the_earliest_comes_first_and_of_the_same_moment_not_the_one_set_first(
     came = []
     while (timer := timers.next()) is not None:
         came.append(timer)
-        del moments[task(timer[1].task_id)]
+        del moments[timer[1]]
     assert came == [(5, task("a")), (5, task("b")), (9, task("late"))]
 
 
 def test_a_timer_whose_moment_moved_comes_at_the_new_one_only(
-    timers: Timers, moments: dict[OfferRangOut, int]
+    timers: Timers, moments: dict[Timer, int]
 ) -> None:
     for moment in (5, 3, 7):
         moments[task("t1")] = moment
@@ -50,7 +50,7 @@ def test_what_has_no_moment_is_not_waited_for(timers: Timers) -> None:
 
 
 def test_timers_that_never_surface_do_not_pile_up(
-    timers: Timers, moments: dict[OfferRangOut, int]
+    timers: Timers, moments: dict[Timer, int]
 ) -> None:
     moments[task("soon")] = 1
     timers.set(task("soon"))

@@ -26,7 +26,7 @@ from centralita.options.v1 import options_pb2 as centralita_dot_options_dot_v1_d
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-centralita/dispatch/v1/dispatch_service.proto\x12\x16\x63\x65ntralita.dispatch.v1\x1a#centralita/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\"9\n\x12\x41\x63\x63\x65ptOfferRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x15\n\x13\x41\x63\x63\x65ptOfferResponse\":\n\x13\x44\x65\x63lineOfferRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x16\n\x14\x44\x65\x63lineOfferResponse\"M\n\x11\x41ssignTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61ssignee_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x14\n\x12\x41ssignTaskResponse\":\n\x13\x43ompleteTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x16\n\x14\x43ompleteTaskResponse2\xef\x04\n\x0f\x44ispatchService\x12\x93\x01\n\x0b\x41\x63\x63\x65ptOffer\x12*.centralita.dispatch.v1.AcceptOfferRequest\x1a+.centralita.dispatch.v1.AcceptOfferResponse\"+\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/tasks/{task_id}:accept:\x01*\x12\x97\x01\n\x0c\x44\x65\x63lineOffer\x12+.centralita.dispatch.v1.DeclineOfferRequest\x1a,.centralita.dispatch.v1.DeclineOfferResponse\",\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02 \"\x1b/v1/tasks/{task_id}:decline:\x01*\x12\x90\x01\n\nAssignTask\x12).centralita.dispatch.v1.AssignTaskRequest\x1a*.centralita.dispatch.v1.AssignTaskResponse\"+\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/tasks/{task_id}:assign:\x01*\x12\x98\x01\n\x0c\x43ompleteTask\x12+.centralita.dispatch.v1.CompleteTaskRequest\x1a,.centralita.dispatch.v1.CompleteTaskResponse\"-\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02!\"\x1c/v1/tasks/{task_id}:complete:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-centralita/dispatch/v1/dispatch_service.proto\x12\x16\x63\x65ntralita.dispatch.v1\x1a#centralita/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\"9\n\x12\x41\x63\x63\x65ptOfferRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x15\n\x13\x41\x63\x63\x65ptOfferResponse\":\n\x13\x44\x65\x63lineOfferRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x16\n\x14\x44\x65\x63lineOfferResponse\"M\n\x11\x41ssignTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61ssignee_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x14\n\x12\x41ssignTaskResponse\":\n\x13\x43ompleteTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x16\n\x14\x43ompleteTaskResponse\"@\n\x19\x46inishAfterServiceRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1c\n\x1a\x46inishAfterServiceResponse\"@\n\x19\x45xtendAfterServiceRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1c\n\x1a\x45xtendAfterServiceResponse2\xdd\x07\n\x0f\x44ispatchService\x12\x93\x01\n\x0b\x41\x63\x63\x65ptOffer\x12*.centralita.dispatch.v1.AcceptOfferRequest\x1a+.centralita.dispatch.v1.AcceptOfferResponse\"+\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/tasks/{task_id}:accept:\x01*\x12\x97\x01\n\x0c\x44\x65\x63lineOffer\x12+.centralita.dispatch.v1.DeclineOfferRequest\x1a,.centralita.dispatch.v1.DeclineOfferResponse\",\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02 \"\x1b/v1/tasks/{task_id}:decline:\x01*\x12\x90\x01\n\nAssignTask\x12).centralita.dispatch.v1.AssignTaskRequest\x1a*.centralita.dispatch.v1.AssignTaskResponse\"+\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/tasks/{task_id}:assign:\x01*\x12\x98\x01\n\x0c\x43ompleteTask\x12+.centralita.dispatch.v1.CompleteTaskRequest\x1a,.centralita.dispatch.v1.CompleteTaskResponse\"-\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02!\"\x1c/v1/tasks/{task_id}:complete:\x01*\x12\xb4\x01\n\x12\x46inishAfterService\x12\x31.centralita.dispatch.v1.FinishAfterServiceRequest\x1a\x32.centralita.dispatch.v1.FinishAfterServiceResponse\"7\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02+\"&/v1/tasks/{task_id}:finishAfterService:\x01*\x12\xb4\x01\n\x12\x45xtendAfterService\x12\x31.centralita.dispatch.v1.ExtendAfterServiceRequest\x1a\x32.centralita.dispatch.v1.ExtendAfterServiceResponse\"7\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02+\"&/v1/tasks/{task_id}:extendAfterService:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISPATCHSERVICE'].methods_by_name['AssignTask']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002\037\"\032/v1/tasks/{task_id}:assign:\001*'
   _globals['_DISPATCHSERVICE'].methods_by_name['CompleteTask']._loaded_options = None
   _globals['_DISPATCHSERVICE'].methods_by_name['CompleteTask']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002!\"\034/v1/tasks/{task_id}:complete:\001*'
+  _globals['_DISPATCHSERVICE'].methods_by_name['FinishAfterService']._loaded_options = None
+  _globals['_DISPATCHSERVICE'].methods_by_name['FinishAfterService']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002+\"&/v1/tasks/{task_id}:finishAfterService:\001*'
+  _globals['_DISPATCHSERVICE'].methods_by_name['ExtendAfterService']._loaded_options = None
+  _globals['_DISPATCHSERVICE'].methods_by_name['ExtendAfterService']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002+\"&/v1/tasks/{task_id}:extendAfterService:\001*'
   _globals['_ACCEPTOFFERREQUEST']._serialized_start=140
   _globals['_ACCEPTOFFERREQUEST']._serialized_end=197
   _globals['_ACCEPTOFFERRESPONSE']._serialized_start=199
@@ -57,6 +61,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMPLETETASKREQUEST']._serialized_end=465
   _globals['_COMPLETETASKRESPONSE']._serialized_start=467
   _globals['_COMPLETETASKRESPONSE']._serialized_end=489
-  _globals['_DISPATCHSERVICE']._serialized_start=492
-  _globals['_DISPATCHSERVICE']._serialized_end=1115
+  _globals['_FINISHAFTERSERVICEREQUEST']._serialized_start=491
+  _globals['_FINISHAFTERSERVICEREQUEST']._serialized_end=555
+  _globals['_FINISHAFTERSERVICERESPONSE']._serialized_start=557
+  _globals['_FINISHAFTERSERVICERESPONSE']._serialized_end=585
+  _globals['_EXTENDAFTERSERVICEREQUEST']._serialized_start=587
+  _globals['_EXTENDAFTERSERVICEREQUEST']._serialized_end=651
+  _globals['_EXTENDAFTERSERVICERESPONSE']._serialized_start=653
+  _globals['_EXTENDAFTERSERVICERESPONSE']._serialized_end=681
+  _globals['_DISPATCHSERVICE']._serialized_start=684
+  _globals['_DISPATCHSERVICE']._serialized_end=1673
 # @@protoc_insertion_point(module_scope)

@@ -58,6 +58,16 @@ class DispatchServiceStub:
                 request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CompleteTaskRequest.SerializeToString,
                 response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CompleteTaskResponse.FromString,
                 _registered_method=True)
+        self.FinishAfterService = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/FinishAfterService',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.FinishAfterServiceRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.FinishAfterServiceResponse.FromString,
+                _registered_method=True)
+        self.ExtendAfterService = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/ExtendAfterService',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ExtendAfterServiceRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ExtendAfterServiceResponse.FromString,
+                _registered_method=True)
 
 
 class DispatchServiceServicer:
@@ -93,8 +103,26 @@ class DispatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CompleteTask(self, request, context):
-        """The work is done: free the capacity. Only the holder, or a supervisor and above.
+        """The work is done: free the capacity, after the after-service if the queue has one. Only the
+        holder, or a supervisor and above.
         FAILED_PRECONDITION TASK_NOT_YOURS, TASK_NOT_ASSIGNED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishAfterService(self, request, context):
+        """End the after-service of a task: free the capacity. Only the holder, or a supervisor and
+        above. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExtendAfterService(self, request, context):
+        """Have more time for the after-service of the caller's own task: what the queue grants each
+        time. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS,
+        AFTER_SERVICE_NOT_EXTENDABLE when the queue grants none or the time has no limit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,6 +150,16 @@ def add_DispatchServiceServicer_to_server(servicer, server):
                     servicer.CompleteTask,
                     request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CompleteTaskRequest.FromString,
                     response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CompleteTaskResponse.SerializeToString,
+            ),
+            'FinishAfterService': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishAfterService,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.FinishAfterServiceRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.FinishAfterServiceResponse.SerializeToString,
+            ),
+            'ExtendAfterService': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtendAfterService,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ExtendAfterServiceRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ExtendAfterServiceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -236,6 +274,60 @@ class DispatchService:
             '/centralita.dispatch.v1.DispatchService/CompleteTask',
             centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CompleteTaskRequest.SerializeToString,
             centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CompleteTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishAfterService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/FinishAfterService',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.FinishAfterServiceRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.FinishAfterServiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExtendAfterService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/ExtendAfterService',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ExtendAfterServiceRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ExtendAfterServiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

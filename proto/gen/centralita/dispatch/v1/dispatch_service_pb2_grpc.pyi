@@ -53,8 +53,18 @@ class DispatchServiceStub:
     ASSIGNEE_NOT_IN_QUEUE, ASSIGNEE_NOT_CONNECTED, ASSIGNEE_AT_CAPACITY.
     """
     CompleteTask: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.CompleteTaskRequest, _dispatch_service_pb2.CompleteTaskResponse]
-    """The work is done: free the capacity. Only the holder, or a supervisor and above.
+    """The work is done: free the capacity, after the after-service if the queue has one. Only the
+    holder, or a supervisor and above.
     FAILED_PRECONDITION TASK_NOT_YOURS, TASK_NOT_ASSIGNED.
+    """
+    FinishAfterService: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.FinishAfterServiceRequest, _dispatch_service_pb2.FinishAfterServiceResponse]
+    """End the after-service of a task: free the capacity. Only the holder, or a supervisor and
+    above. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS.
+    """
+    ExtendAfterService: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ExtendAfterServiceRequest, _dispatch_service_pb2.ExtendAfterServiceResponse]
+    """Have more time for the after-service of the caller's own task: what the queue grants each
+    time. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS,
+    AFTER_SERVICE_NOT_EXTENDABLE when the queue grants none or the time has no limit.
     """
 
 @_typing.type_check_only
@@ -80,8 +90,18 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     ASSIGNEE_NOT_IN_QUEUE, ASSIGNEE_NOT_CONNECTED, ASSIGNEE_AT_CAPACITY.
     """
     CompleteTask: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.CompleteTaskRequest, _dispatch_service_pb2.CompleteTaskResponse]  # type: ignore[assignment]
-    """The work is done: free the capacity. Only the holder, or a supervisor and above.
+    """The work is done: free the capacity, after the after-service if the queue has one. Only the
+    holder, or a supervisor and above.
     FAILED_PRECONDITION TASK_NOT_YOURS, TASK_NOT_ASSIGNED.
+    """
+    FinishAfterService: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.FinishAfterServiceRequest, _dispatch_service_pb2.FinishAfterServiceResponse]  # type: ignore[assignment]
+    """End the after-service of a task: free the capacity. Only the holder, or a supervisor and
+    above. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS.
+    """
+    ExtendAfterService: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ExtendAfterServiceRequest, _dispatch_service_pb2.ExtendAfterServiceResponse]  # type: ignore[assignment]
+    """Have more time for the after-service of the caller's own task: what the queue grants each
+    time. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS,
+    AFTER_SERVICE_NOT_EXTENDABLE when the queue grants none or the time has no limit.
     """
 
 class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -128,8 +148,30 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispatch_service_pb2.CompleteTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.CompleteTaskResponse, _abc.Awaitable[_dispatch_service_pb2.CompleteTaskResponse]]:
-        """The work is done: free the capacity. Only the holder, or a supervisor and above.
+        """The work is done: free the capacity, after the after-service if the queue has one. Only the
+        holder, or a supervisor and above.
         FAILED_PRECONDITION TASK_NOT_YOURS, TASK_NOT_ASSIGNED.
+        """
+
+    @_abc_1.abstractmethod
+    def FinishAfterService(
+        self,
+        request: _dispatch_service_pb2.FinishAfterServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.FinishAfterServiceResponse, _abc.Awaitable[_dispatch_service_pb2.FinishAfterServiceResponse]]:
+        """End the after-service of a task: free the capacity. Only the holder, or a supervisor and
+        above. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS.
+        """
+
+    @_abc_1.abstractmethod
+    def ExtendAfterService(
+        self,
+        request: _dispatch_service_pb2.ExtendAfterServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.ExtendAfterServiceResponse, _abc.Awaitable[_dispatch_service_pb2.ExtendAfterServiceResponse]]:
+        """Have more time for the after-service of the caller's own task: what the queue grants each
+        time. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS,
+        AFTER_SERVICE_NOT_EXTENDABLE when the queue grants none or the time has no limit.
         """
 
 def add_DispatchServiceServicer_to_server(servicer: DispatchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

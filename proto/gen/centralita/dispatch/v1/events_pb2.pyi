@@ -314,7 +314,7 @@ Global___TaskCompleted: _TypeAlias = TaskCompleted  # noqa: Y015
 
 @_typing.final
 class TaskCancelled(_message.Message):
-    """A task ended before anybody held it."""
+    """A task ended while nobody held it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -322,10 +322,13 @@ class TaskCancelled(_message.Message):
     TASK_ID_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
     queue_id: _builtins.str
+    message: _builtins.str
+    """What the customer is told, when the task overflowed to a message. Empty: nothing."""
     def __init__(
         self,
         *,
@@ -333,10 +336,11 @@ class TaskCancelled(_message.Message):
         task_id: _builtins.str = ...,
         revision: _builtins.int = ...,
         queue_id: _builtins.str = ...,
+        message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -43,6 +43,9 @@ class Input(_message.Message):
     DECLINE_OFFER_FIELD_NUMBER: _builtins.int
     ASSIGN_TASK_FIELD_NUMBER: _builtins.int
     COMPLETE_TASK_FIELD_NUMBER: _builtins.int
+    OPENINGS_FORESEEN_FIELD_NUMBER: _builtins.int
+    FINISH_AFTER_SERVICE_FIELD_NUMBER: _builtins.int
+    EXTEND_AFTER_SERVICE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     request_id: _builtins.str
     """Commands: the id made by the client. Facts: empty."""
@@ -68,6 +71,12 @@ class Input(_message.Message):
     def assign_task(self) -> Global___AssignTask: ...
     @_builtins.property
     def complete_task(self) -> Global___CompleteTask: ...
+    @_builtins.property
+    def openings_foreseen(self) -> Global___OpeningsForeseen: ...
+    @_builtins.property
+    def finish_after_service(self) -> Global___FinishAfterService: ...
+    @_builtins.property
+    def extend_after_service(self) -> Global___ExtendAfterService: ...
     def __init__(
         self,
         *,
@@ -84,12 +93,15 @@ class Input(_message.Message):
         decline_offer: Global___DeclineOffer | None = ...,
         assign_task: Global___AssignTask | None = ...,
         complete_task: Global___CompleteTask | None = ...,
+        openings_foreseen: Global___OpeningsForeseen | None = ...,
+        finish_after_service: Global___FinishAfterService | None = ...,
+        extend_after_service: Global___ExtendAfterService | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "group_configured", b"group_configured", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "task_closed", b"task_closed", "task_submitted", b"task_submitted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "task_closed", b"task_closed", "task_submitted", b"task_submitted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "group_configured", b"group_configured", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "reply_to", b"reply_to", "request_id", b"request_id", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "reply_to", b"reply_to", "request_id", b"request_id", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_configured", "agent_configured", "presence_observed", "task_submitted", "task_closed", "group_configured", "accept_offer", "decline_offer", "assign_task", "complete_task"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_configured", "agent_configured", "presence_observed", "task_submitted", "task_closed", "group_configured", "accept_offer", "decline_offer", "assign_task", "complete_task", "openings_foreseen", "finish_after_service", "extend_after_service"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -107,12 +119,15 @@ class QueueConfigured(_message.Message):
     AGENT_SELECTION_FIELD_NUMBER: _builtins.int
     OFFER_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
     version: _builtins.int
     removed: _builtins.bool
     agent_selection: _resources_pb2.AgentSelection.ValueType
     offer_timeout_ms: _builtins.int
     priority: _builtins.int
+    @_builtins.property
+    def policy(self) -> Global___QueuePolicy: ...
     def __init__(
         self,
         *,
@@ -122,14 +137,121 @@ class QueueConfigured(_message.Message):
         agent_selection: _resources_pb2.AgentSelection.ValueType = ...,
         offer_timeout_ms: _builtins.int = ...,
         priority: _builtins.int = ...,
+        policy: Global___QueuePolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_selection", b"agent_selection", "offer_timeout_ms", b"offer_timeout_ms", "priority", b"priority", "queue_id", b"queue_id", "removed", b"removed", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_selection", b"agent_selection", "offer_timeout_ms", b"offer_timeout_ms", "policy", b"policy", "priority", b"priority", "queue_id", b"queue_id", "removed", b"removed", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueueConfigured: _TypeAlias = QueueConfigured  # noqa: Y015
+
+@_typing.final
+class QueuePolicy(_message.Message):
+    """What a queue wants done with its tasks as time goes by. No limit is 0."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_WAIT_MS_FIELD_NUMBER: _builtins.int
+    MAX_WAITING_FIELD_NUMBER: _builtins.int
+    OVERFLOW_FIELD_NUMBER: _builtins.int
+    OVERFLOW_WHEN_NOBODY_FIELD_NUMBER: _builtins.int
+    BUSINESS_HOURS_FIELD_NUMBER: _builtins.int
+    AFTER_SERVICE_FIELD_NUMBER: _builtins.int
+    AFTER_SERVICE_LIMIT_MS_FIELD_NUMBER: _builtins.int
+    AFTER_SERVICE_EXTENSION_MS_FIELD_NUMBER: _builtins.int
+    ON_AGENT_LOST_FIELD_NUMBER: _builtins.int
+    max_wait_ms: _builtins.int
+    max_waiting: _builtins.int
+    overflow_when_nobody: _builtins.bool
+    after_service: _resources_pb2.AfterService.Mode.ValueType
+    after_service_limit_ms: _builtins.int
+    after_service_extension_ms: _builtins.int
+    on_agent_lost: _resources_pb2.OnAgentLost.ValueType
+    @_builtins.property
+    def overflow(self) -> _resources_pb2.Overflow: ...
+    @_builtins.property
+    def business_hours(self) -> _resources_pb2.BusinessHours:
+        """Unset: always open."""
+
+    def __init__(
+        self,
+        *,
+        max_wait_ms: _builtins.int = ...,
+        max_waiting: _builtins.int = ...,
+        overflow: _resources_pb2.Overflow | None = ...,
+        overflow_when_nobody: _builtins.bool = ...,
+        business_hours: _resources_pb2.BusinessHours | None = ...,
+        after_service: _resources_pb2.AfterService.Mode.ValueType = ...,
+        after_service_limit_ms: _builtins.int = ...,
+        after_service_extension_ms: _builtins.int = ...,
+        on_agent_lost: _resources_pb2.OnAgentLost.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business_hours", b"business_hours", "overflow", b"overflow"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "after_service_extension_ms", b"after_service_extension_ms", "after_service_limit_ms", b"after_service_limit_ms", "business_hours", b"business_hours", "max_wait_ms", b"max_wait_ms", "max_waiting", b"max_waiting", "on_agent_lost", b"on_agent_lost", "overflow", b"overflow", "overflow_when_nobody", b"overflow_when_nobody"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueuePolicy: _TypeAlias = QueuePolicy  # noqa: Y015
+
+@_typing.final
+class OpeningsForeseen(_message.Message):
+    """Fact: a queue with business hours is open in these spans, as far as it is known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    OPENINGS_FIELD_NUMBER: _builtins.int
+    UNTIL_MS_FIELD_NUMBER: _builtins.int
+    queue_id: _builtins.str
+    version: _builtins.int
+    """Of the queue's settings."""
+    until_ms: _builtins.int
+    """From here on nothing is known."""
+    @_builtins.property
+    def openings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Opening]:
+        """In order and apart from each other."""
+
+    def __init__(
+        self,
+        *,
+        queue_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        openings: _abc.Iterable[Global___Opening] | None = ...,
+        until_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["openings", b"openings", "queue_id", b"queue_id", "until_ms", b"until_ms", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpeningsForeseen: _TypeAlias = OpeningsForeseen  # noqa: Y015
+
+@_typing.final
+class Opening(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPENS_MS_FIELD_NUMBER: _builtins.int
+    CLOSES_MS_FIELD_NUMBER: _builtins.int
+    opens_ms: _builtins.int
+    closes_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        opens_ms: _builtins.int = ...,
+        closes_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closes_ms", b"closes_ms", "opens_ms", b"opens_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Opening: _TypeAlias = Opening  # noqa: Y015
 
 @_typing.final
 class GroupConfigured(_message.Message):
@@ -282,6 +404,7 @@ class TaskSubmitted(_message.Message):
     SKILLS_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     queue_id: _builtins.str
     enqueued_at_ms: _builtins.int
@@ -290,6 +413,7 @@ class TaskSubmitted(_message.Message):
     """1 to 100. 0: the queue's."""
     group_id: _builtins.str
     """Set when it rings at a group instead of waiting for an agent of the queue."""
+    channel: _resources_pb2.TaskChannel.ValueType
     @_builtins.property
     def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillLevel]: ...
     def __init__(
@@ -302,10 +426,11 @@ class TaskSubmitted(_message.Message):
         skills: _abc.Iterable[Global___SkillLevel] | None = ...,
         priority: _builtins.int = ...,
         group_id: _builtins.str = ...,
+        channel: _resources_pb2.TaskChannel.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "enqueued_at_ms", b"enqueued_at_ms", "group_id", b"group_id", "priority", b"priority", "queue_id", b"queue_id", "skills", b"skills", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "cost", b"cost", "enqueued_at_ms", b"enqueued_at_ms", "group_id", b"group_id", "priority", b"priority", "queue_id", b"queue_id", "skills", b"skills", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -438,6 +563,57 @@ class CompleteTask(_message.Message):
 Global___CompleteTask: _TypeAlias = CompleteTask  # noqa: Y015
 
 @_typing.final
+class FinishAfterService(_message.Message):
+    """Command: see DispatchService.FinishAfterService."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ROLE_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    actor_id: _builtins.str
+    actor_role: _options_pb2.Role.ValueType
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        actor_id: _builtins.str = ...,
+        actor_role: _options_pb2.Role.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor_id", b"actor_id", "actor_role", b"actor_role", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishAfterService: _TypeAlias = FinishAfterService  # noqa: Y015
+
+@_typing.final
+class ExtendAfterService(_message.Message):
+    """Command: see DispatchService.ExtendAfterService."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    agent_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtendAfterService: _TypeAlias = ExtendAfterService  # noqa: Y015
+
+@_typing.final
 class Record(_message.Message):
     """One append to the journal: a batch of steps that commit together."""
 
@@ -524,6 +700,10 @@ class Decision(_message.Message):
     CANCELLED_FIELD_NUMBER: _builtins.int
     ANSWERED_FIELD_NUMBER: _builtins.int
     GROUP_SET_FIELD_NUMBER: _builtins.int
+    OPENINGS_SET_FIELD_NUMBER: _builtins.int
+    QUEUE_TURNED_FIELD_NUMBER: _builtins.int
+    OVERFLOWED_FIELD_NUMBER: _builtins.int
+    AFTER_SERVICE_STARTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queue_set(self) -> Global___QueueSet: ...
     @_builtins.property
@@ -546,6 +726,14 @@ class Decision(_message.Message):
     def answered(self) -> Global___Answered: ...
     @_builtins.property
     def group_set(self) -> Global___GroupSet: ...
+    @_builtins.property
+    def openings_set(self) -> Global___OpeningsSet: ...
+    @_builtins.property
+    def queue_turned(self) -> Global___QueueTurned: ...
+    @_builtins.property
+    def overflowed(self) -> Global___Overflowed: ...
+    @_builtins.property
+    def after_service_started(self) -> Global___AfterServiceStarted: ...
     def __init__(
         self,
         *,
@@ -560,12 +748,16 @@ class Decision(_message.Message):
         cancelled: Global___Cancelled | None = ...,
         answered: Global___Answered | None = ...,
         group_set: Global___GroupSet | None = ...,
+        openings_set: Global___OpeningsSet | None = ...,
+        queue_turned: Global___QueueTurned | None = ...,
+        overflowed: Global___Overflowed | None = ...,
+        after_service_started: Global___AfterServiceStarted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "presence_set", b"presence_set", "queue_set", b"queue_set", "queued", b"queued"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_service_started", b"after_service_started", "agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "presence_set", b"presence_set", "queue_set", b"queue_set", "queued", b"queued"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service_started", b"after_service_started", "agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_set", "agent_set", "presence_set", "queued", "offered", "offer_closed", "assigned", "completed", "cancelled", "answered", "group_set"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_set", "agent_set", "presence_set", "queued", "offered", "offer_closed", "assigned", "completed", "cancelled", "answered", "group_set", "openings_set", "queue_turned", "overflowed", "after_service_started"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -616,6 +808,60 @@ class GroupSet(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GroupSet: _TypeAlias = GroupSet  # noqa: Y015
+
+@_typing.final
+class OpeningsSet(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    OPENINGS_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    @_builtins.property
+    def openings(self) -> Global___OpeningsForeseen: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        openings: Global___OpeningsForeseen | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["openings", b"openings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["openings", b"openings", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpeningsSet: _TypeAlias = OpeningsSet  # noqa: Y015
+
+@_typing.final
+class QueueTurned(_message.Message):
+    """A queue with business hours is open or closed from now on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    TURNS_AT_MS_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    queue_id: _builtins.str
+    open: _builtins.bool
+    turns_at_ms: _builtins.int
+    """When that changes. 0: never, as far as it is known."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+        open: _builtins.bool = ...,
+        turns_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["open", b"open", "queue_id", b"queue_id", "tenant_id", b"tenant_id", "turns_at_ms", b"turns_at_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueTurned: _TypeAlias = QueueTurned  # noqa: Y015
 
 @_typing.final
 class AgentSet(_message.Message):
@@ -803,7 +1049,7 @@ class Assigned(_message.Message):
 Global___Assigned: _TypeAlias = Assigned  # noqa: Y015
 
 @_typing.final
-class Completed(_message.Message):
+class AfterServiceStarted(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TENANT_ID_FIELD_NUMBER: _builtins.int
@@ -811,11 +1057,14 @@ class Completed(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
+    ENDS_AT_MS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
     agent_id: _builtins.str
     queue_id: _builtins.str
+    ends_at_ms: _builtins.int
+    """0: when the agent says so."""
     def __init__(
         self,
         *,
@@ -824,14 +1073,87 @@ class Completed(_message.Message):
         revision: _builtins.int = ...,
         agent_id: _builtins.str = ...,
         queue_id: _builtins.str = ...,
+        ends_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "ends_at_ms", b"ends_at_ms", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AfterServiceStarted: _TypeAlias = AfterServiceStarted  # noqa: Y015
+
+@_typing.final
+class Completed(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    FORCED_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    task_id: _builtins.str
+    revision: _builtins.int
+    agent_id: _builtins.str
+    queue_id: _builtins.str
+    forced: _builtins.bool
+    """The limit of the after-service was reached."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        task_id: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        agent_id: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+        forced: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "forced", b"forced", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Completed: _TypeAlias = Completed  # noqa: Y015
+
+@_typing.final
+class Overflowed(_message.Message):
+    """The task leaves its queue; where to is the next decision of the same step."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    OVERFLOW_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    task_id: _builtins.str
+    revision: _builtins.int
+    queue_id: _builtins.str
+    cause: _events_pb2.TaskOverflowed.Cause.ValueType
+    @_builtins.property
+    def overflow(self) -> _resources_pb2.Overflow: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        task_id: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        queue_id: _builtins.str = ...,
+        cause: _events_pb2.TaskOverflowed.Cause.ValueType = ...,
+        overflow: _resources_pb2.Overflow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["overflow", b"overflow"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "overflow", b"overflow", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Overflowed: _TypeAlias = Overflowed  # noqa: Y015
 
 @_typing.final
 class Cancelled(_message.Message):
@@ -841,11 +1163,14 @@ class Cancelled(_message.Message):
     TASK_ID_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
     queue_id: _builtins.str
     """Empty: the conversation was over before its task came in."""
+    message: _builtins.str
+    """What the customer is told."""
     def __init__(
         self,
         *,
@@ -853,10 +1178,11 @@ class Cancelled(_message.Message):
         task_id: _builtins.str = ...,
         revision: _builtins.int = ...,
         queue_id: _builtins.str = ...,
+        message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -912,6 +1238,7 @@ class Snapshot(_message.Message):
     ENDED_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
+    HOURS_FIELD_NUMBER: _builtins.int
     journal_sequence: _builtins.int
     """Journal sequence of the last record folded in."""
     input_cursor: _builtins.int
@@ -939,6 +1266,8 @@ class Snapshot(_message.Message):
 
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupSet]: ...
+    @_builtins.property
+    def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___HoursState]: ...
     def __init__(
         self,
         *,
@@ -955,10 +1284,11 @@ class Snapshot(_message.Message):
         ended: _abc.Iterable[Global___EndedTask] | None = ...,
         order: _builtins.int = ...,
         groups: _abc.Iterable[Global___GroupSet] | None = ...,
+        hours: _abc.Iterable[Global___HoursState] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "groups", b"groups", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "order", b"order", "queues", b"queues", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "groups", b"groups", "hours", b"hours", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "order", b"order", "queues", b"queues", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1038,6 +1368,9 @@ class TaskState(_message.Message):
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     ALSO_RINGS_FIELD_NUMBER: _builtins.int
+    WAITS_SINCE_MS_FIELD_NUMBER: _builtins.int
+    OVERFLOWED_FIELD_NUMBER: _builtins.int
+    AFTER_SERVICE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     revision: _builtins.int
     agent_id: _builtins.str
@@ -1046,6 +1379,8 @@ class TaskState(_message.Message):
     """0 unless it rings."""
     priority: _builtins.int
     """As it was when the task was queued."""
+    waits_since_ms: _builtins.int
+    """When it came to its queue."""
     @_builtins.property
     def task(self) -> Global___TaskSubmitted: ...
     @_builtins.property
@@ -1053,6 +1388,14 @@ class TaskState(_message.Message):
     @_builtins.property
     def also_rings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ring]:
         """At whom else it rings: other members of its group."""
+
+    @_builtins.property
+    def overflowed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The queues that it could not stay in."""
+
+    @_builtins.property
+    def after_service(self) -> Global___AfterServiceSpan:
+        """Unset unless the work is over and its agent finishes it."""
 
     def __init__(
         self,
@@ -1065,10 +1408,13 @@ class TaskState(_message.Message):
         expires_at_ms: _builtins.int = ...,
         priority: _builtins.int = ...,
         also_rings: _abc.Iterable[Global___Ring] | None = ...,
+        waits_since_ms: _builtins.int = ...,
+        overflowed: _abc.Iterable[_builtins.str] | None = ...,
+        after_service: Global___AfterServiceSpan | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "also_rings", b"also_rings", "excluded", b"excluded", "expires_at_ms", b"expires_at_ms", "priority", b"priority", "revision", b"revision", "task", b"task", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "agent_id", b"agent_id", "also_rings", b"also_rings", "excluded", b"excluded", "expires_at_ms", b"expires_at_ms", "overflowed", b"overflowed", "priority", b"priority", "revision", b"revision", "task", b"task", "tenant_id", b"tenant_id", "waits_since_ms", b"waits_since_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1097,6 +1443,55 @@ class Ring(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Ring: _TypeAlias = Ring  # noqa: Y015
+
+@_typing.final
+class AfterServiceSpan(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENDS_AT_MS_FIELD_NUMBER: _builtins.int
+    ends_at_ms: _builtins.int
+    """0: when the agent says so."""
+    def __init__(
+        self,
+        *,
+        ends_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ends_at_ms", b"ends_at_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AfterServiceSpan: _TypeAlias = AfterServiceSpan  # noqa: Y015
+
+@_typing.final
+class HoursState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    OPENINGS_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    TURNS_AT_MS_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    open: _builtins.bool
+    turns_at_ms: _builtins.int
+    @_builtins.property
+    def openings(self) -> Global___OpeningsForeseen: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        openings: Global___OpeningsForeseen | None = ...,
+        open: _builtins.bool = ...,
+        turns_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["openings", b"openings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["open", b"open", "openings", b"openings", "tenant_id", b"tenant_id", "turns_at_ms", b"turns_at_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoursState: _TypeAlias = HoursState  # noqa: Y015
 
 @_typing.final
 class Recorded(_message.Message):

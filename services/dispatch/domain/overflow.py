@@ -1,0 +1,112 @@
+"""When a task cannot stay in its queue, and where it goes.
+
+A task leaves a queue by overflow once. Where it would have to leave again, it stays: as
+voicemail. And a queue it could not stay in is not where it goes: it ends. So every chain of
+overflows comes to an end.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from .decisions import Cancelled, Overflowed, Queued
+from .index import Task
+from .inputs import Channel
+from .moments import leaves_at
+from .policy import Overflow, OverflowCause, OverflowTo
+from .tenant import Tenant
+
+END = Overflow()
+
+
+def shut_out(tenant: Tenant, task: Task) -> OverflowCause | None:
+    """Say why a task cannot stay even if there is an agent: nobody comes in after closing time."""
+    queue_id = task.submitted.queue_id
+    if _stays(task) or not _closed(tenant, queue_id):
+        return None
+    return OverflowCause.CLOSED_HOURS
+
+
+def cause_for(tenant: Tenant, task: Task, at: int, *, new: bool) -> OverflowCause | None:
+    """Say why a task cannot stay for which there is no agent now. `new`: it has just come."""
+    queue_id = task.submitted.queue_id
+    if 0 < leaves_at(tenant, task) <= at:
+        return OverflowCause.WAITED_TOO_LONG
+    if _stays(task):
+        return None
+    policy = tenant.queue(queue_id).policy
+    if _deserted(tenant, queue_id):
+        return OverflowCause.NOBODY_THERE
+    if new and 0 < policy.max_waiting < tenant.lines.length(queue_id):
+        return OverflowCause.QUEUE_FULL
+    return None
+
+
+def leaving(tenant: Tenant, queue_id: str) -> list[str]:
+    """List those who cannot wait in a queue any more, first first: all of them or none."""
+    if not _closed(tenant, queue_id) and not _deserted(tenant, queue_id):
+        return []
+    waiting = tenant.lines.waiting(queue_id)
+    return [task_id for task_id in waiting if not _stays(tenant.tasks[task_id])]
+
+
+def _stays(task: Task) -> bool:
+    """Tell whether it is of no matter to a task that its queue is closed, deserted or full."""
+    return bool(task.submitted.group_id) or task.submitted.queue_id in task.overflowed
+
+
+def _closed(tenant: Tenant, queue_id: str) -> bool:
+    hours = tenant.hours.get(queue_id)
+    return hours is not None and not hours.is_open
+
+
+def _deserted(tenant: Tenant, queue_id: str) -> bool:
+    nobody = tenant.queue(queue_id).policy.overflow_when_nobody
+    return nobody and not tenant.staff.of(queue_id)
+
+
+def overflow(
+    tenant: Tenant, task: Task, cause: OverflowCause
+) -> Iterator[Overflowed | Queued | Cancelled]:
+    """Yield that the task leaves, and where it goes."""
+    submitted = task.submitted
+    where = _destination(tenant, task, cause)
+    yield Overflowed(
+        submitted.tenant_id, submitted.task_id, submitted.queue_id, task.revision + 1, cause, where
+    )
+    match where.to:
+        case OverflowTo.QUEUE:
+            there = replace(submitted, queue_id=where.what, group_id="")
+            yield Queued(there, task.revision + 1, task.excluded)
+        case OverflowTo.GROUP:
+            there = replace(submitted, group_id=where.what)
+            yield Queued(there, task.revision + 1, task.excluded)
+        case OverflowTo.VOICEMAIL:
+            left_word = replace(submitted, channel=Channel.VOICEMAIL, group_id="")
+            yield Queued(left_word, task.revision + 1, task.excluded)
+        case _:
+            told = where.what if where.to is OverflowTo.MESSAGE else ""
+            yield Cancelled(
+                submitted.tenant_id,
+                submitted.task_id,
+                submitted.queue_id,
+                task.revision + 1,
+                told,
+            )
+
+
+def _destination(tenant: Tenant, task: Task, cause: OverflowCause) -> Overflow:
+    """Return where the queue sends the task; the end, where that leads nowhere."""
+    queue_id = task.submitted.queue_id
+    policy = tenant.queue(queue_id).policy
+    where = policy.overflow
+    if cause is OverflowCause.CLOSED_HOURS and policy.hours is not None:
+        where = policy.hours.overflow
+    if where.to is OverflowTo.QUEUE:
+        queue = tenant.queues.get(where.what)
+        known = queue is not None and not queue.removed
+        leads_back = where.what in {queue_id, *task.overflowed}
+        return where if known and not leads_back else END
+    if where.to is OverflowTo.GROUP:
+        group = tenant.groups.configured.get(where.what)
+        return END if group is None or group.removed else where
+    return where

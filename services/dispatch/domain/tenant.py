@@ -1,0 +1,91 @@
+"""What a shard knows of one tenant."""
+
+from dataclasses import dataclass, field
+
+from .decisions import Reason
+from .groups import Groups
+from .index import Agent, Index, Task
+from .inputs import AgentConfigured, OpeningsForeseen, PresenceObserved, QueueConfigured
+from .lines import Lines
+from .staff import Staff
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """What is known of a queue's openings, and where it is in them."""
+
+    openings: OpeningsForeseen
+    is_open: bool = True
+    turns_at: int = 0
+
+
+@dataclass(slots=True)
+class Tenant:
+    """One tenant's share of a shard."""
+
+    id: str
+    queues: dict[str, QueueConfigured] = field(default_factory=dict)
+    agents: dict[str, Agent] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
+    answers: dict[str, tuple[Reason, int]] = field(default_factory=dict)
+    hours: dict[str, Hours] = field(default_factory=dict)
+    index: Index = field(default_factory=Index)
+    groups: Groups = field(default_factory=Groups)
+    staff: Staff = field(default_factory=Staff)
+    lines: Lines = field(default_factory=Lines)
+
+    def queue(self, queue_id: str) -> QueueConfigured:
+        """Return the queue, or one with defaults: work in an unknown queue waits, visibly."""
+        return self.queues.get(queue_id) or QueueConfigured(self.id, queue_id)
+
+    def agent(self, agent_id: str) -> Agent:
+        """Return the agent; one heard of for the first time has no capacity and is away."""
+        agent = self.agents.get(agent_id)
+        if agent is None:
+            agent = self.agents[agent_id] = Agent(
+                self.id,
+                agent_id,
+                AgentConfigured(self.id, agent_id),
+                PresenceObserved(self.id, agent_id),
+            )
+        return agent
+
+    def reaches(self, task: Task, agent: Agent) -> bool:
+        """Tell whether the agent answers the task's queue or belongs to its group."""
+        submitted = task.submitted
+        if submitted.group_id:
+            return agent.id in self.groups.members(submitted.group_id)
+        return submitted.queue_id in agent.config.queue_ids
+
+    def rings_for(self, task: Task) -> int:
+        """Return how long an offer of the task rings, in milliseconds."""
+        group = self.groups.configured.get(task.submitted.group_id)
+        if group is not None:
+            return group.ring_timeout_ms
+        return self.queue(task.submitted.queue_id).offer_timeout_ms
+
+    def best_task(self, agent: Agent) -> Task | None:
+        """Return the first task by priority, then age, for which the agent is free now."""
+        of_queue, of_group = self.index.best_task(agent), self.groups.best_task(agent)
+        if of_queue is None or of_group is None:
+            return of_queue or of_group
+        return min(of_queue, of_group, key=lambda task: task.order)
+
+    def line_up(self, task: Task) -> None:
+        """Put a task where it waits."""
+        if task.submitted.group_id:
+            self.groups.place_task(task)
+        else:
+            self.index.place_task(task)
+            self.lines.add(task)
+
+    def take_out(self, task: Task) -> None:
+        """Take a task out of its line; harmless when it is in none."""
+        self.leave_queue(task)
+        self.groups.remove_task(task)
+
+    def leave_queue(self, task: Task) -> None:
+        """Take a task out of its queue's line; it stays in its group's while it rings."""
+        self.index.remove_task(task)
+        self.lines.remove(task)
