@@ -137,6 +137,16 @@ class Agent(User):
             presence.SetReceiveNewRequest(receive_new=on), metadata=self.metadata
         )
 
+    async def shows(self, status: int) -> presence.Presence:
+        """Wait until the badge shows this."""
+        request = presence.GetPresenceRequest(user_id=self.id)
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                answer = await self.presence.GetPresence(request, metadata=self.metadata)
+                if answer.presence.status == status:
+                    return answer.presence
+                await asyncio.sleep(0.02)
+
     async def offer(self, within: float = PATIENCE_S) -> Card:
         """Wait until something rings here."""
         return await until(lambda: self._card(CARD_STATE_OFFERED), within)

@@ -8,6 +8,7 @@ import pytest
 from centralita.conversations.v1.conversations_service_pb2 import GetConversationRequest
 from centralita.conversations.v1.resources_pb2 import CONVERSATION_STATE_CLOSED, Conversation
 from centralita.options.v1.options_pb2 import ROLE_MANAGER
+from centralita.presence.v1.events_pb2 import Cause, Status
 from centralita.workspace.v1.resources_pb2 import (
     CARD_STATE_ASSIGNED,
     CARD_STATE_OFFERED,
@@ -105,6 +106,22 @@ async def test_a_declined_task_rings_at_the_colleague_with_its_age(edge: Edge) -
         assert again.opened_at == offer.opened_at
         assert await refusal(first.accept(offer.conversation_id)) == (NOT_NOW, "OFFER_NOT_YOURS")
         await second.accept(again.conversation_id)
+
+
+async def test_who_lets_offers_pass_is_banned_until_they_turn_to_work_again(edge: Edge) -> None:
+    async with desk(edge, offer_timeout_s=1) as it, it.agents[0].at_work() as ana:
+        for address in ("one", "two", "three"):  # in a row: the demo's policy
+            await it.customer.write("only you are there", address=some(address))
+        offer = await ana.offer()
+        await ana.decline(offer.conversation_id)
+        banned = await ana.shows(Status.STATUS_BANNED)
+        await ana.card(CARD_STATE_WAITING, offer.conversation_id)
+        assert (banned.ban.cause, banned.receive_new) == (Cause.CAUSE_OFFER_IGNORED, False)
+
+        await ana.receive_new(True)
+
+        again = await ana.offer()
+        await ana.accept(again.conversation_id)
 
 
 async def test_a_task_that_rings_out_goes_on_and_stays_in_sight(edge: Edge) -> None:

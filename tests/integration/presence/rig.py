@@ -8,17 +8,44 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import grpc
+from centralita.directory.v1.events_pb2 import PresencePolicyChanged
+from centralita.directory.v1.resources_pb2 import (
+    TASK_CHANNEL_CALL,
+    CustomStatus,
+    PresencePolicy,
+    TaskChannel,
+    WayBack,
+)
+from centralita.dispatch.v1.events_pb2 import (
+    AfterServiceStarted,
+    OfferEnd,
+    OfferEnded,
+    TaskAssigned,
+    TaskCompleted,
+    TaskOffered,
+    TaskQueued,
+)
+from centralita.presence.v1.events_pb2 import Status
 from centralita.presence.v1.presence_service_pb2 import (
+    Change,
     DisconnectRequest,
+    ForceStatusRequest,
     GetPresenceRequest,
     HeartbeatRequest,
+    ListHistoryRequest,
     Presence,
     SetReceiveNewRequest,
+    SetStatusRequest,
 )
 from centralita.presence.v1.presence_service_pb2_grpc import PresenceServiceStub
 
+from services.kernel.bus import Bus
+from services.kernel.clock import utc_now
+from services.kernel.ids import new_id
+from services.kernel.wire import outgoing
 from services.presence.__main__ import service
 from services.presence.settings import Settings
+from tests.streams import until
 from tests.tokens import ISSUER, Issuer, bearer, key_server
 
 if TYPE_CHECKING:
@@ -51,6 +78,10 @@ class Replica:
     def agent(self, tenant_id: str, user_id: str = "ana") -> "Agent":
         return Agent(self.stub, bearer(self.issuer.user(tenant_id, user_id)), user_id)
 
+    def supervisor(self, tenant_id: str, user_id: str = "sue") -> "Agent":
+        token = self.issuer.user(tenant_id, user_id, role="supervisor")
+        return Agent(self.stub, bearer(token), user_id)
+
 
 @dataclass
 class Agent:
@@ -71,6 +102,34 @@ class Agent:
         request = SetReceiveNewRequest(receive_new=receive_new)
         return (await self.stub.SetReceiveNew(request, metadata=self.token)).presence
 
+    async def status(self, status: Status.ValueType, custom_status_id: str = "") -> Presence:
+        request = SetStatusRequest(status=status, custom_status_id=custom_status_id)
+        return (await self.stub.SetStatus(request, metadata=self.token)).presence
+
+    async def force(self, user_id: str, status: Status.ValueType) -> Presence:
+        request = ForceStatusRequest(user_id=user_id, status=status)
+        return (await self.stub.ForceStatus(request, metadata=self.token)).presence
+
+    async def history(self, user_id: str = "") -> list[Change]:
+        """All changes, oldest first, read in pages of three."""
+        request = ListHistoryRequest(user_id=user_id or self.user_id, page_size=3)
+        found: list[Change] = []
+        while True:
+            page = await self.stub.ListHistory(request, metadata=self.token)
+            found += page.changes
+            request.page_token = page.next_page_token
+            if not page.next_page_token:
+                return found[::-1]
+
+    async def shows(self, status: Status.ValueType, *, within: float = 5) -> Presence:
+        """Wait until the badge shows this."""
+
+        async def shown() -> bool:
+            return (await self.presence()).status == status
+
+        await until(shown, within=within)
+        return await self.presence()
+
     async def be_ready(self) -> Presence:
         await self.beat()
         return await self.choose(receive_new=True)
@@ -85,9 +144,87 @@ class Agent:
             await asyncio.sleep(pause)
 
 
+Told = TaskOffered | OfferEnded | TaskAssigned | AfterServiceStarted | TaskCompleted | TaskQueued
+
+
+@dataclass
+class Router:
+    """What dispatch and the directory tell of one tenant."""
+
+    bus: Bus
+    tenant_id: str
+    revision: int = 1
+
+    async def offered(self, agent_id: str, task_id: str, channel: TaskChannel.ValueType) -> None:
+        await self._tell(TaskOffered(task_id=task_id, agent_id=agent_id, channel=channel))
+
+    async def ended(
+        self,
+        agent_id: str,
+        task_id: str,
+        end: OfferEnd.ValueType,
+        channel: TaskChannel.ValueType = TASK_CHANNEL_CALL,
+    ) -> OfferEnded:
+        event = OfferEnded(task_id=task_id, agent_id=agent_id, end=end, channel=channel)
+        await self._tell(event)
+        return event
+
+    async def rings(self, agent_id: str, task_id: str) -> None:
+        await self.offered(agent_id, task_id, TASK_CHANNEL_CALL)
+
+    async def assigned(self, agent_id: str, task_id: str) -> None:
+        await self._tell(
+            TaskAssigned(task_id=task_id, agent_id=agent_id, channel=TASK_CHANNEL_CALL)
+        )
+
+    async def after_service(self, agent_id: str, task_id: str) -> None:
+        await self._tell(
+            AfterServiceStarted(task_id=task_id, agent_id=agent_id, channel=TASK_CHANNEL_CALL)
+        )
+
+    async def completed(self, agent_id: str, task_id: str) -> None:
+        await self._tell(
+            TaskCompleted(task_id=task_id, agent_id=agent_id, channel=TASK_CHANNEL_CALL)
+        )
+
+    async def queued(self, task_id: str) -> None:
+        await self._tell(TaskQueued(task_id=task_id, channel=TASK_CHANNEL_CALL))
+
+    async def again(self, event: Told) -> None:
+        """Tell an event once more, as after a lost acknowledgement."""
+        await self.bus.publish(outgoing(event, event_id=new_id(), at=utc_now()))
+
+    async def policy(
+        self,
+        way_back: WayBack.ValueType,
+        *,
+        banned_after: int = 1,
+        cool_down: float = 0,
+        statuses: tuple[str, ...] = (),
+    ) -> None:
+        policy = PresencePolicy(
+            custom_statuses=[CustomStatus(status_id=one, display_name=one) for one in statuses],
+            banned_after=banned_after,
+            way_back=way_back,
+        )
+        policy.cool_down.FromTimedelta(timedelta(seconds=cool_down))
+        event = PresencePolicyChanged(tenant_id=self.tenant_id, version=1, policy=policy)
+        await self.bus.publish(outgoing(event, event_id=new_id(), at=utc_now()))
+
+    async def _tell(self, event: Told) -> None:
+        self.revision += 1
+        event.tenant_id, event.revision = self.tenant_id, self.revision
+        await self.again(event)
+
+
 @asynccontextmanager
 async def installation(
-    nats_url: str, mongo_url: str, database: str, *, keep_choice: float = 60
+    nats_url: str,
+    mongo_url: str,
+    database: str,
+    *,
+    keep_choice: float = 60,
+    lease: timedelta = LEASE,
 ) -> AsyncIterator[Installation]:
     issuer = Issuer()
     async with key_server(issuer.jwks) as keys:
@@ -98,7 +235,7 @@ async def installation(
             grpc_address="127.0.0.1:0",
             jwks_url=keys.url,
             issuer=ISSUER,
-            lease_seconds=LEASE,
+            lease_seconds=lease,
             keep_choice=timedelta(seconds=keep_choice),
         )
         yield Installation(settings, issuer)

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import grpc
 import pytest
@@ -16,12 +15,6 @@ from tests.integration.presence.rig import LEASE, Agent, Installation, installat
 from tests.streams import until
 
 SECONDS = LEASE.total_seconds()
-
-
-@pytest.fixture
-async def rig(bus: Bus, nats_url: str, mongo_url: str, db: Database) -> AsyncIterator[Installation]:
-    async with installation(nats_url, mongo_url, db.name) as it:
-        yield it
 
 
 async def last_event(bus: Bus, tenant: str, user_id: str = "ana") -> PresenceChanged:
