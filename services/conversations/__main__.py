@@ -67,7 +67,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         following = Following(
             append=AppendMessage(contacts, conversations, stored, store, utc_now, new_id),
             note=NoteTask(conversations, facts),
-            end=EndWithTask(conversations, store, utc_now),
+            end=EndWithTask(conversations, stored, store, utc_now),
             merge=MergeDelivery(conversations, stored, store),
         )
         read = ReadConversation(conversations)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from centralita.dispatch.v1.events_pb2 import (
+    AfterServiceStarted,
     TaskAssigned,
     TaskCancelled,
     TaskCompleted,
@@ -109,7 +110,19 @@ def handlers(do: Following) -> NatsRouter:
         )
     )
     async def close_cancelled(event: TaskCancelled) -> None:
-        """Nobody will work it, so the conversation is over."""
+        """Nobody will work it, so the conversation is over; perhaps with some last words."""
+        await do.end(event.tenant_id, event.task_id, event.message)
+
+    @router.subscriber(
+        **consumer(
+            AfterServiceStarted,
+            stream="DISPATCH",
+            durable="conversations-close-after-service",
+            max_deliver=PATIENT,
+        )
+    )
+    async def close_after_service(event: AfterServiceStarted) -> None:
+        """What is left of the work does without the customer."""
         await do.end(event.tenant_id, event.task_id)
 
     @router.subscriber(

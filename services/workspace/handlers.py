@@ -9,6 +9,7 @@ from centralita.conversations.v1.events_pb2 import (
 )
 from centralita.directory.v1.events_pb2 import UserChanged
 from centralita.dispatch.v1.events_pb2 import (
+    AfterServiceStarted,
     OfferEnded,
     TaskAssigned,
     TaskCancelled,
@@ -26,7 +27,15 @@ from .messages import moment, user
 from .use_cases.fold import FoldFact
 from .use_cases.viewers import FollowUser
 
-Routing = TaskQueued | TaskOffered | OfferEnded | TaskAssigned | TaskCompleted | TaskCancelled
+Routing = (
+    TaskQueued
+    | TaskOffered
+    | OfferEnded
+    | TaskAssigned
+    | AfterServiceStarted
+    | TaskCompleted
+    | TaskCancelled
+)
 
 WORKERS = 32
 
@@ -134,6 +143,19 @@ def _dispatch(router: NatsRouter, fold: FoldFact) -> None:
     async def task_assigned(event: TaskAssigned) -> None:
         """One agent holds it, and only they see it."""
         await stands(event, CardState.ASSIGNED, event.agent_id)
+
+    @router.subscriber(
+        **consumer(
+            AfterServiceStarted,
+            stream=stream,
+            durable="workspace-after-service-started",
+            max_workers=WORKERS,
+        )
+    )
+    async def after_service_started(event: AfterServiceStarted) -> None:
+        """The conversation is over and its agent finishes the work, perhaps longer than before."""
+        ends_at = moment(event.ends_at) if event.HasField("ends_at") else None
+        await stands(event, CardState.AFTER_SERVICE, event.agent_id, ends_at)
 
     @router.subscriber(
         **consumer(

@@ -29,7 +29,7 @@ def card_changed(told: Sources, before: Standing | None) -> CardChanged:
             opened_in_queue_id=told.opening.queue_id if told.opening else "",
             routed_revision=told.routed.revision,
             routed=_from_standing(told.routed.standing),
-            offer_expires_at=_stamp(told.routed.offer_expires_at),
+            offer_expires_at=_stamp(told.routed.until),
             ended=told.ended,
         ),
     )
@@ -113,12 +113,13 @@ def from_card(card: Card) -> CardMessage:
         message_count=card.message_count,
         last_message_at=_stamp(card.last_message_at),
         revision=card.revision,
+        after_service_ends_at=_stamp(card.after_service_ends_at),
     )
 
 
 def to_card(tenant_id: str, card: CardMessage) -> Card:
     def at(field: str) -> datetime | None:
-        return moment(getattr(card, field)) if card.HasField(field) else None  # type: ignore[arg-type] # one of the three below
+        return moment(getattr(card, field)) if card.HasField(field) else None  # type: ignore[arg-type] # one of those below
 
     return Card(
         tenant_id,
@@ -132,6 +133,7 @@ def to_card(tenant_id: str, card: CardMessage) -> Card:
         message_count=card.message_count,
         last_message_at=at("last_message_at"),
         revision=card.revision,
+        after_service_ends_at=at("after_service_ends_at"),
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from .errors import ConversationClosed, NotYours
 from .events import Appended, Closed, Event, Opened, ReplyRequested
-from .message import Direction, Message, checked_text, placed, reply_id
+from .message import Direction, Message, checked_text, farewell_id, placed, reply_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,19 @@ class Conversation:
         """Append the assignee's answer and ask for its delivery."""
         self._insist_on_open()
         self.insist_on_assignee(agent_id)
+        message_id = reply_id(self.lane.tenant_id, self.id, agent_id, request_id)
+        return self._send(message_id, agent_id, text, now)
+
+    def take_leave(self, words: str, now: datetime) -> tuple[Event, ...]:
+        """Append what the tenant has the customer told at the end, and ask for its delivery."""
+        self._insist_on_open()
+        return self._send(farewell_id(self.lane.tenant_id, self.id), "", words, now)
+
+    def _send(self, message_id: str, author_id: str, text: str, now: datetime) -> tuple[Event, ...]:
         message = Message(
-            id=reply_id(self.lane.tenant_id, self.id, agent_id, request_id),
+            id=message_id,
             direction=Direction.OUTBOUND,
-            author_id=agent_id,
+            author_id=author_id,
             text=checked_text(text),
             sent_at=now,
             arrived_at=now,

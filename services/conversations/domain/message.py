@@ -71,6 +71,11 @@ def reply_id(tenant_id: str, conversation_id: str, author_id: str, request_id: s
     return _digest("reply", tenant_id, conversation_id, author_id, request_id)
 
 
+def farewell_id(tenant_id: str, conversation_id: str) -> str:
+    """Return the id of the last words to a customer whom nobody answered: one a conversation."""
+    return _digest("farewell", tenant_id, conversation_id)
+
+
 def checked_text(text: str) -> str:
     if not text.strip():
         raise TextMissing("Write something: 1 to 8,000 characters.")

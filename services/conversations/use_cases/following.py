@@ -1,7 +1,8 @@
 """What follows from decisions of others: who works a conversation, its end, a reply's fate."""
 
+from services.conversations.domain.conversation import Conversation
 from services.conversations.domain.errors import ConversationNotFound, Stale
-from services.conversations.domain.message import Delivery
+from services.conversations.domain.message import Delivery, farewell_id
 from services.kernel.again import again_if
 from services.kernel.clock import Clock
 
@@ -29,24 +30,40 @@ class NoteTask:
 
 
 class EndWithTask:
-    """A task that is over closes its conversation, if the conversation has not ended the task."""
+    """A task that is over closes its conversation, if the conversation has not ended the task.
 
-    def __init__(self, conversations: Conversations, store: StoreStaged, clock: Clock) -> None:
+    The customer is told `farewell` first, when there is one.
+    """
+
+    def __init__(
+        self, conversations: Conversations, messages: Messages, store: StoreStaged, clock: Clock
+    ) -> None:
         self._conversations = conversations
+        self._messages = messages
         self._store = store
         self._clock = clock
 
     @again_if(Stale)
-    async def __call__(self, tenant_id: str, task_id: str) -> None:
+    async def __call__(self, tenant_id: str, task_id: str, farewell: str = "") -> None:
         try:
             it = await self._conversations.get(tenant_id, task_id)
         except ConversationNotFound:
             return  # not a conversation, as in NoteTask
         if it.closed:
             return
+        if farewell and not await self._said(it):
+            events = it.take_leave(farewell, self._clock())
+            await self._conversations.save(it, *events)
+            it = it.apply(*events)
         # What is staged is stored first: nobody looks for messages in a closed document.
         await self._store.now(it, it.staged)
         await self._conversations.save(it, *it.close("", "", self._clock()))
+
+    async def _said(self, it: Conversation) -> bool:
+        message_id = farewell_id(it.lane.tenant_id, it.id)
+        if it.holds(message_id):
+            return True
+        return await self._messages.get(it.lane.tenant_id, message_id) is not None
 
 
 class MergeDelivery:

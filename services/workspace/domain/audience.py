@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
-from .card import CardState, Standing
+from .card import Standing
 from .viewer import Viewer
 
 Key = tuple[str, str]
@@ -58,7 +58,7 @@ class Audience(Generic[W]):
         if standing.unassigned:
             found |= self._everything.get(tenant_id, set())
             found |= self._queues.get((tenant_id, standing.queue_id), set())
-        if standing.state in (CardState.OFFERED, CardState.ASSIGNED):
+        if standing.somebodys:
             found |= self._users.get((tenant_id, standing.agent_id), set())
         return found
 

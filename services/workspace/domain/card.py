@@ -13,6 +13,7 @@ class CardState(IntEnum):
     OFFERED = 2
     ASSIGNED = 3
     CLOSED = 4
+    AFTER_SERVICE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,11 @@ class Standing:
     def unassigned(self) -> bool:
         """Nobody holds it, so that its queue sees it."""
         return self.state in (CardState.WAITING, CardState.OFFERED)
+
+    @property
+    def somebodys(self) -> bool:
+        """One agent has it, so that they see it."""
+        return self.state in (CardState.OFFERED, CardState.ASSIGNED, CardState.AFTER_SERVICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +50,4 @@ class Card:
     message_count: int = 0
     last_message_at: datetime | None = None
     revision: int = 0
+    after_service_ends_at: datetime | None = None

@@ -2,8 +2,8 @@
 
 Two streams tell of a conversation and neither waits for the other, so every fold here commutes
 and repeats without harm: dispatch's word is the one of its highest revision, a message counts by
-its arrival number, an opening is told once, and an end is for ever. Whatever the order, the same
-facts make the same card.
+its arrival number, an opening is told once, and an end is for ever, though its agent may still
+finish the work. Whatever the order, the same facts make the same card.
 """
 
 from dataclasses import dataclass, field, replace
@@ -42,7 +42,8 @@ class Routed:
 
     revision: int
     standing: Standing
-    offer_expires_at: datetime | None = None
+    until: datetime | None = None
+    """Rings, or is finished by its agent, no longer than this."""
 
 
 Fact = Opening | Said | Ended | Routed
@@ -100,7 +101,8 @@ class Sources:
         """Dispatch knows best; before it has spoken the conversation waits where it was opened."""
         routed = self.routed.standing
         queue_id = routed.queue_id or (self.opening.queue_id if self.opening else "")
-        if self.ended:
+        finishing = routed.state is CardState.AFTER_SERVICE
+        if self.ended and not finishing:
             return Standing(CardState.CLOSED, queue_id, routed.agent_id)
         if self.routed.revision:
             return routed
@@ -113,6 +115,7 @@ class Sources:
         """The card as agents see it."""
         opening, standing = self.opening, self.standing
         offered = standing.state is CardState.OFFERED
+        finishing = standing.state is CardState.AFTER_SERVICE
         return Card(
             self.tenant_id,
             self.conversation_id,
@@ -121,8 +124,9 @@ class Sources:
             channel=opening.channel if opening else 0,
             channel_account_id=opening.channel_account_id if opening else "",
             opened_at=opening.opened_at if opening else None,
-            offer_expires_at=self.routed.offer_expires_at if offered else None,
+            offer_expires_at=self.routed.until if offered else None,
             message_count=self.message_count,
             last_message_at=self.last_message_at,
             revision=self.revision,
+            after_service_ends_at=self.routed.until if finishing else None,
         )

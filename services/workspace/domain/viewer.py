@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from .card import CardState, Standing
+from .card import Standing
 
 
 class Role(IntEnum):
@@ -40,5 +40,4 @@ class Viewer:
         """Their own work, and what nobody holds in their queues."""
         if standing.unassigned and (self.sees_every_queue or standing.queue_id in self.queue_ids):
             return True
-        mine = standing.state in (CardState.OFFERED, CardState.ASSIGNED)
-        return mine and standing.agent_id == self.user_id
+        return standing.somebodys and standing.agent_id == self.user_id

@@ -192,7 +192,7 @@ class Desk:
             self.contacts, self.conversations, self.messages, self.store, self.clock, self.ids
         )
         self.note = NoteTask(self.conversations, self.facts)
-        self.end = EndWithTask(self.conversations, self.store, self.clock)
+        self.end = EndWithTask(self.conversations, self.messages, self.store, self.clock)
         self.merge = MergeDelivery(self.conversations, self.messages, self.store)
         self.read = ReadConversation(self.conversations)
         self.thread = ReadMessages(self.read, self.messages)

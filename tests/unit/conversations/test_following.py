@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from services.conversations.domain.message import Delivery
+from services.conversations.domain.message import Delivery, farewell_id
 from tests.unit.conversations.fakes import Desk, agent, received
 
 
@@ -51,6 +51,31 @@ async def test_the_end_of_the_task_after_a_close_changes_nothing() -> None:
     closed = await desk.latest()
     await desk.end("acme", it.id)
     assert await desk.latest() == closed
+
+
+async def test_a_customer_whom_nobody_answers_is_told_what_the_queue_says_once() -> None:
+    desk = Desk()
+    await desk.append(received("p-1"))
+    it = await desk.latest()
+    await desk.end("acme", it.id, "Call us tomorrow.")
+    await desk.end("acme", it.id, "Call us tomorrow.")
+    closed = await desk.latest()
+    assert closed.closed
+    assert closed.message_count == 2
+    told = await desk.messages.get("acme", farewell_id("acme", it.id))
+    assert told
+    assert (told.author_id, told.text) == ("", "Call us tomorrow.")
+
+
+async def test_last_words_that_were_said_before_a_crash_are_not_said_again() -> None:
+    desk = Desk()
+    await desk.append(received("p-1"))
+    it = await desk.latest()
+    await desk.conversations.save(it, *it.take_leave("Call us tomorrow.", desk.clock()))
+    await desk.end("acme", it.id, "Call us tomorrow.")
+    closed = await desk.latest()
+    assert closed.closed
+    assert closed.message_count == 2
 
 
 REPORTS = [Delivery.SENT, Delivery.FAILED, Delivery.DELIVERED, Delivery.READ]

@@ -15,7 +15,10 @@ WAITS = Routed(1, Standing(CardState.WAITING, "sales"))
 RINGS = Routed(2, Standing(CardState.OFFERED, "sales", "ana"), NINE + timedelta(seconds=20))
 WAITS_AGAIN = Routed(3, Standing(CardState.WAITING, "sales"))
 HELD = Routed(4, Standing(CardState.ASSIGNED, "sales", "ben"))
-DONE = Routed(5, Standing(CardState.CLOSED, "sales", "ben"))
+FINISHED = Routed(
+    5, Standing(CardState.AFTER_SERVICE, "sales", "ben"), NINE + timedelta(seconds=60)
+)
+DONE = Routed(6, Standing(CardState.CLOSED, "sales", "ben"))
 
 
 def told(*facts: Fact) -> Sources:
@@ -48,7 +51,7 @@ def test_an_older_event_of_dispatch_changes_nothing() -> None:
 
 
 def test_only_a_ringing_card_says_until_when() -> None:
-    assert told(OPENING, RINGS).card.offer_expires_at == RINGS.offer_expires_at
+    assert told(OPENING, RINGS).card.offer_expires_at == RINGS.until
     assert told(OPENING, RINGS, HELD).card.offer_expires_at is None
 
 
@@ -107,3 +110,10 @@ def test_each_change_raises_the_revision_by_one_and_nothing_else_does(facts: lis
         assert after.revision == sources.revision + (after is not sources)
         assert after is sources or same(after.card) != same(sources.card) or after != sources
         sources = after
+
+
+def test_who_finishes_the_work_keeps_the_card_though_the_conversation_is_over() -> None:
+    finishing = told(OPENING, HELD, Ended(), FINISHED)
+    assert finishing.standing == FINISHED.standing
+    assert finishing.card.after_service_ends_at == FINISHED.until
+    assert finishing.told(DONE).standing.state is CardState.CLOSED

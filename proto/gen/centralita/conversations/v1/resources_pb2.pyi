@@ -139,7 +139,7 @@ class Message(_message.Message):
     conversation_id: _builtins.str
     direction: Global___Direction.ValueType
     author_id: _builtins.str
-    """The agent who wrote it. Empty on inbound messages."""
+    """The agent who wrote it. Empty on inbound messages, and on what the queue has customers told."""
     text: _builtins.str
     arrival: _builtins.int
     """Position of arrival in the conversation, from 1."""

@@ -34,6 +34,8 @@ class _CardStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CardState.V
     """Assigned to one agent."""
     CARD_STATE_CLOSED: _CardState.ValueType  # 4
     """Over."""
+    CARD_STATE_AFTER_SERVICE: _CardState.ValueType  # 5
+    """The conversation is over; its agent finishes the work. Only they see it."""
 
 class CardState(_CardState, metaclass=_CardStateEnumTypeWrapper):
     """Where the work stands."""
@@ -47,6 +49,8 @@ CARD_STATE_ASSIGNED: CardState.ValueType  # 3
 """Assigned to one agent."""
 CARD_STATE_CLOSED: CardState.ValueType  # 4
 """Over."""
+CARD_STATE_AFTER_SERVICE: CardState.ValueType  # 5
+"""The conversation is over; its agent finishes the work. Only they see it."""
 Global___CardState: _TypeAlias = CardState  # noqa: Y015
 
 @_typing.final
@@ -93,6 +97,7 @@ class Card(_message.Message):
     MESSAGE_COUNT_FIELD_NUMBER: _builtins.int
     LAST_MESSAGE_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    AFTER_SERVICE_ENDS_AT_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
     """The id of the conversation, which is that of its task."""
     contact_id: _builtins.str
@@ -111,6 +116,10 @@ class Card(_message.Message):
 
     @_builtins.property
     def last_message_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def after_service_ends_at(self) -> _timestamp_pb2.Timestamp:
+        """In after-service: when it ends by itself. Unset: when the agent says so."""
+
     def __init__(
         self,
         *,
@@ -124,10 +133,11 @@ class Card(_message.Message):
         message_count: _builtins.int = ...,
         last_message_at: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
+        after_service_ends_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_message_at", b"last_message_at", "offer_expires_at", b"offer_expires_at", "opened_at", b"opened_at", "standing", b"standing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_service_ends_at", b"after_service_ends_at", "last_message_at", b"last_message_at", "offer_expires_at", b"offer_expires_at", "opened_at", b"opened_at", "standing", b"standing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "channel_account_id", b"channel_account_id", "contact_id", b"contact_id", "conversation_id", b"conversation_id", "last_message_at", b"last_message_at", "message_count", b"message_count", "offer_expires_at", b"offer_expires_at", "opened_at", b"opened_at", "revision", b"revision", "standing", b"standing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service_ends_at", b"after_service_ends_at", "channel", b"channel", "channel_account_id", b"channel_account_id", "contact_id", b"contact_id", "conversation_id", b"conversation_id", "last_message_at", b"last_message_at", "message_count", b"message_count", "offer_expires_at", b"offer_expires_at", "opened_at", b"opened_at", "revision", b"revision", "standing", b"standing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
