@@ -30,6 +30,7 @@ class Call:
     skills: Skills = ()
     priority: int = 0
     cost: int = 1
+    group_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class Traffic:
     skills: Skills = ()
     priority: int = 0
     cost: int = 1
+    group_id: str = ""
 
 
 def trace(
@@ -134,6 +136,7 @@ def trace(
                     kind.skills,
                     kind.priority,
                     kind.cost,
+                    kind.group_id,
                 )
             )
     return tuple(sorted(calls, key=lambda it: it.at))

@@ -10,12 +10,23 @@ from enum import IntEnum
 from heapq import heappop, heappush
 from typing import Any
 
-from services.dispatch.domain.decisions import Assigned, Cancelled, Completed, Offered
+from services.dispatch.domain.decisions import (
+    AfterServiceStarted,
+    Assigned,
+    Cancelled,
+    Completed,
+    Offered,
+)
 from services.dispatch.domain.engine import step
+from services.dispatch.domain.hours import expanded
 from services.dispatch.domain.inputs import (
     AcceptOffer,
+    FinishAfterService,
     Input,
+    OpeningsForeseen,
     PresenceObserved,
+    QueueConfigured,
+    Role,
     TaskClosed,
     TaskSubmitted,
 )
@@ -94,6 +105,10 @@ class _Run:
     def _open(self) -> None:
         for queue in self._scenario.queues.values():
             self._decide(queue.configured, 0)
+            if queue.configured.policy.hours is not None:
+                self._decide(_openings(self._scenario, queue.configured), 0)
+        for group in self._scenario.groups:
+            self._decide(group, 0)
         for team in self._scenario.teams:
             presences = list(_presences(self._scenario, team))
             for agent in team.agents:
@@ -134,6 +149,7 @@ class _Run:
                 call.cost,
                 call.skills,
                 call.priority,
+                group_id=call.group_id,
             ),
             at,
         )
@@ -149,6 +165,10 @@ class _Run:
 
     def _hangs_up(self, number: int, at: int) -> None:
         self._decide(TaskClosed(TENANT, str(number)), at)
+
+    def _is_done(self, it: AfterServiceStarted, at: int) -> None:
+        role = Role.AGENT
+        self._decide(FinishAfterService(TENANT, it.task_id, it.agent_id, role), at)
 
     # What is decided
 
@@ -170,6 +190,9 @@ class _Run:
         call.fate, call.left_line_at = Fate.ANSWERED, at
         self._begun[number] = at
         self._later(at + call.call.service, self._hangs_up, number)
+
+    def _after_service_started(self, it: AfterServiceStarted, at: int) -> None:
+        self._later(at + self._calls[int(it.task_id)].call.after_service, self._is_done, it)
 
     def _completed(self, it: Completed, at: int) -> None:
         number = int(it.task_id)
@@ -196,9 +219,18 @@ class _Run:
 _TOLD: dict[type[Any], Callable[[_Run, Any, int], None]] = {
     Offered: _Run._offered,  # noqa: SLF001 - its own table
     Assigned: _Run._assigned,  # noqa: SLF001 - its own table
+    AfterServiceStarted: _Run._after_service_started,  # noqa: SLF001 - its own table
     Completed: _Run._completed,  # noqa: SLF001 - its own table
     Cancelled: _Run._cancelled,  # noqa: SLF001 - its own table
 }
+
+
+def _openings(scenario: Scenario, queue: QueueConfigured) -> OpeningsForeseen:
+    """Tell the engine the queue's hours for as long as anybody may still wait."""
+    since, until = scenario.starts, scenario.starts + scenario.horizon + round(DAY_S * 1000)
+    hours = queue.policy.hours
+    openings = ((since, until),) if hours is None else expanded(hours, since, until)
+    return OpeningsForeseen(TENANT, queue.queue_id, queue.version, openings, until)
 
 
 def _presences(scenario: Scenario, team: Team) -> Iterator[tuple[int, int]]:

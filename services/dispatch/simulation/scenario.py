@@ -5,7 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from services.dispatch.domain.inputs import AgentConfigured, QueueConfigured, Skills
+from services.dispatch.domain.inputs import (
+    AgentConfigured,
+    GroupConfigured,
+    QueueConfigured,
+    Skills,
+)
 
 from .arrivals import DAY_S, HOUR_S, DailyProfile, Pattern, Poisson, Recorded, Traffic
 from .distributions import Duration, duration
@@ -50,6 +55,7 @@ class Scenario:
     warm_up: int
     replications: int = 8
     seed: int = 1
+    groups: tuple[GroupConfigured, ...] = ()
 
     @property
     def starts_s(self) -> float:
@@ -71,7 +77,8 @@ class Scenario:
         )
 
 
-_KNOWN = ("seed", "starts", "hours", "warm_up_minutes", "replications", "queues", "traffic", "team")
+_CLOCK = ("seed", "starts", "hours", "warm_up_minutes", "replications")
+_KNOWN = (*_CLOCK, "queues", "groups", "traffic", "team")
 
 
 def scenario(table: Mapping[str, Any], traces: Mapping[str, Recorded]) -> Scenario:
@@ -104,6 +111,9 @@ def scenario(table: Mapping[str, Any], traces: Mapping[str, Recorded]) -> Scenar
         round(warm_up * 1000),
         int(number(table, "replications", "the scenario", 8)),
         int(number(table, "seed", "the scenario", 1)),
+        tuple(
+            _group(group_id, dict(of), teams) for group_id, of in table.get("groups", {}).items()
+        ),
     )
 
 
@@ -143,11 +153,33 @@ def _team(table: dict[str, Any], queues: Mapping[str, Queue]) -> Team:
     return Team(name, agents, shifts, round(float(answer) * 1000))
 
 
+def _group(group_id: str, table: dict[str, Any], teams: tuple[Team, ...]) -> GroupConfigured:
+    where, members = f"groups.{group_id}", table.pop("teams", [])
+    if unknown := set(members) - {team.name for team in teams}:
+        raise BadScenario(f"{where}: no team {', '.join(sorted(unknown))}.")
+    table["member_ids"] = [
+        agent.agent_id for team in teams if team.name in members for agent in team.agents
+    ]
+    return settings(GroupConfigured, table, where, tenant_id=TENANT, group_id=group_id, version=1)
+
+
 def _shift(value: Any, where: str) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2:  # noqa: PLR2004 - from and to
         raise BadScenario(f'{where}: a shift is ["08:00", "16:00"].')
     begins, ends = (_time_of_day(one, where) for one in value)
     return begins, ends if ends > begins else ends + DAY_S
+
+
+_OF_TRAFFIC = (
+    "queue",
+    "group",
+    "service",
+    "patience",
+    "after_service",
+    "skills",
+    "priority",
+    "cost",
+)
 
 
 def _traffic(
@@ -157,8 +189,7 @@ def _traffic(
     traces: Mapping[str, Recorded],
 ) -> Traffic:
     named = ("per_hour", "profile", "trace")
-    known = (*named, "queue", "service", "patience", "after_service", "skills", "priority", "cost")
-    only(table, where, *known)
+    only(table, where, *named, *_OF_TRAFFIC)
     if table.get("queue") not in queues:
         raise BadScenario(f"{where}: no queue {table.get('queue')}.")
     if len(set(table) & set(named)) != 1:
@@ -177,6 +208,7 @@ def _traffic(
         _skills(table.get("skills", {}), where),
         int(table.get("priority", 0)),
         int(number(table, "cost", where, 1)),
+        str(table.get("group", "")),
     )
 
 

@@ -91,6 +91,42 @@ def test_a_shift_over_midnight_is_one_shift(tmp_path: Path) -> None:
     assert found[0][1] == 900
 
 
+def test_an_agent_is_held_by_after_service_until_it_is_done_or_at_its_limit(
+    tmp_path: Path,
+) -> None:
+    calls = [{"at_s": 0}, {"at_s": 1}]
+    text = ONE_AGENT.replace("mean_s = 60 }", "mean_s = 60 }\n%s") % (
+        'after_service = { distribution = "deterministic", mean_s = 20 }'
+    )
+    assert played(text, *calls, tmp_path=tmp_path)[1] == ("answered", 59)
+    policy = '[queues.sales]\npolicy = { after_service = { mode = "unlimited" } }'
+    held = text.replace("[queues.sales]", policy)
+    assert played(held, *calls, tmp_path=tmp_path)[1] == ("answered", 79)
+    short = held.replace('"unlimited"', '"limited", limit_s = 5')
+    assert played(short, *calls, tmp_path=tmp_path)[1] == ("answered", 64)
+
+
+def test_who_waits_too_long_is_turned_away(tmp_path: Path) -> None:
+    text = ONE_AGENT.replace("[queues.sales]", "[queues.sales]\npolicy = { max_wait_s = 15 }")
+    calls = [{"at_s": 0}, {"at_s": 1}]
+    assert played(text, *calls, tmp_path=tmp_path)[1] == ("turned_away", 15)
+
+
+def test_a_closed_queue_takes_nobody_in(tmp_path: Path) -> None:
+    span = "{ weekday = 1, opens = 10, closes = 20 }"
+    hours = f'{{ time_zone = "UTC", weekly = [{span}] }}'
+    text = ONE_AGENT.replace("[queues.sales]", f"[queues.sales]\npolicy = {{ hours = {hours} }}")
+    calls = [{"at_s": 0}, {"at_s": 700}, {"at_s": 1300}]
+    fates = [fate for fate, _ in played(text, *calls, tmp_path=tmp_path)]
+    assert fates == ["turned_away", "answered", "turned_away"]
+
+
+def test_a_group_rings_at_its_teams(tmp_path: Path) -> None:
+    text = ONE_AGENT.replace('queue = "sales"', 'queue = "sales"\ngroup = "desk"')
+    text += 'queues = []\n[groups.desk]\nteams = ["ana"]\nring_strategy = "sequential"\n'
+    assert played(text, {"at_s": 3}, tmp_path=tmp_path) == [("answered", 0)]
+
+
 def test_a_queues_settings_are_the_engines_own() -> None:
     table = tomllib.loads(ONE_AGENT)
     table["traffic"][0] |= {"per_hour": 1}
