@@ -19,7 +19,7 @@ from services.kernel.keys import Jwks
 from services.kernel.run import Running, run
 from services.kernel.serve import Exposed, serving
 
-from .adapters.leases import KeyValueLeases
+from .adapters.leases import KeyValueLeases, leases
 from .adapters.logs import JetStreamInputLog, JetStreamIntake, JetStreamJournal
 from .adapters.outlets import JetStreamOutlets
 from .adapters.replies import replies
@@ -38,11 +38,12 @@ def clock() -> int:
 
 
 @asynccontextmanager
-async def leading(lead: Lead, shards: int) -> AsyncIterator[None]:
-    """Lead whatever shards this process gets hold of."""
+async def leading(lead: Lead, held: KeyValueLeases, shards: int) -> AsyncIterator[None]:
+    """Lead whatever shards this process gets hold of; at the end, pass them on."""
     tasks = [asyncio.create_task(lead(shard)) for shard in range(shards)]
     try:
         yield
+        await held.pass_on()
     finally:
         await ended(*tasks, again_after=LAST_WORDS_S + 1, at_most=2 * (LAST_WORDS_S + 1))
 
@@ -50,19 +51,22 @@ async def leading(lead: Lead, shards: int) -> AsyncIterator[None]:
 @asynccontextmanager
 async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncIterator[Running]:
     owner_id = f"{socket.gethostname()}-{os.getpid()}-{new_id()[-6:]}"
-    async with connected(settings.nats_url, name="dispatch") as bus:
+    async with (
+        connected(settings.nats_url, name="dispatch") as bus,
+        leases(bus, owner_id, settings.shards, settings.settled_after.total_seconds()) as held,
+    ):
         ports = Ports(
             inputs=JetStreamInputLog(bus),
             journal=JetStreamJournal(bus, owner_id),
             snapshots=ObjectStoreSnapshots(bus),
             outlets=JetStreamOutlets(bus),
-            leases=KeyValueLeases(bus, owner_id),
+            leases=held,
             clock=clock,
             checkpoint=checkpoint,
         )
         intake = JetStreamIntake(bus, settings.shards)
         async with (
-            leading(Lead(ports), settings.shards),
+            leading(Lead(ports), held, settings.shards),
             consuming(bus, handlers(intake), answers=(Refusal,)),
             replies(bus) as inbox,
             serving(

@@ -1,6 +1,7 @@
 """What an operator can set; the names of the variables are these in upper case."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 
 @dataclass(frozen=True)
@@ -13,5 +14,7 @@ class Settings:
     audience: str = "centralita"
     event_loop: str = "uvloop"
 
+    settled_after: timedelta = timedelta(seconds=5)
+    """A replica must have been there for so long before shards are moved to it."""
     shards: int = 4
     """Fixed for the life of an installation: it decides which shard a tenant belongs to."""

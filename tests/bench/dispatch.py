@@ -66,9 +66,9 @@ class Floor:
             await self.tell(AgentConfigured(TENANT, name, 1, False, ("q",), (), capacity))
             await self.tell(PresenceObserved(TENANT, name, 1, True, True))
 
-    async def submit(self, task_id: str) -> None:
+    async def submit(self, task_id: str, queue_id: str = "q") -> None:
         now = time.time_ns() // 1_000_000
-        await self.tell(TaskSubmitted(TENANT, task_id, "q", now))
+        await self.tell(TaskSubmitted(TENANT, task_id, queue_id, now))
 
     async def accept(self, offer: public.TaskOffered) -> None:
         self._commands += 1
@@ -258,7 +258,7 @@ async def _recovery() -> float:
             for number in range(LOST_BACKLOG):
                 await floor.submit(f"task-{number}")
             async with asyncio.timeout(60):
-                await _until_told(bus, LOST_BACKLOG)
+                await until_told(bus, LOST_BACKLOG)
             began = time.perf_counter()
             process.kill()
             await floor.staff(1, 1)
@@ -270,7 +270,7 @@ async def _recovery() -> float:
             return took
 
 
-async def _until_told(bus: Bus, events: int) -> None:
+async def until_told(bus: Bus, events: int) -> None:
     """Wait until the stream of public events holds so many."""
     while (  # noqa: ASYNC110 - the stream is not ours to signal
         await bus.js.stream_info("DISPATCH")

@@ -8,7 +8,7 @@ PLANT=unfenced                 a bug of `tests.faults.plants`
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, cast
@@ -17,7 +17,7 @@ from services.dispatch import __main__ as dispatch
 from services.dispatch.adapters.logs import JetStreamJournal
 from services.dispatch.settings import Settings
 from services.dispatch.use_cases import lead
-from services.dispatch.use_cases.ports import Checkpoint, Position, Shard, passed
+from services.dispatch.use_cases.ports import Checkpoint, Position, passed
 from services.kernel.env import from_env
 from services.kernel.run import run
 from tests.faults.plants import PLANTS
@@ -43,17 +43,27 @@ def accident(plan: str) -> Checkpoint:
 class Unleased:
     """Everybody leads, always."""
 
-    def __init__(self, *_: object) -> None:
-        pass
+    successor = ""
+
+    def holds(self) -> bool:
+        return True
 
     @asynccontextmanager
-    async def held(self, _: Shard) -> AsyncIterator[Callable[[], bool]]:
-        yield lambda: True
+    async def held(self, *_: object) -> AsyncIterator["Unleased"]:
+        yield self
+
+    async def pass_on(self) -> None:
+        pass
+
+
+@asynccontextmanager
+async def unleased(*_: object) -> AsyncIterator[Unleased]:
+    yield Unleased()
 
 
 if __name__ == "__main__":
     if os.environ.get("UNLEASED"):
-        cast("Any", dispatch).KeyValueLeases = Unleased
+        cast("Any", dispatch).leases = unleased
     if every := os.environ.get("SNAPSHOT_EVERY"):
         lead.SNAPSHOT_EVERY_RECORDS = int(every)
     if plant := os.environ.get("PLANT"):

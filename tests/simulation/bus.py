@@ -32,7 +32,11 @@ class Bus:
     events: list[Stored] = field(default_factory=list)
     snapshot: bytes = b""
     lease: tuple[int, str] = (0, "")
-    """Revision and owner."""
+    """Revision and owner, with who shall lead next behind a `>`."""
+    waiting: set[str] = field(default_factory=set)
+    warm: set[str] = field(default_factory=set)
+    """Who waits for the lease, and who of them could lead at once."""
+    passed_on: int = 0
     refused: int = 0
     heard: Callable[[Stored], None] = lambda _: None
     answered: Callable[[wire.Answered, str], None] = lambda *_: None

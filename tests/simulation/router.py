@@ -1,7 +1,7 @@
 """One process that leads, as `Lead` sees the world: every port, over a network."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -25,7 +25,9 @@ from services.dispatch.use_cases.ports import (
     Shard,
     Step,
     Unknown,
+    WarmUp,
 )
+from services.dispatch.use_cases.ports import Lease as Right
 from services.kernel.wire import subject_of
 from tests.faults.journal_reader import Stored
 
@@ -33,6 +35,8 @@ from .bus import Bus, Conflict
 from .network import Network
 
 LEASE_S, RENEW_S, LOOK_S = 1.25, 0.4, 0.15
+PASSES_ON = 0.2
+"""How often an owner that renews begins to pass on."""
 RESEND_S = 0.5
 
 
@@ -116,15 +120,15 @@ class Router:
     # Leases
 
     @asynccontextmanager
-    async def held(self, _: Shard) -> AsyncIterator[Callable[[], bool]]:
+    async def held(self, _: Shard, warm_up: WarmUp) -> AsyncIterator[Right]:
         if not self._leased:
-            yield lambda: True
+            yield Always()
             return
         lease = Lease(self)
-        await lease.take()
+        await lease.take(warm_up)
         renewing = asyncio.create_task(lease.renew())
         try:
-            yield lease.holds
+            yield lease
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
@@ -143,51 +147,93 @@ class Router:
             await asyncio.gather(sending, return_exceptions=True)
 
 
+class Always:
+    """Everybody's right to lead."""
+
+    successor = ""
+
+    def holds(self) -> bool:
+        return True
+
+
 class Lease:
-    """Compare-and-set on one key; time is only how long a revision stands unchanged."""
+    """Compare-and-set on one key; time is only how long a revision stands unchanged.
+
+    Now and then the owner feels like passing on: it names somebody who waits, goes on until they
+    are warm, and stops. `a>b`: a leads until b is warm; `>b`: a has stopped.
+    """
 
     def __init__(self, router: Router) -> None:
         self._bus, self._ask, self._owner = router.bus, router.network.ask, router.name
         self._revision, self._renewed_at = 0, 0.0
         self._lost = False
+        self._named = ""
 
     def holds(self) -> bool:
         return not self._lost and self._now() < self._renewed_at + LEASE_S
 
-    async def take(self) -> None:
+    @property
+    def successor(self) -> str:
+        return self._named if self._named in self._bus.warm else ""
+
+    async def take(self, warm_up: WarmUp) -> None:
         seen, since = -1, self._now()
+        warming: asyncio.Task[None] | None = None
+        self._bus.waiting.add(self._owner)
+        try:
+            while True:
+                try:
+                    revision, words = await self._ask(lambda: self._bus.lease)
+                    if revision != seen:
+                        seen, since = revision, self._now()
+                    owner, _, successor = words.partition(">")
+                    free = not owner and successor in {"", self._owner}
+                    if free or self._now() - since > LEASE_S:
+                        await self._write(self._owner, revision)
+                        return
+                    if successor == self._owner and warming is None:
+                        warming = asyncio.create_task(self._warm(warm_up))
+                except (Unknown, Conflict):
+                    seen = -1
+                await asyncio.sleep(LOOK_S)
+        finally:
+            self._bus.waiting.discard(self._owner)
+            self._bus.warm.discard(self._owner)
+            if warming is not None:
+                warming.cancel()
+                await asyncio.gather(warming, return_exceptions=True)
+
+    async def _warm(self, warm_up: WarmUp) -> None:
         while True:
-            try:
-                revision, owner = await self._ask(lambda: self._bus.lease)
-                if revision != seen:
-                    seen, since = revision, self._now()
-                if not owner or self._now() - since > LEASE_S:
-                    await self._write(self._owner, revision)
-                    return
-            except (Unknown, Conflict):
-                seen = -1
+            with suppress(Unknown):
+                await warm_up(lambda: self._bus.warm.add(self._owner))
             await asyncio.sleep(LOOK_S)
 
     async def renew(self) -> None:
         while not self._lost:
             await asyncio.sleep(RENEW_S)
+            if not self._named and self._bus.waiting and self._bus.dice.random() < PASSES_ON:
+                self._named = self._bus.dice.choice(sorted(self._bus.waiting))
+            words = f"{self._owner}>{self._named}" if self._named else self._owner
             try:
-                await self._write(self._owner, self._revision)
+                await self._write(words, self._revision)
             except Conflict:
                 self._lost = True
             except Unknown:
                 with suppress(Unknown):
-                    self._revision, owner = await self._ask(lambda: self._bus.lease)
-                    self._lost = owner != self._owner
+                    self._revision, words = await self._ask(lambda: self._bus.lease)
+                    self._lost = words.partition(">")[0] != self._owner
 
     async def release(self) -> None:
         with suppress(Unknown, Conflict):
             if self.holds():
-                await self._write("", self._revision)
+                passed_on = f">{self.successor}" if self.successor else ""
+                await self._write(passed_on, self._revision)
+                self._bus.passed_on += bool(passed_on)
 
-    async def _write(self, owner: str, expected: int) -> None:
+    async def _write(self, words: str, expected: int) -> None:
         asked_at = self._now()
-        self._revision = await self._ask(lambda: self._bus.write_lease(owner, expected))
+        self._revision = await self._ask(lambda: self._bus.write_lease(words, expected))
         self._renewed_at = asked_at
 
     @staticmethod

@@ -8,6 +8,7 @@ import pytest
 
 from services.dispatch.adapters.snapshots import write_snapshot
 from services.dispatch.domain.state import State
+from services.dispatch.use_cases.fold import Fold
 from services.dispatch.use_cases.lead import Lead, _Term
 from services.dispatch.use_cases.ports import Entry, Outlet, Position, Shard, Step, Unknown
 from tests.faults.journal_reader import Stored
@@ -91,16 +92,28 @@ def an_input_is_passed_over(patch: Patch) -> None:
 
 
 def timers_that_fell_due_without_a_leader_are_forgotten(patch: Patch) -> None:
-    recover = Lead._recover
+    catch_up = Fold.catch_up
 
-    async def forgetful(self: Lead, shard: Shard) -> tuple[State, Position]:
-        state, position = await recover(self, shard)
-        now = self._ports.clock()
-        due_at = state.timers._due_at
-        state.timers._due_at = lambda it: at if (at := due_at(it)) > now else 0
-        return state, position
+    async def forgetful(self: Fold) -> None:
+        begins = self.saved is None
+        await catch_up(self)
+        if begins:
+            now = self._ports.clock()
+            due_at = self.state.timers._due_at
+            self.state.timers._due_at = lambda it: at if (at := due_at(it)) > now else 0
 
-    patch.setattr(Lead, "_recover", forgetful)
+    patch.setattr(Fold, "catch_up", forgetful)
+
+
+def a_successor_folds_again_what_it_has_folded(patch: Patch) -> None:
+    catch_up = Fold.catch_up
+
+    async def from_the_snapshot_on(self: Fold) -> None:
+        if self.saved is not None:
+            self.position = self.saved
+        await catch_up(self)
+
+    patch.setattr(Fold, "catch_up", from_the_snapshot_on)
 
 
 def nothing_is_told_again(patch: Patch) -> None:
@@ -220,6 +233,7 @@ PLANTS: list[Callable[[Patch], None]] = [
     what_was_in_the_batch_is_dropped_at_a_crash,
     an_input_is_passed_over,
     timers_that_fell_due_without_a_leader_are_forgotten,
+    a_successor_folds_again_what_it_has_folded,
     nothing_is_told_again,
     it_counts_as_out_before_it_is,
     an_unknown_outcome_is_taken_for_none,

@@ -47,16 +47,18 @@ def lived(seed: int, kill_at: int = 0) -> History:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("share", range(SHARES))
 def test_no_accident_loses_or_doubles_anything(share: int) -> None:
-    steps = faults = refused = worlds = 0
+    steps = faults = refused = passed_on = worlds = 0
     for seed in count(share * 100_000):
         it = lived(seed)
         assert it.found.shards["0"].completed + len(it.cancelled) == TASKS, f"SIM_SEED={seed}"
         steps, faults, worlds = steps + it.steps, faults + it.faults, worlds + 1
         refused += it.bus.refused
+        passed_on += it.bus.passed_on
         if steps >= STEPS // SHARES:
             break
     assert faults > worlds  # else nobody was ever in danger
     assert refused > worlds // 2
+    assert passed_on > worlds // 4
 
 
 @pytest.mark.skipif(bool(ONE), reason="SIM_SEED asks for one world")

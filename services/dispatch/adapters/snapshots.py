@@ -82,7 +82,8 @@ class ObjectStoreSnapshots:
 
     async def load(self, shard: Shard) -> tuple[State, Position] | None:
         data = await self.saved(shard)
-        return read_snapshot(data) if data else None
+        # In a thread: this process may lead another shard, whose offers must not wait.
+        return await asyncio.to_thread(read_snapshot, data) if data else None
 
     async def saved(self, shard: Shard) -> bytes:
         """Return the last snapshot as it lies in the store; nothing when there is none."""

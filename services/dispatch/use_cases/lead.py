@@ -13,9 +13,10 @@ from typing import Any
 
 from services.dispatch.domain.engine import step
 from services.dispatch.domain.inputs import Input
-from services.dispatch.domain.state import State, evolve
 from services.kernel.ending import told_to_end
+from services.kernel.telemetry import meter
 
+from .fold import Fold
 from .news import News
 from .ports import Entry, Fenced, Outlet, Ports, Position, Shard, Step, Unknown
 
@@ -27,6 +28,8 @@ PAUSE_AFTER_TROUBLE_S = 0.5
 LOOK_UP_S = 0.25
 """A leader without work looks this often whether it still leads."""
 LAST_WORDS_S = 5.0
+FLUSH_S = 0.1
+"""What is not told by then is told again by the next leader, who waits for us."""
 
 
 class Lead:
@@ -34,6 +37,7 @@ class Lead:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
+        self._led = meter().create_up_down_counter("centralita.dispatch.shards_led")
 
     async def __call__(self, shard: Shard) -> None:
         """Run until cancelled."""
@@ -49,39 +53,28 @@ class Lead:
             await asyncio.sleep(PAUSE_AFTER_TROUBLE_S)
 
     async def _term(self, shard: Shard) -> None:
-        ports = self._ports
-        async with ports.leases.held(shard) as leading:
-            state, position = await self._recover(shard)
+        ports, fold = self._ports, Fold(self._ports, shard)
+        async with ports.leases.held(shard, fold.follow) as lease:
+            await fold.catch_up()
+            ports.checkpoint("folded")
+            position = fold.position
             async with (
                 ports.outlets.open(shard, position.emitted) as outlet,
                 aclosing(ports.inputs.follow(shard, position.cursor)) as entries,
                 News(entries) as news,
             ):
                 await self._tell_again(shard, position, outlet)
-                log.info("leading", extra={"shard": shard, "journal_sequence": position.sequence})
-                term = _Term(ports, shard, state, position, outlet)
+                log.info("leading", extra={"shard": shard, "sequence": position.sequence})
+                term = _Term(ports, shard, fold, outlet)
+                self._led.add(1, {"shard": shard})
                 try:
-                    while leading() and not told_to_end():
+                    while lease.holds() and not lease.successor and not told_to_end():
                         await term.turn(await news.within(term.patience()))
                 finally:
-                    await term.close()
-
-    async def _recover(self, shard: Shard) -> tuple[State, Position]:
-        """Fold what was decided since the last snapshot."""
-        loaded = await self._ports.snapshots.load(shard)
-        state, position = loaded if loaded is not None else (State(), Position())
-        async with aclosing(self._ports.journal.read(shard, position.sequence)) as journal:
-            async for records in journal:
-                for record in records:
-                    for made in record.steps:
-                        for decision in made.decisions:
-                            evolve(state, decision, made.at)
-                    position = record.position
-        self._ports.checkpoint("folded")
-        # A journal that aged away after the snapshot begins anew; appending must expect that.
-        if await self._ports.journal.end(shard) == 0:
-            position = replace(position, sequence=0, emitted=0)
-        return state, position
+                    self._led.add(-1, {"shard": shard})
+                    await term.close(warm=bool(lease.successor))
+            if successor := lease.successor:
+                log.info("passed on", extra={"shard": shard, "successor_id": successor})
 
     async def _tell_again(self, shard: Shard, position: Position, outlet: Outlet) -> None:
         """Send what the leader before may not have sent; receivers know what they have seen."""
@@ -95,15 +88,13 @@ class Lead:
 class _Term:
     """One leader's time: the state, and how far it is committed and saved."""
 
-    def __init__(
-        self, ports: Ports, shard: Shard, state: State, position: Position, outlet: Outlet
-    ) -> None:
+    def __init__(self, ports: Ports, shard: Shard, fold: Fold, outlet: Outlet) -> None:
         self._ports = ports
         self._shard = shard
-        self._state = state
-        self._position = position
+        self._state = fold.state
+        self._position = fold.position
         self._outlet = outlet
-        self._saved = position
+        self._saved = fold.saved or Position()
         self._saved_at = ports.clock()
         self._saving: asyncio.Task[None] | None = None
         self._sound = True
@@ -184,10 +175,13 @@ class _Term:
             log.warning("snapshot not saved", extra={"shard": self._shard})
         self._ports.checkpoint("saved")
 
-    async def close(self) -> None:
-        """Leave little for the next leader to do."""
+    async def close(self, *, warm: bool) -> None:
+        """Leave little for the next leader to do, who has it folded already when `warm`."""
         try:
-            async with asyncio.timeout(LAST_WORDS_S):
+            async with asyncio.timeout(FLUSH_S if warm else LAST_WORDS_S):
+                if warm:
+                    await self._outlet.flushed()
+                    return
                 if self._saving is not None:
                     await self._saving
                 if self._sound and self._position.sequence > self._saved.sequence:

@@ -1,6 +1,6 @@
 """What the use cases need from the outside, and the values that cross."""
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -125,12 +125,44 @@ class Outlets(Protocol):
     def open(self, shard: Shard, emitted: int) -> AbstractAsyncContextManager[Outlet]: ...
 
 
+class Lease(Protocol):
+    """The right to lead a shard, as far as anybody knows."""
+
+    def holds(self) -> bool: ...
+
+    @property
+    def successor(self) -> str:
+        """Who stands ready to lead instead: time to stop. Empty: nobody."""
+        ...
+
+
+WarmUp = Callable[[Callable[[], None]], Coroutine[Any, Any, None]]
+"""Makes ready to lead, for ever; calls its argument whenever it is."""
+
+
 class Leases(Protocol):
     """Who leads a shard. Only saves work: the journal is what makes two leaders harmless."""
 
-    def held(self, shard: Shard) -> AbstractAsyncContextManager[Callable[[], bool]]:
-        """Wait for the lease, hold it while the context lasts; the value says if it still is."""
+    def held(self, shard: Shard, warm_up: WarmUp) -> AbstractAsyncContextManager[Lease]:
+        """Wait for the lease, hold it while the context lasts.
+
+        Who leads before may announce that it will be ours: then we warm up while they go on.
+        """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Leadership:
+    """Who leads a shard now, and who is about to; empty: nobody."""
+
+    owner_id: str = ""
+    successor_id: str = ""
+
+
+class Leaders(Protocol):
+    """Who leads what, in the whole installation."""
+
+    def leaders(self) -> Mapping[Shard, Leadership]: ...
 
 
 class Awaited(Protocol):

@@ -1,0 +1,56 @@
+"""A shard's state, folded from its snapshot and its journal, as far as that was read."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import replace
+
+from services.dispatch.domain.state import State, evolve
+
+from .ports import Ports, Position, Shard
+
+FOLLOW_S = 0.1
+"""Who is about to lead reads this often what was decided meanwhile."""
+RECORDS_AT_ONCE = 200
+"""Folded before others get their turn: this process may lead another shard."""
+
+
+class Fold:
+    """Reads on from where it stopped, whenever it is asked to."""
+
+    def __init__(self, ports: Ports, shard: Shard) -> None:
+        self._ports = ports
+        self._shard = shard
+        self.state = State()
+        self.position = Position()
+        self.saved: Position | None = None
+        """Where the snapshot ends that it began with; None: it has not begun."""
+
+    async def catch_up(self) -> None:
+        """Fold all that was decided until now."""
+        if self.saved is None:
+            loaded = await self._ports.snapshots.load(self._shard)
+            if loaded is not None:
+                self.state, self.position = loaded
+            self.saved = self.position
+        after, folded = self.position.sequence, 0
+        async with aclosing(self._ports.journal.read(self._shard, after)) as journal:
+            async for records in journal:
+                for record in records:
+                    for made in record.steps:
+                        for decision in made.decisions:
+                            evolve(self.state, decision, made.at)
+                    self.position = record.position
+                    folded += 1
+                    if folded % RECORDS_AT_ONCE == 0:
+                        await asyncio.sleep(0)
+        # A journal that aged away after the snapshot begins anew; appending must expect that.
+        if await self._ports.journal.end(self._shard) == 0:
+            self.position = self.saved = replace(self.position, sequence=0, emitted=0)
+
+    async def follow(self, ready: Callable[[], None]) -> None:
+        """Fold what somebody else decides, for ever; each time all is folded, call `ready`."""
+        while True:
+            await self.catch_up()
+            ready()
+            await asyncio.sleep(FOLLOW_S)
