@@ -1,11 +1,11 @@
 """Calls of clients who repeat what was not answered, at whichever replica."""
 
 import asyncio
-from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 import grpc
+from centralita.conversations.v1.conversations_service_pb2_grpc import ConversationsServiceStub
 from centralita.directory.v1.directory_service_pb2_grpc import DirectoryServiceStub
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from centralita.presence.v1.presence_service_pb2_grpc import PresenceServiceStub
@@ -73,13 +73,24 @@ class Lines:
             return False
         return True
 
-    def any_of(self, name: str) -> str:
-        """Return the address of one replica of a service."""
-        replicas: Sequence[Any] = self._installation.named(name)
-        return str(self._dice.choice(replicas).grpc)
+    async def get(self, stub: Any, method: str, request: Any, tenant_id: str) -> Any:
+        """Return what the owner of a tenant is answered, however long it takes."""
+        metadata = bearer(self._installation.token(tenant_id, "olga", "owner"))
+        while True:
+            call = getattr(stub(self._any(_SERVICES[stub])), method)
+            try:
+                return await call(request, metadata=metadata, timeout=ANSWER_S)
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in _UNKNOWN:
+                    raise
+                await asyncio.sleep(0.2)
+
+    def http_of(self, name: str) -> str:
+        """Return where one replica of a service takes HTTP."""
+        return self._dice.choice(self._installation.named(name)).http
 
     def _any(self, name: str) -> grpc.aio.Channel:
-        address = self.any_of(name)
+        address = self._dice.choice(self._installation.named(name)).grpc
         if address not in self._channels:
             self._channels[address] = grpc.aio.insecure_channel(address, options=_OPTIONS)
         return self._channels[address]
@@ -90,6 +101,7 @@ class Lines:
 
 
 _SERVICES: dict[Any, str] = {
+    ConversationsServiceStub: "conversations",
     DirectoryServiceStub: "directory",
     DispatchServiceStub: "dispatch",
     PresenceServiceStub: "presence",

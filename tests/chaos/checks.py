@@ -84,12 +84,24 @@ def lost(it: Evidence) -> list[str]:
     begun = {
         (one.tenant_id, one.subject) for one in it.operations if one.kind == "submit" and one.done
     }
+    begun |= {(tenant, task) for tenant, _, task in (name.partition("/") for name in it.said)}
     queued = {key for key, kind, _ in _told(it.events) if kind == "TaskQueued"}
     problems = [f"R1: {key} was taken in and has not ended" for key in sorted(begun - ended)]
     problems += [
         f"R1: {key} was queued and has not ended" for key in sorted(queued - ended - begun)
     ]
     return problems
+
+
+def unsaid(it: Evidence) -> list[str]:
+    """Find messages that were taken from customers and stand in no conversation, or in two."""
+    found = Counter(
+        (name.partition("/")[0], text) for name, texts in it.said.items() for text in texts
+    )
+    written = (
+        (one.tenant_id, one.subject) for one in it.operations if one.kind == "write" and one.done
+    )
+    return [f"{key} is said {found[key]} times" for key in written if found[key] != 1]
 
 
 # R2: nobody and nothing is assigned twice

@@ -6,12 +6,10 @@ They come through the services' doors, and hear what the rest of the world hears
 import asyncio
 from collections.abc import Coroutine
 from contextlib import aclosing
-from datetime import UTC, datetime
 from itertools import count
 from random import Random
 from typing import Any
 
-from centralita.conversations.v1.events_pb2 import ConversationClosed, ConversationOpened
 from centralita.directory.v1 import directory_service_pb2 as directory
 from centralita.directory.v1 import resources_pb2 as resources
 from centralita.directory.v1.directory_service_pb2_grpc import DirectoryServiceStub
@@ -22,17 +20,14 @@ from centralita.options.v1.options_pb2 import ROLE_AGENT
 from centralita.presence.v1 import presence_service_pb2 as presence
 from centralita.presence.v1.presence_service_pb2_grpc import PresenceServiceStub
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
-from nats.js.errors import APIError
 
-from services.kernel.bus import Bus, BusUnavailable
+from services.kernel.bus import Bus
 from services.kernel.tail import tail
-from services.kernel.wire import outgoing
 from tests.faults.journal_reader import Stored
 
 from .asking import Lines
-from .records import Evidence, Key, Operation, Silence, now_ms
+from .customers import Customers
+from .records import Evidence, Key, Silence, now_ms
 
 TENANTS = ("acme", "globex")
 AGENTS = 5
@@ -44,14 +39,15 @@ TASKS_PER_S = 4.0
 
 
 class People:
-    def __init__(self, bus: Bus, lines: Lines, evidence: Evidence, dice: Random) -> None:
+    def __init__(
+        self, bus: Bus, lines: Lines, customers: Customers, evidence: Evidence, dice: Random
+    ) -> None:
         self.calm = False
         self.ended: set[Key] = set()
         self.standing: set[Key] = set()
         """Tasks that were queued and have not ended."""
-        self.submitted: set[Key] = set()
-        self._bus, self._lines, self._evidence, self._dice = bus, lines, evidence, dice
-        self._numbers = count(1)
+        self._bus, self._lines, self._customers = bus, lines, customers
+        self._evidence, self._dice = evidence, dice
         self._seen: set[tuple[str, str, int]] = set()
         self._busy: set[asyncio.Task[Any]] = set()
 
@@ -78,8 +74,6 @@ class People:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + within
         while loop.time() < give_up:
-            if self.submitted <= self.ended and not self.standing and self._evidence_is_complete():
-                return True
             for tenant in TENANTS:
                 for number in range(AGENTS):
                     agent = f"agent-{number}"
@@ -88,14 +82,12 @@ class People:
                         await self._receive(tenant, agent, willing=willing)
             for _ in range(40):
                 await asyncio.sleep(0.1)
-                if self.submitted <= self.ended and not self.standing:
-                    break
+                if self._at_peace():
+                    return True
         return False
 
-    def _evidence_is_complete(self) -> bool:
-        return all(
-            it.completed_ms for it in self._evidence.operations if it.kind in {"submit", "write"}
-        )
+    def _at_peace(self) -> bool:
+        return not self.standing and self._customers.served(self.ended)
 
     async def leave(self) -> None:
         for task in self._busy:
@@ -144,11 +136,11 @@ class People:
         agent = f"agent-{self._dice.randrange(AGENTS)}"
         chance = self._dice.random()
         if chance < 0.71:
-            await self.submit(tenant)
+            await self._customers.come(tenant, self._dice.choice(QUEUES))
         elif chance < 0.80:
             await self._assign(tenant, agent)
         elif chance < 0.85:
-            await self._close(tenant)
+            await self._hang_up(tenant)
         elif chance < 0.91:
             await self._receive(tenant, agent, willing=False)
             await asyncio.sleep(self._dice.random() * 2)
@@ -159,46 +151,20 @@ class People:
         else:
             await self._put_queue(tenant, self._dice.choice(QUEUES))
 
-    async def submit(self, tenant: str) -> None:
-        task_id = f"task-{next(self._numbers)}"
-        now = Timestamp()
-        now.GetCurrentTime()
-        it = self._operation("submit", tenant, task_id)
-        opened = ConversationOpened(
-            tenant_id=tenant,
-            conversation_id=task_id,
-            queue_id=self._dice.choice(QUEUES),
-            opened_at=now,
-        )
-        await self._tell(opened)
-        it.end("")
-        self.submitted.add((tenant, task_id))
+    async def _hang_up(self, tenant: str) -> None:
+        task_id = self._some_task(tenant)
+        if task_id:
+            await self._customers.go(tenant, task_id)
 
-    async def _close(self, tenant: str) -> None:
-        """Have a customer hang up."""
-        standing = sorted(key for key in self.standing if key[0] == tenant)
-        if standing:
-            _, task_id = self._dice.choice(standing)
-            it = self._operation("close", tenant, task_id)
-            await self._tell(ConversationClosed(tenant_id=tenant, conversation_id=task_id))
-            it.end("")
-
-    async def _tell(self, event: Message) -> None:
-        message = outgoing(event, event_id=f"e-{next(self._numbers)}", at=datetime.now(UTC))
-        while True:
-            try:
-                await self._bus.publish(message)
-            except (BusUnavailable, APIError):
-                await asyncio.sleep(0.1)
-            else:
-                return
+    def _some_task(self, tenant: str) -> str:
+        standing = sorted(task_id for owner, task_id in self.standing if owner == tenant)
+        return self._dice.choice(standing) if standing else ""
 
     async def _assign(self, tenant: str, agent: str) -> None:
-        standing = sorted(key for key in self.standing if key[0] == tenant)
-        if not standing:
+        task_id = self._some_task(tenant)
+        if not task_id:
             return
-        _, task_id = self._dice.choice(standing)
-        it = self._operation("assign", tenant, task_id, "sam")
+        it = self._evidence.operation("assign", tenant, task_id, "sam")
         request = api.AssignTaskRequest(
             task_id=task_id, assignee_id=agent, request_id=it.request_id
         )
@@ -215,21 +181,21 @@ class People:
         if chance < 0.05:
             return  # lets it ring out
         if chance < 0.12:
-            it = self._operation("decline", tenant, task_id, agent)
+            it = self._evidence.operation("decline", tenant, task_id, agent)
             no = api.DeclineOfferRequest(task_id=task_id, request_id=it.request_id)
             await self._lines.ask(it, DispatchServiceStub, "DeclineOffer", no)
             return
         left_s = (offer.expires_at.ToMilliseconds() - now_ms()) / 1000
         late = chance < 0.22
         await asyncio.sleep(max(0.0, left_s - 0.1 + mind.random() * 0.2 if late else mind.random()))
-        it = self._operation("accept", tenant, task_id, agent)
+        it = self._evidence.operation("accept", tenant, task_id, agent)
         yes = api.AcceptOfferRequest(task_id=task_id, request_id=it.request_id)
         if not await self._lines.ask(it, DispatchServiceStub, "AcceptOffer", yes):
             await self._complete(tenant, task_id, agent)
 
     async def _complete(self, tenant: str, task_id: str, agent: str) -> None:
         await asyncio.sleep(0 if self.calm else self._dice.random() * 1.5)
-        it = self._operation("complete", tenant, task_id, agent)
+        it = self._evidence.operation("complete", tenant, task_id, agent)
         request = api.CompleteTaskRequest(task_id=task_id, request_id=it.request_id)
         await self._lines.ask(it, DispatchServiceStub, "CompleteTask", request)
 
@@ -266,7 +232,7 @@ class People:
         return last
 
     async def _receive(self, tenant: str, agent: str, *, willing: bool) -> None:
-        it = self._operation("receive", tenant, agent, agent)
+        it = self._evidence.operation("receive", tenant, agent, agent)
         request = presence.SetReceiveNewRequest(receive_new=willing)
         await self._lines.ask(it, PresenceServiceStub, "SetReceiveNew", request)
 
@@ -281,7 +247,7 @@ class People:
             queue_ids=queues,
             chat_capacity=capacity,
         )
-        it = self._operation("configure", tenant, agent)
+        it = self._evidence.operation("configure", tenant, agent)
         request = directory.PutUserRequest(user=user)
         await self._lines.ask(it, DirectoryServiceStub, "PutUser", request, role="owner")
 
@@ -292,12 +258,6 @@ class People:
             offer_timeout=Duration(seconds=RING_S),
             priority=self._dice.choice((40, 50, 60)),
         )
-        it = self._operation("configure", tenant, queue_id)
+        it = self._evidence.operation("configure", tenant, queue_id)
         request = directory.PutQueueRequest(queue=queue)
         await self._lines.ask(it, DirectoryServiceStub, "PutQueue", request, role="owner")
-
-    def _operation(self, kind: str, tenant: str, subject: str, agent: str = "") -> Operation:
-        request_id = f"r-{next(self._numbers)}"
-        it = Operation(kind, tenant, subject, agent, request_id)
-        self._evidence.operations.append(it)
-        return it

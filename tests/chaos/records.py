@@ -69,8 +69,14 @@ class Evidence:
     events: list[Stored] = field(default_factory=list)
     presences: list[Stored] = field(default_factory=list)
     said: dict[str, list[str]] = field(default_factory=dict)
-    """Texts of the messages of each conversation, when customers wrote."""
+    """The texts in each conversation (tenant/id), where customers wrote."""
     lease_ms: int = 0
+
+    def operation(self, kind: str, tenant_id: str, subject: str, agent_id: str = "") -> Operation:
+        """Note that somebody wants something; each wish has a request id of its own."""
+        it = Operation(kind, tenant_id, subject, agent_id, f"r-{len(self.operations)}")
+        self.operations.append(it)
+        return it
 
     def keep(self, folder: Path) -> None:
         """Write everything down, one line each."""

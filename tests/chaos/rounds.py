@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -13,8 +13,9 @@ from tests.faults.journal_reader import stored
 
 from .asking import Lines
 from .checks import Verdict, judge
+from .customers import Announced, Writing
 from .installation import LEASE_S, Installation, Plan, installed
-from .people import People
+from .people import QUEUES, TENANTS, People
 from .records import Evidence
 from .torment import Tormentor
 
@@ -57,12 +58,21 @@ async def _people(
     it: Installation, bus: Bus, evidence: Evidence, seed: str
 ) -> AsyncIterator[People]:
     dice = Random(f"{seed} people")
-    lines = Lines(it, dice)
-    people = People(bus, lines, evidence, dice)
-    try:
-        async with beside(people.listen()), beside(people.watch_presence()):
-            await people.set_up()
-            yield people
-            await people.leave()
-    finally:
-        await lines.close()
+    async with AsyncExitStack() as stack:
+        lines = Lines(it, dice)
+        stack.push_async_callback(lines.close)
+        writing = Writing(bus, lines, evidence, dice) if it.plan.chat else None
+        people = People(bus, lines, writing or Announced(bus, evidence), evidence, dice)
+        if writing is not None:
+            stack.push_async_callback(writing.leave)
+            await stack.enter_async_context(beside(writing.listen()))
+        await stack.enter_async_context(beside(people.listen()))
+        await stack.enter_async_context(beside(people.watch_presence()))
+        await people.set_up()
+        if writing is not None:
+            for tenant in TENANTS:
+                await writing.connect(tenant, QUEUES[0])
+        yield people
+        if writing is not None:
+            await writing.read()
+        await people.leave()

@@ -35,7 +35,7 @@ def rounds() -> list[Round]:
 
 @pytest.fixture
 def history(rounds: list[Round]) -> Evidence:
-    """A true history, of the only broker, for a test to falsify."""
+    """A true history, of the whole path, for a test to falsify."""
     it = copy(rounds[-1].evidence)
     for name in ("operations", "faults", "silences", "inputs", "records", "events", "presences"):
         setattr(it, name, list(getattr(it, name)))
@@ -63,6 +63,14 @@ def a_task_is_never_heard_of_again(it: Evidence) -> None:
     forgotten = Operation("submit", "acme", "task-forgotten")
     forgotten.end("")
     it.operations.append(forgotten)
+
+
+def a_message_is_in_no_conversation(it: Evidence) -> None:
+    it.said = {name: [] for name in it.said}
+
+
+def a_message_is_in_two_conversations(it: Evidence) -> None:
+    it.said = {**it.said, "acme/another": [text for texts in it.said.values() for text in texts]}
 
 
 def a_task_has_a_second_agent(it: Evidence) -> None:
@@ -139,6 +147,8 @@ def a_dead_desktop_was_not_missed(it: Evidence) -> None:
 LIES: dict[Callable[[Evidence], None], Callable[[Evidence], list[str]]] = {
     an_end_is_not_told: checks.lost,
     a_task_is_never_heard_of_again: checks.lost,
+    a_message_is_in_no_conversation: checks.unsaid,
+    a_message_is_in_two_conversations: checks.unsaid,
     a_task_has_a_second_agent: checks.doubled,
     a_task_ends_a_second_time: checks.doubled,
     two_leaders_told_their_own_story: checks.doubled,

@@ -53,7 +53,7 @@ def forgets_inputs() -> None:
     async def careless(self: JetStreamIntake, it: Fact | Command, dedup_id: str) -> None:
         nonlocal count
         count += 1
-        if count % 40:
+        if count % 12:
             await append(self, it, dedup_id)
 
     JetStreamIntake.append = careless  # type: ignore[method-assign] # planted
