@@ -10,7 +10,6 @@ from services.kernel.consume import consumer, meta
 from .domain.inputs import (
     AgentConfigured,
     AgentSelection,
-    Channel,
     Fact,
     GroupConfigured,
     PresenceObserved,
@@ -19,10 +18,9 @@ from .domain.inputs import (
     TaskClosed,
     TaskSubmitted,
 )
+from .matching import matching_of, read_channels, read_skills
 from .messages import policy_of
 from .use_cases.ports import Intake
-
-CHAT_COST = 1
 
 
 def handlers(intake: Intake) -> NatsRouter:
@@ -43,7 +41,7 @@ def handlers(intake: Intake) -> NatsRouter:
                 event.conversation_id,
                 event.queue_id,
                 event.opened_at.ToMilliseconds(),
-                CHAT_COST,
+                contact_id=event.contact_id,
             )
         )
 
@@ -71,6 +69,7 @@ def handlers(intake: Intake) -> NatsRouter:
                 queue.offer_timeout.ToMilliseconds() or fact.offer_timeout_ms,
                 queue.priority or fact.priority,
                 policy_of(queue),
+                **matching_of(queue),
             )
         )
 
@@ -105,7 +104,9 @@ def handlers(intake: Intake) -> NatsRouter:
                 event.version,
                 event.removed,
                 tuple(sorted(event.queue_ids)),
-                capacity=event.chat_capacity,
+                read_skills(event.skills),
+                event.chat_capacity,
+                read_channels(event.channels),
             )
         )
 
@@ -121,7 +122,7 @@ def handlers(intake: Intake) -> NatsRouter:
                 event.version,
                 event.connected,
                 event.receive_new,
-                tuple(sorted(map(Channel, event.channels))),
+                read_channels(event.channels),
             )
         )
 

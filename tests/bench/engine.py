@@ -129,11 +129,13 @@ def _match_us(agents: int) -> float:
 
     def freed() -> None:
         agent = centre.random.choice(everybody)
-        agent.used -= 1
+        loads, agent.loads = agent.loads, {}
+        index.place_agent(agent)
         began = time.perf_counter()
-        index.best_task(agent)
+        index.best_task(agent, centre.at)
         costs.append(time.perf_counter() - began)
-        agent.used += 1
+        agent.loads = loads
+        index.place_agent(agent)
 
     def arrived() -> None:
         task = centre.random.choice(waiting)

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 
-from tests.faults import groups
+from tests.faults import groups, rules
+from tests.faults.rules import Takes
 
 DEFAULT_PRIORITY = 50
 DEFAULT_OFFER_TIMEOUT_MS = 20_000
+DEFAULT_WINDOW_MS = 24 * 3_600_000
 
 WAITS, RINGS, HELD, NOWHERE = "waits", "rings", "held", "nowhere"
 
@@ -27,6 +29,8 @@ class Agent:
     has: set[str] = field(default_factory=set)
     idle_from: int = 0
     """Counts up with each change of load: the lowest is idle longest."""
+    turns: dict[str, int] = field(default_factory=dict)
+    """Of each queue that takes agents in turn, when it was theirs."""
 
     def receives(self) -> bool:
         wants = self.presence.connected and self.presence.receive_new
@@ -50,6 +54,10 @@ class Task:
     """Where it overflows to, until it is there: a kind of target, and its name."""
     finishes: int | None = None
     """Set in after-service: until when, 0 without a limit."""
+    kept_for: str = ""
+    kept_until: int = 0
+    relaxed: int = 0
+    takes: Takes = field(default_factory=Takes)
 
 
 @dataclass
@@ -60,11 +68,13 @@ class Book:
     groups: dict[Key, wire.GroupConfigured] = field(default_factory=dict)
     agents: dict[Key, Agent] = field(default_factory=dict)
     tasks: dict[Key, Task] = field(default_factory=dict)
+    last_agents: dict[Key, tuple[str, int]] = field(default_factory=dict)
+    """Who held the last task of a contact, and when."""
+    at: int = 0
 
     def queue(self, tenant_id: str, queue_id: str) -> wire.QueueConfigured:
         return self.queues.get((tenant_id, queue_id)) or wire.QueueConfigured(
             queue_id=queue_id,
-            agent_selection=directory.AGENT_SELECTION_LONGEST_IDLE,
             offer_timeout_ms=DEFAULT_OFFER_TIMEOUT_MS,
             priority=DEFAULT_PRIORITY,
         )
@@ -82,22 +92,61 @@ class Book:
         agent = self.agents.get((tenant_id, agent_id))
         return agent is not None and task.submitted.queue_id in agent.config.queue_ids
 
-    def used(self, tenant_id: str, agent: Agent) -> int:
-        return sum(self.tasks[tenant_id, task_id].submitted.cost for task_id in agent.has)
+    def loads(self, tenant_id: str, agent: Agent, *, but: str = "") -> list[Takes]:
+        return [self.tasks[tenant_id, one].takes for one in agent.has if one != but]
 
     def suits(self, tenant_id: str, agent_id: str, task: Task) -> bool:
         """Tell whether the agent could be offered the task now."""
         agent = self.agents[tenant_id, agent_id]
-        levels = {skill.skill_id: skill.level for skill in agent.config.skills}
-        group_id, needs = task.submitted.group_id, task.submitted.skills
         return (
             agent.receives()
             and self.reaches(tenant_id, agent_id, task)
             and agent_id not in task.offers
-            and (group_id != "" or all(levels.get(it.skill_id, 0) >= it.level for it in needs))
+            and task.takes.channel in rules.channels(agent.config, agent.presence)
+            and self.qualifies(tenant_id, agent, task)
             and agent_id not in task.excluded
-            and self.used(tenant_id, agent) + task.submitted.cost <= agent.config.capacity
+            and task.kept_for in {"", agent_id}
+            and rules.fits(task.takes, self.loads(tenant_id, agent), agent.config.capacity)
         )
+
+    def qualifies(self, tenant_id: str, agent: Agent, task: Task) -> bool:
+        """Tell whether an agent has what is needed: in a group nothing is."""
+        queue = self.queue(tenant_id, task.submitted.queue_id)
+        needs = rules.needs(task.submitted, queue, task.relaxed)
+        return task.submitted.group_id != "" or rules.qualified(agent.config, needs)
+
+    def keeper(self, tenant_id: str, task: Task) -> str:
+        """Return for whom a new task is kept; nobody: for everybody."""
+        submitted = task.submitted
+        queue = self.queue(tenant_id, submitted.queue_id)
+        if submitted.group_id or not queue.sticky_to:
+            return ""
+        agent_id, at = self.last_agents.get((tenant_id, submitted.contact_id), ("", 0))
+        lately = at > self.at - (queue.sticky_window_ms or DEFAULT_WINDOW_MS)
+        to_last = queue.sticky_to == directory.Sticky.TO_LAST and lately
+        meant = [agent_id] * to_last + [submitted.preferred_agent_id]
+        return next((one for one in meant if self.hopes(tenant_id, task, one)), "")
+
+    def hopes(self, tenant_id: str, task: Task, agent_id: str) -> bool:
+        """Tell whether it makes sense to keep a task for an agent."""
+        agent = self.agents.get((tenant_id, agent_id))
+        queue = self.queue(tenant_id, task.submitted.queue_id)
+        relaxed = rules.steps_due(task.submitted, queue, self.at)
+        return (
+            agent is not None
+            and agent.presence.connected
+            and not agent.config.removed
+            and task.submitted.queue_id in agent.config.queue_ids
+            and rules.takes(task.submitted, queue).channel
+            in rules.channels(agent.config, wire.PresenceObserved())
+            and rules.qualified(agent.config, rules.needs(task.submitted, queue, relaxed))
+        )
+
+    def settle(self, tenant_id: str, task: Task) -> None:
+        """Let a waiting task ask what its queue says now."""
+        queue = self.queue(tenant_id, task.submitted.queue_id)
+        task.takes = rules.takes(task.submitted, queue)
+        task.relaxed = rules.steps_due(task.submitted, queue, self.at)
 
     def waiting(self, tenant_id: str) -> Iterator[Task]:
         """Walk what is to ring as soon as it can, at one more or at all."""
@@ -107,14 +156,39 @@ class Book:
             if owner == tenant_id and (task.place == WAITS or rings_on):
                 yield task
 
-    def preference(self, tenant_id: str, agent_id: str, task: Task) -> tuple[int, int]:
+    def precedence(self, tenant_id: str, task: Task) -> tuple[int, int, int, str]:
+        """Order what waits at the present moment: the least goes first."""
+        queue = self.queue(tenant_id, task.submitted.queue_id)
+        since, grouped = task.submitted.enqueued_at_ms, task.submitted.group_id != ""
+        by_age = queue.task_selection == directory.TASK_SELECTION_AGE and not grouped
+        priority = queue.priority if by_age else task.priority
+        wait = max(self.at - since, 0) * (1 if grouped else queue.weight or 1)
+        return -priority, -wait, since, task.submitted.task_id
+
+    def preference(self, tenant_id: str, agent_id: str, task: Task) -> tuple[int, int, int]:
         """Order agents as the task's queue or group does: the least is the one to take."""
         group = self.group(tenant_id, task)
         if group is not None:
-            return groups.turn(group, task.submitted.task_id, agent_id), 0
+            return 0, groups.turn(group, task.submitted.task_id, agent_id), 0
         agent = self.agents[tenant_id, agent_id]
         queue = self.queue(tenant_id, task.submitted.queue_id)
-        if queue.agent_selection == directory.AGENT_SELECTION_LEAST_BUSY:
-            used = self.used(tenant_id, agent)
-            return used * 1_000_000 // agent.config.capacity, agent.idle_from
-        return 0, agent.idle_from
+        needs = rules.needs(task.submitted, queue, task.relaxed)
+        wishes = rules.wishes(task.submitted, queue)
+        levels = {skill.skill_id: skill.level for skill in agent.config.skills}
+        has = sum(levels.get(skill, 0) >= level for skill, level in wishes.items())
+        good = sum(levels.get(skill, 0) for skill in {*needs, *wishes})
+        return -has, self._score(tenant_id, agent, task, good), agent.idle_from
+
+    def _score(self, tenant_id: str, agent: Agent, task: Task, good: int) -> int:
+        queue_id = task.submitted.queue_id
+        match rules.selection(self.queue(tenant_id, queue_id), task.takes.channel):
+            case directory.AGENT_SELECTION_LEAST_BUSY:
+                return rules.share(self.loads(tenant_id, agent), agent.config.capacity)
+            case directory.AGENT_SELECTION_MOST_QUALIFIED:
+                return -good
+            case directory.AGENT_SELECTION_LEAST_QUALIFIED:
+                return good
+            case directory.AGENT_SELECTION_ROUND_ROBIN:
+                return agent.turns.get(queue_id, 0)
+            case _:
+                return 0

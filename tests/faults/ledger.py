@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 
-from tests.faults import groups, waits
+from tests.faults import groups, rules, searches, waits
 from tests.faults.book import HELD, NOWHERE, RINGS, WAITS, Agent, Book, Key, Task
 
 ANSWERS_KEPT_MS = 10 * 60_000
@@ -37,7 +38,6 @@ class Ledger(Book):
     owners: list[str] = field(default_factory=list)
     completed: int = 0
     cursor: int = 0
-    at: int = 0
     chain: bytes = b""
     sequence: int = 0
     changes: int = 0
@@ -78,6 +78,7 @@ class Ledger(Book):
         for (_, task_id), task in self.tasks.items():
             late = [agent for agent, until in task.offers.items() if until <= self.at]
             self.insist(not late, f"{task_id} rings beyond its deadline")
+        searches.close(self)
         waits.close(self)
 
     def step(self, step: wire.Step) -> None:
@@ -105,13 +106,13 @@ class Ledger(Book):
 
     def _load(self, tenant_id: str, task_id: str, agent_id: str) -> None:
         agent = self.agent(tenant_id, agent_id)
-        agent.has.add(task_id)
-        self._changed(agent)
         task = self.tasks[tenant_id, task_id]
         self.insist(
-            self.used(tenant_id, agent) <= agent.config.capacity,
+            rules.fits(task.takes, self.loads(tenant_id, agent), agent.config.capacity),
             f"{agent_id} holds more than their capacity",
         )
+        agent.has.add(task_id)
+        self._changed(agent)
         holders = [
             who for (of, who), one in self.agents.items() if of == tenant_id and task_id in one.has
         ]
@@ -153,6 +154,9 @@ class Ledger(Book):
         if not it.queue.policy.HasField("business_hours"):
             self.openings.pop(key, None)
             self.hours.pop(key, None)
+        for (tenant_id, _), task in self.tasks.items():
+            if (tenant_id, task.submitted.queue_id) == key and task.place == WAITS:
+                self.settle(tenant_id, task)
 
     def group_set(self, it: wire.GroupSet) -> None:
         self.groups[it.tenant_id, it.group.group_id] = it.group
@@ -161,6 +165,11 @@ class Ledger(Book):
         agent = self.agent(it.tenant_id, it.agent.agent_id)
         before = agent.receives()
         agent.config = it.agent
+        agent.turns = {
+            queue_id: turn
+            for queue_id, turn in agent.turns.items()
+            if queue_id in it.agent.queue_ids
+        }
         self._received(it.tenant_id, it.agent.agent_id, agent, before)
 
     def presence_set(self, it: wire.PresenceSet) -> None:
@@ -181,8 +190,11 @@ class Ledger(Book):
             self.insist(not it.excluded, "excludes somebody before any offer")
             priority = it.task.priority or self.queue(it.tenant_id, it.task.queue_id).priority
             waits_since = min(it.task.enqueued_at_ms, self.at)
-            self.tasks[key] = Task(it.task, priority, waits_since=waits_since)
+            task = self.tasks[key] = Task(it.task, priority, waits_since=waits_since)
+            searches.keeps(self, it, task)
+            self.settle(it.tenant_id, task)
             return
+        self.insist(not it.kept_for, f"{key[1]} is kept for somebody once more")
         self.insist(task.place in {NOWHERE, HELD}, f"{key[1]} is queued while it {task.place}")
         self.insist(it.revision == task.revision + 1, f"{key[1]} queued again: revision jumps")
         self.insist(
@@ -199,6 +211,7 @@ class Ledger(Book):
             self._unload(it.tenant_id, key[1], task.agent_id)
             task.waits_since = self.at
         task.place, task.revision, task.agent_id = WAITS, it.revision, ""
+        self.settle(it.tenant_id, task)
 
     def offered(self, it: wire.Offered) -> None:
         task = self.next_of(it, WAITS, RINGS)
@@ -229,11 +242,11 @@ class Ledger(Book):
                 for other in self.waiting(tenant_id)
                 if self.suits(tenant_id, it.agent_id, other)
             ),
-            key=_age,
+            key=lambda other: self.precedence(tenant_id, other),
             default=task,
         )
         self.insist(
-            _age(first) >= _age(task),
+            self.precedence(tenant_id, first) >= self.precedence(tenant_id, task),
             f"{it.task_id} goes before {first.submitted.task_id}, which comes first",
         )
         free = (
@@ -247,6 +260,11 @@ class Ledger(Book):
         task.place = RINGS
         self._load(tenant_id, it.task_id, it.agent_id)
         task.offers[it.agent_id] = it.expires_at_ms
+        task.kept_for, task.kept_until = "", 0
+        by = rules.selection(queue, task.takes.channel)
+        if by == directory.AGENT_SELECTION_ROUND_ROBIN and not task.submitted.group_id:
+            self.changes += 1
+            self.agent(tenant_id, it.agent_id).turns[it.queue_id] = self.changes
 
     def offer_closed(self, it: wire.OfferClosed) -> None:
         task = self.next_of(it, RINGS)
@@ -274,12 +292,20 @@ class Ledger(Book):
         else:
             self._load(it.tenant_id, it.task_id, it.agent_id)
         task.place, task.agent_id = HELD, it.agent_id
+        task.kept_for, task.kept_until = "", 0
+        self._remember(it.tenant_id, task)
+
+    def _remember(self, tenant_id: str, task: Task) -> None:
+        queue = self.queue(tenant_id, task.submitted.queue_id)
+        if queue.sticky_to == directory.Sticky.TO_LAST and task.submitted.contact_id:
+            self.last_agents[tenant_id, task.submitted.contact_id] = (task.agent_id, self.at)
 
     def completed_(self, it: wire.Completed) -> None:
         task = self.next_of(it, HELD)
         if task is None:
             return
         self.insist(task.agent_id == it.agent_id, f"{it.task_id} is held by {task.agent_id}")
+        self._remember(it.tenant_id, task)
         waits.completes(self, it, task)
         self._unload(it.tenant_id, it.task_id, it.agent_id)
         self.completed += 1
@@ -325,7 +351,7 @@ class Ledger(Book):
         for (tenant_id, agent_id), agent in self.agents.items():
             left = agent.has if agent.config.removed else ()
             self.insist(not left, f"{agent_id} is removed and still has {left}")
-            if not agent.receives() or self.used(tenant_id, agent) >= agent.config.capacity:
+            if not agent.receives():
                 continue
             for task in self.waiting(tenant_id):
                 self.insist(
@@ -334,16 +360,13 @@ class Ledger(Book):
                 )
 
 
-def _age(task: Task) -> tuple[int, int, str]:
-    return -task.priority, task.submitted.enqueued_at_ms, task.submitted.task_id
-
-
 _FOLDS: dict[str, Callable[[Ledger, Any], None]] = {
     "queue_set": Ledger.queue_set,
     "group_set": Ledger.group_set,
     "agent_set": Ledger.agent_set,
     "presence_set": Ledger.presence_set,
     "queued": Ledger.queued,
+    "widened": searches.widened,
     "offered": Ledger.offered,
     "offer_closed": Ledger.offer_closed,
     "assigned": Ledger.assigned,

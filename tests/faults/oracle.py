@@ -10,6 +10,7 @@ from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.options.v1 import options_pb2 as options
 from google.protobuf.message import Message
 
+from tests.faults import rules
 from tests.faults.book import HELD, RINGS, Task
 from tests.faults.ledger import ANSWERS_KEPT_MS, ENDED_KEPT_MS, Ledger
 from tests.faults.waits import policy, target
@@ -67,7 +68,9 @@ _DEFAULTED = {
     "priority",
     "agent_selection",
     "ring_strategy",
-    "cost",
+    "task_selection",
+    "weight",
+    "sticky_window_ms",
     "channel",
     "on_agent_lost",
     "max_wait_ms",
@@ -293,9 +296,10 @@ def _on_assignee(ledger: Ledger, tenant_id: str, assignee_id: str, task: Task) -
         return {"ASSIGNEE_NOT_IN_QUEUE"}
     if not assignee.presence.connected:
         return {"ASSIGNEE_NOT_CONNECTED"}
-    others = assignee.has - {task.submitted.task_id}
-    used = sum(ledger.tasks[tenant_id, other].submitted.cost for other in others)
-    if used + task.submitted.cost > assignee.config.capacity:
+    if task.takes.channel not in rules.channels(assignee.config, wire.PresenceObserved()):
+        return {"ASSIGNEE_CANNOT_TAKE_CHANNEL"}
+    beside = ledger.loads(tenant_id, assignee, but=task.submitted.task_id)
+    if not rules.fits(task.takes, beside, assignee.config.capacity):
         return {"ASSIGNEE_AT_CAPACITY"}
     return {""}
 

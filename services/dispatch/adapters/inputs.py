@@ -9,12 +9,14 @@ from centralita.options.v1 import options_pb2 as options
 from google.protobuf.message import DecodeError
 
 from services.dispatch.domain import inputs as it
-from services.dispatch.domain.inputs import (
-    AgentSelection,
-    Channel,
-    RingStrategy,
-    Role,
-    Skills,
+from services.dispatch.domain.inputs import AgentSelection, Channel, RingStrategy, Role
+from services.dispatch.matching import (
+    read_channels,
+    read_matching,
+    read_skills,
+    write_channels,
+    write_matching,
+    write_skills,
 )
 from services.dispatch.messages import read_openings, read_policy, write_openings, write_policy
 from services.kernel.ids import is_token
@@ -54,6 +56,7 @@ def write_queue(queue: it.QueueConfigured) -> wire.QueueConfigured:
         offer_timeout_ms=queue.offer_timeout_ms,
         priority=queue.priority,
         policy=write_policy(queue.policy),
+        **write_matching(queue),
     )
 
 
@@ -67,6 +70,7 @@ def read_queue(tenant_id: str, queue: wire.QueueConfigured) -> it.QueueConfigure
         _offer_timeout(queue.offer_timeout_ms),
         queue.priority or DEFAULT_PRIORITY,
         read_policy(queue.policy),
+        **read_matching(queue),
     )
 
 
@@ -99,8 +103,9 @@ def write_agent(agent: it.AgentConfigured) -> wire.AgentConfigured:
         version=agent.version,
         removed=agent.removed,
         queue_ids=agent.queue_ids,
-        skills=_write_skills(agent.skills),
+        skills=write_skills(agent.skills),
         capacity=agent.capacity,
+        channels=write_channels(agent.channels),
     )
 
 
@@ -111,8 +116,9 @@ def read_agent(tenant_id: str, agent: wire.AgentConfigured) -> it.AgentConfigure
         agent.version,
         agent.removed,
         tuple(sorted(agent.queue_ids)),
-        _read_skills(agent.skills),
+        read_skills(agent.skills),
         agent.capacity,
+        read_channels(agent.channels),
     )
 
 
@@ -122,7 +128,7 @@ def write_presence(presence: it.PresenceObserved) -> wire.PresenceObserved:
         version=presence.version,
         connected=presence.connected,
         receive_new=presence.receive_new,
-        channels=[channel.value for channel in presence.channels],  # type: ignore[misc] # the same numbers
+        channels=write_channels(presence.channels),
     )
 
 
@@ -133,7 +139,7 @@ def read_presence(tenant_id: str, presence: wire.PresenceObserved) -> it.Presenc
         presence.version,
         presence.connected,
         presence.receive_new,
-        tuple(it.Channel(channel) for channel in presence.channels),
+        read_channels(presence.channels),
     )
 
 
@@ -143,10 +149,13 @@ def write_task(task: it.TaskSubmitted) -> wire.TaskSubmitted:
         queue_id=task.queue_id,
         enqueued_at_ms=task.enqueued_at,
         cost=task.cost,
-        skills=_write_skills(task.skills),
+        skills=write_skills(task.skills),
         priority=task.priority,
         group_id=task.group_id,
         channel=directory.TaskChannel.ValueType(task.channel),
+        wishes=write_skills(task.wishes),
+        contact_id=task.contact_id,
+        preferred_agent_id=task.preferred_agent_id,
     )
 
 
@@ -156,25 +165,20 @@ def read_task(tenant_id: str, task: wire.TaskSubmitted) -> it.TaskSubmitted:
         task.task_id,
         task.queue_id,
         task.enqueued_at_ms,
-        max(task.cost, 1),
-        _read_skills(task.skills) if task.skills else (),
+        task.cost,
+        read_skills(task.skills) if task.skills else (),
         task.priority,
         Channel(task.channel or Channel.CHAT),
         task.group_id,
+        read_skills(task.wishes) if task.wishes else (),
+        task.contact_id,
+        task.preferred_agent_id,
     )
 
 
 def _offer_timeout(given: int) -> int:
     """Keep deadlines within what a record can hold, whatever was configured."""
     return min(given, LONGEST_OFFER_TIMEOUT_MS) if given > 0 else DEFAULT_OFFER_TIMEOUT_MS
-
-
-def _write_skills(skills: Skills) -> list[wire.SkillLevel]:
-    return [wire.SkillLevel(skill_id=skill, level=level) for skill, level in skills]
-
-
-def _read_skills(skills: Any) -> Skills:
-    return tuple(sorted((skill.skill_id, skill.level) for skill in skills))
 
 
 def _role(role: Role) -> options.Role.ValueType:

@@ -103,6 +103,13 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
             task=write_task(d.task),
             revision=d.revision,
             excluded=d.excluded,
+            kept_for=d.kept_for,
+            kept_until_ms=d.kept_until,
+        )
+    ),
+    made.Widened: lambda d: wire.Decision(
+        widened=wire.Widened(
+            tenant_id=d.tenant_id, task_id=d.task_id, relaxed=d.relaxed, kept_for=d.kept_for
         )
     ),
     made.Offered: lambda d: wire.Decision(
@@ -200,7 +207,14 @@ _READERS: dict[str, Callable[[Any], made.Decision]] = {
     "group_set": lambda m: made.GroupSet(read_group(m.tenant_id, m.group)),
     "agent_set": lambda m: made.AgentSet(read_agent(m.tenant_id, m.agent)),
     "presence_set": lambda m: made.PresenceSet(read_presence(m.tenant_id, m.presence)),
-    "queued": lambda m: made.Queued(read_task(m.tenant_id, m.task), m.revision, tuple(m.excluded)),
+    "queued": lambda m: made.Queued(
+        read_task(m.tenant_id, m.task),
+        m.revision,
+        tuple(m.excluded),
+        m.kept_for,
+        m.kept_until_ms,
+    ),
+    "widened": lambda m: made.Widened(m.tenant_id, m.task_id, m.relaxed, m.kept_for),
     "offered": lambda m: made.Offered(
         m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.expires_at_ms, m.group_id
     ),

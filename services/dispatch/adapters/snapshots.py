@@ -11,7 +11,7 @@ from nats.errors import Error
 from nats.js.errors import APIError, NotFoundError
 
 from services.dispatch.domain.decisions import Answered, Reason
-from services.dispatch.domain.index import AfterServiceSpan, Agent, Task
+from services.dispatch.domain.demand import NO_LOAD, Load
 from services.dispatch.domain.inputs import (
     AgentConfigured,
     GroupConfigured,
@@ -19,8 +19,10 @@ from services.dispatch.domain.inputs import (
     QueueConfigured,
     TaskSubmitted,
 )
+from services.dispatch.domain.parties import AfterServiceSpan, Agent, Task
 from services.dispatch.domain.state import State, restored
 from services.dispatch.domain.tenant import Hours, Tenant
+from services.dispatch.matching import read_load, write_load
 from services.dispatch.messages import read_openings, write_openings
 from services.dispatch.use_cases.ports import Position, Shard, Unknown
 from services.kernel.bus import Bus
@@ -43,17 +45,22 @@ BUCKET = "dispatch-snapshots"
 SLICE = 200
 """Objects written before others get their turn: a snapshot must not hold an offer up."""
 
-_Agent = tuple[AgentConfigured, PresenceObserved, int, int]
+_Agent = tuple[AgentConfigured, PresenceObserved, int, int, dict[str, int]]
+_Offers = tuple[tuple[str, int], ...]
 _Task = tuple[
     TaskSubmitted,
     int,
     tuple[str, ...],
     str,
-    tuple[tuple[str, int], ...],
+    _Offers,
     int,
     int,
     tuple[str, ...],
     AfterServiceSpan | None,
+    Load,
+    str,
+    int,
+    int,
 ]
 
 
@@ -71,6 +78,7 @@ class _Photograph:
     answers: tuple[tuple[str, str, Reason, int], ...]
     ended: tuple[tuple[str, str, int], ...]
     hours: tuple[Hours, ...]
+    last_agents: tuple[tuple[str, str, str, int], ...]
 
 
 class ObjectStoreSnapshots:
@@ -143,6 +151,8 @@ def read_snapshot(data: bytes) -> tuple[State, Position]:
     for hours_state in message.hours:
         hours = _read_hours_state(hours_state)
         tenant(hours.openings.tenant_id).hours[hours.openings.queue_id] = hours
+    for last in message.last_agents:
+        tenant(last.tenant_id).last_agents.remember(last.contact_id, last.agent_id, last.at_ms)
     position = Position(
         message.journal_sequence, message.input_cursor, message.chain, message.emitted
     )
@@ -158,7 +168,7 @@ def _photograph(state: State, position: Position) -> _Photograph:
         queues=tuple(queue for tenant in tenants for queue in tenant.queues.values()),
         groups=tuple(group for tenant in tenants for group in tenant.groups.configured.values()),
         agents=tuple(
-            (agent.config, agent.presence, agent.idle_since, agent.idle_order)
+            (agent.config, agent.presence, agent.idle_since, agent.idle_order, dict(agent.turns))
             for tenant in tenants
             for agent in tenant.agents.values()
         ),
@@ -173,6 +183,10 @@ def _photograph(state: State, position: Position) -> _Photograph:
                 task.waits_since,
                 task.overflowed,
                 task.after_service,
+                task.load,
+                task.kept_for,
+                task.kept_until,
+                task.relaxed,
             )
             for tenant in tenants
             for task in tenant.tasks.values()
@@ -186,6 +200,7 @@ def _photograph(state: State, position: Position) -> _Photograph:
             (tenant.id, task_id, at) for tenant in tenants for task_id, at in tenant.ended.items()
         ),
         hours=tuple(hours for tenant in tenants for hours in tenant.hours.values()),
+        last_agents=tuple((tenant.id, *last) for tenant in tenants for last in tenant.last_agents),
     )
 
 
@@ -235,6 +250,15 @@ def _pieces(photograph: _Photograph) -> Iterator[wire.Snapshot]:
         )
     for hours in _slices(photograph.hours):
         yield wire.Snapshot(hours=[_write_hours_state(it) for it in hours])
+    for last_agents in _slices(photograph.last_agents):
+        yield wire.Snapshot(
+            last_agents=[
+                wire.LastAgent(
+                    tenant_id=tenant_id, contact_id=contact_id, agent_id=agent_id, at_ms=at
+                )
+                for tenant_id, contact_id, agent_id, at in last_agents
+            ]
+        )
 
 
 def _slices(of: Iterable[Any]) -> Iterator[list[Any]]:
@@ -244,7 +268,11 @@ def _slices(of: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def _write_agent_state(
-    config: AgentConfigured, presence: PresenceObserved, idle_since: int, idle_order: int
+    config: AgentConfigured,
+    presence: PresenceObserved,
+    idle_since: int,
+    idle_order: int,
+    turns: dict[str, int],
 ) -> wire.AgentState:
     return wire.AgentState(
         tenant_id=config.tenant_id,
@@ -252,6 +280,7 @@ def _write_agent_state(
         presence=write_presence(presence),
         idle_since_ms=idle_since,
         idle_order=idle_order,
+        turns=turns,
     )
 
 
@@ -261,6 +290,7 @@ def _read_agent_state(state: wire.AgentState) -> Agent:
         state.agent.agent_id,
         read_agent(state.tenant_id, state.agent),
         read_presence(state.tenant_id, state.presence),
+        turns=dict(state.turns),
         idle_since=state.idle_since_ms,
         idle_order=state.idle_order,
     )
@@ -271,11 +301,15 @@ def _write_task_state(  # noqa: PLR0913, PLR0917 - one argument a column
     revision: int,
     excluded: tuple[str, ...],
     agent_id: str,
-    offers: tuple[tuple[str, int], ...],
+    offers: _Offers,
     priority: int,
     waits_since: int,
     overflowed: tuple[str, ...],
     after_service: AfterServiceSpan | None,
+    load: Load,
+    kept_for: str,
+    kept_until: int,
+    relaxed: int,
 ) -> wire.TaskState:
     first, *others = offers or ((agent_id, 0),)
     return wire.TaskState(
@@ -292,6 +326,10 @@ def _write_task_state(  # noqa: PLR0913, PLR0917 - one argument a column
         after_service=None
         if after_service is None
         else wire.AfterServiceSpan(ends_at_ms=after_service.ends_at),
+        load=write_load(load),
+        kept_for=kept_for,
+        kept_until_ms=kept_until,
+        relaxed=relaxed,
     )
 
 
@@ -311,6 +349,10 @@ def _read_task_state(state: wire.TaskState) -> Task:
         AfterServiceSpan(state.after_service.ends_at_ms)
         if state.HasField("after_service")
         else None,
+        state.kept_for,
+        state.kept_until_ms,
+        state.relaxed,
+        load=_read_load(state),
     )
 
 
@@ -326,6 +368,13 @@ def _write_hours_state(hours: Hours) -> wire.HoursState:
 def _read_hours_state(state: wire.HoursState) -> Hours:
     openings = read_openings(state.tenant_id, state.openings)
     return Hours(openings, state.open, state.turns_at_ms)
+
+
+def _read_load(state: wire.TaskState) -> Load:
+    """Read what a task takes; before it was written down, everything was a chat."""
+    if state.HasField("load"):
+        return read_load(state.load)
+    return NO_LOAD._replace(cost=max(state.task.cost, 1))
 
 
 def _write_answer(answer: Answered) -> wire.Answered:

@@ -1,8 +1,8 @@
 """What an agent does when the work with the customer is over; their capacity is held meanwhile."""
 
 from .decisions import AfterServiceStarted, Completed, Reason
-from .index import Task
 from .inputs import ExtendAfterService, FinishAfterService, Role
+from .parties import Task
 from .policy import AfterServiceMode
 from .tenant import Tenant
 

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     ASSIGNEE_AT_CAPACITY = "ASSIGNEE_AT_CAPACITY"
     TASK_NOT_IN_AFTER_SERVICE = "TASK_NOT_IN_AFTER_SERVICE"
     AFTER_SERVICE_NOT_EXTENDABLE = "AFTER_SERVICE_NOT_EXTENDABLE"
+    ASSIGNEE_CANNOT_TAKE_CHANNEL = "ASSIGNEE_CANNOT_TAKE_CHANNEL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,20 @@ class Queued:
     task: TaskSubmitted
     revision: int
     excluded: tuple[str, ...] = ()
+    kept_for: str = ""
+    """The one agent who may get it until then. Empty: everybody may."""
+    kept_until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Widened:
+    """More agents may get a waiting task: it needs less now, or is kept for nobody any more."""
+
+    tenant_id: str
+    task_id: str
+    relaxed: int
+    """Steps of its queue's relaxation that it has come to."""
+    kept_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +205,7 @@ Decision = (
     | AgentSet
     | PresenceSet
     | Queued
+    | Widened
     | Offered
     | OfferClosed
     | Assigned

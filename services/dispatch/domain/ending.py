@@ -3,8 +3,8 @@
 from . import after_service
 from .decisions import Reason
 from .following import Decisions, again, answer, find_tasks, place
-from .index import Task
 from .inputs import AfterServiceRanOut, ExtendAfterService, FinishAfterService
+from .parties import Task
 from .policy import OnAgentLost
 from .tenant import Tenant
 

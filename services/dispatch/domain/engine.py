@@ -28,16 +28,19 @@ from .following import (
     answer,
     closed,
     complete,
+    find_agent,
     find_tasks,
     find_work,
     first_come,
     give_up,
+    match_queue,
     once,
     place,
     refused,
+    release_kept,
     take_back,
+    widened,
 )
-from .index import Task
 from .inputs import (
     AcceptOffer,
     AfterServiceRanOut,
@@ -58,8 +61,11 @@ from .inputs import (
     TaskClosed,
     TaskSubmitted,
     WaitedTooLong,
+    WideningDue,
 )
+from .parties import Agent, Task
 from .state import State, evolve
+from .sticky import in_vain, keeper_of
 from .tenant import Tenant
 from .waiting import hours_turn, let_go, openings_foreseen, waited_too_long
 
@@ -84,9 +90,14 @@ def decide(state: State, it: Input, at: int) -> Decisions:
 
 def _queue_configured(tenant: Tenant, it: QueueConfigured, at: int) -> Decisions:
     known = tenant.queues.get(it.queue_id)
-    if known is None or known.version < it.version:
-        yield QueueSet(it)
-        yield from let_go(tenant, (it.queue_id,), at)
+    if known is not None and known.version >= it.version:
+        return
+    yield QueueSet(it)
+    for task in list(tenant.index.kept(it.queue_id)):
+        if in_vain(tenant, task):
+            yield widened(tenant, task, at)
+    yield from match_queue(tenant, it.queue_id, at)
+    yield from let_go(tenant, (it.queue_id,), at)
 
 
 def _group_configured(tenant: Tenant, it: GroupConfigured, at: int) -> Decisions:
@@ -113,11 +124,13 @@ def _agent_configured(tenant: Tenant, it: AgentConfigured, at: int) -> Decisions
     before = known.config.queue_ids if known is not None else ()
     yield AgentSet(it)
     agent = tenant.agents[it.agent_id]
-    for task in first_come(agent):
-        if task.rings and (it.removed or not tenant.reaches(task, agent)):
+    for task in first_come(tenant, agent, at):
+        stays = tenant.reaches(task, agent) and agent.handles(task.load)
+        if task.rings and (it.removed or not stays):
             yield from take_back(tenant, task, agent.id, at)
         elif it.removed:
             yield from lost(tenant, task, at, for_good=True)
+    yield from release_kept(tenant, agent, at)
     yield from find_tasks(tenant, agent, at)
     yield from let_go(tenant, sorted({*before, *it.queue_ids}), at)
 
@@ -128,21 +141,21 @@ def _presence_observed(tenant: Tenant, it: PresenceObserved, at: int) -> Decisio
         return
     yield PresenceSet(it)
     agent = tenant.agents[it.agent_id]
-    if agent.receiving:
-        yield from find_tasks(tenant, agent, at)
-        return
-    for task in first_come(agent):
-        if task.rings:
+    for task in first_come(tenant, agent, at):
+        if task.rings and not agent.takes(task.load):
             yield from take_back(tenant, task, agent.id, at)
         elif not it.connected:
             yield from lost(tenant, task, at)
+    yield from release_kept(tenant, agent, at)
+    yield from find_tasks(tenant, agent, at)
     yield from let_go(tenant, agent.config.queue_ids, at)
 
 
 def _task_submitted(tenant: Tenant, it: TaskSubmitted, at: int) -> Decisions:
     if it.task_id in tenant.tasks or it.task_id in tenant.ended:
         return
-    yield Queued(it, 1)
+    kept_for, kept_until = keeper_of(tenant, it, at)
+    yield Queued(it, 1, (), kept_for, kept_until)
     yield from place(tenant, tenant.tasks[it.task_id], at, new=True)
 
 
@@ -163,6 +176,13 @@ def _offer_rang_out(tenant: Tenant, it: OfferRangOut, at: int) -> Decisions:
         late = [agent_id for agent_id in sorted(task.offers) if task.offers[agent_id] <= at]
         if late:
             yield from refused(tenant, task, late, OfferEnd.TIMED_OUT, at)
+
+
+def _widening_due(tenant: Tenant, it: WideningDue, at: int) -> Decisions:
+    task = tenant.tasks.get(it.task_id)
+    if task is not None and 0 < task.widens_at <= at:
+        yield widened(tenant, task, at, task.kept_for if task.kept_until > at else "")
+        yield from find_agent(tenant, task, at)
 
 
 # Commands
@@ -241,13 +261,18 @@ def _not_assignable(tenant: Tenant, task: Task, it: AssignTask) -> Reason | None
         return Reason.TASK_NOT_IN_YOUR_QUEUES
     if task.held:
         return Reason.TASK_ALREADY_ASSIGNED
-    assignee = tenant.agents.get(it.assignee_id)
+    return _not_takeable(tenant, task, tenant.agents.get(it.assignee_id))
+
+
+def _not_takeable(tenant: Tenant, task: Task, assignee: Agent | None) -> Reason | None:
     if assignee is None or assignee.config.removed or not tenant.reaches(task, assignee):
         return Reason.ASSIGNEE_NOT_IN_QUEUE
     if not assignee.presence.connected:
         return Reason.ASSIGNEE_NOT_CONNECTED
-    reserved = task.submitted.cost if it.assignee_id in task.offers else 0
-    if assignee.free + reserved < task.submitted.cost:
+    if not assignee.handles(task.load):
+        return Reason.ASSIGNEE_CANNOT_TAKE_CHANNEL
+    reserved = task.load if assignee.id in task.offers else None
+    if not assignee.fits(task.load, instead_of=reserved):
         return Reason.ASSIGNEE_AT_CAPACITY
     return None
 
@@ -262,6 +287,7 @@ _RULES: dict[type[Any], Rule] = {
     TaskClosed: _task_closed,
     OfferRangOut: _offer_rang_out,
     WaitedTooLong: waited_too_long,
+    WideningDue: _widening_due,
     AfterServiceRanOut: after_service_ran_out,
     HoursTurn: hours_turn,
     AcceptOffer: once(_accept_offer),

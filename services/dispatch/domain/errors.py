@@ -63,6 +63,10 @@ _SENTENCES: dict[Reason, tuple[type[Refusal], str]] = {
         NotNow,
         "This user is offline; choose somebody who is there.",
     ),
+    Reason.ASSIGNEE_CANNOT_TAKE_CHANNEL: (
+        NotNow,
+        "This user does not work on this kind of task; choose somebody who does.",
+    ),
     Reason.ASSIGNEE_AT_CAPACITY: (
         NotNow,
         "This user can hold no more; end something first or choose somebody else.",

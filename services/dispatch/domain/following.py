@@ -18,9 +18,12 @@ from .decisions import (
     OfferEnd,
     Queued,
     Reason,
+    Widened,
 )
-from .index import Agent, Task
+from .demand import steps_due
 from .inputs import Command
+from .parties import Agent, Signature, Task
+from .sticky import in_vain
 from .tenant import Tenant
 
 Decisions = Iterator[Decision]
@@ -38,8 +41,33 @@ def find_agent(tenant: Tenant, task: Task, at: int) -> Decisions:
 
 def find_tasks(tenant: Tenant, agent: Agent, at: int) -> Decisions:
     """Ring at an agent as long as there is something for them."""
-    while (task := tenant.best_task(agent)) is not None:
+    while (task := tenant.best_task(agent, at)) is not None:
         yield offer(tenant, task, agent, at)
+
+
+def match_queue(tenant: Tenant, queue_id: str, at: int) -> Decisions:
+    """Offer what waits in a queue that has changed, first come first; others suit nobody free."""
+    passed: set[Signature | Task] = set()
+    while heads := [
+        task
+        for task in (*tenant.index.heads(queue_id), *tenant.groups.waiting(queue_id))
+        if (task.signature or task) not in passed
+    ]:
+        task = min(heads, key=lambda one: tenant.precedence(one, at))
+        line, rung = task.signature or task, False
+        for offered in find_agent(tenant, task, at):
+            rung = True
+            yield offered
+        if not rung:
+            passed.add(line)
+
+
+def release_kept(tenant: Tenant, agent: Agent, at: int) -> Decisions:
+    """Keep for an agent only what they may still take."""
+    for task in sorted(agent.kept.values(), key=lambda one: tenant.precedence(one, at)):
+        if in_vain(tenant, task):
+            yield widened(tenant, task, at)
+            yield from find_agent(tenant, task, at)
 
 
 def find_work(tenant: Tenant, agents: Sequence[Agent], at: int) -> Decisions:
@@ -47,8 +75,9 @@ def find_work(tenant: Tenant, agents: Sequence[Agent], at: int) -> Decisions:
     if len(agents) == 1:
         yield from find_tasks(tenant, agents[0], at)
         return
-    while found := [task for agent in agents if (task := tenant.best_task(agent)) is not None]:
-        yield from find_agent(tenant, min(found, key=lambda task: task.order), at)
+    while found := [task for agent in agents if (task := tenant.best_task(agent, at)) is not None]:
+        first = min(found, key=lambda task: tenant.precedence(task, at))
+        yield from find_agent(tenant, first, at)
 
 
 def place(tenant: Tenant, task: Task, at: int, *, new: bool = False) -> Decisions:
@@ -109,9 +138,9 @@ def ring_on(tenant: Tenant, task: Task, at: int) -> Decisions:
         yield from place(tenant, task, at)
 
 
-def first_come(agent: Agent) -> list[Task]:
+def first_come(tenant: Tenant, agent: Agent, at: int) -> list[Task]:
     """List what an agent has as the lines would: given back together, nothing overtakes."""
-    return sorted(agent.tasks.values(), key=lambda it: it.order)
+    return sorted(agent.tasks.values(), key=lambda task: tenant.precedence(task, at))
 
 
 def offer(tenant: Tenant, task: Task, agent: Agent, at: int) -> Offered:
@@ -143,6 +172,12 @@ def closed(task: Task, agent_ids: Iterable[str], end: OfferEnd) -> Decisions:
 
 def again(task: Task) -> Queued:
     return Queued(task.submitted, task.revision + 1, task.excluded)
+
+
+def widened(tenant: Tenant, task: Task, at: int, kept_for: str = "") -> Widened:
+    submitted = task.submitted
+    relaxed = steps_due(tenant.queue(submitted.queue_id), submitted.enqueued_at, at)
+    return Widened(submitted.tenant_id, submitted.task_id, relaxed, kept_for)
 
 
 def answer(it: Command, reason: Reason) -> Answered:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from itertools import islice
 
-from .index import Agent, Task
 from .inputs import GroupConfigured, RingStrategy
+from .parties import Agent, Task
 
 _Entry = tuple[int, int, str, Task]
 """Least first: the task's order, the task."""
@@ -41,6 +41,13 @@ class Groups:
     def line(self, group_id: str) -> list[Task]:
         """List the tasks that ring at a group or wait for it, first come first."""
         return [entry[3] for entry in self._lines.get(group_id, ())]
+
+    def waiting(self, queue_id: str) -> Iterator[Task]:
+        """Walk the tasks of a queue that wait for, or ring at, a group."""
+        for line in self._lines.values():
+            for entry in line:
+                if entry[3].submitted.queue_id == queue_id:
+                    yield entry[3]
 
     def place_task(self, task: Task) -> None:
         """Put a task in its group's line."""
@@ -77,15 +84,16 @@ class Groups:
         return 0 if task.rings else 1
 
     def _able(self, task: Task, agents: Mapping[str, Agent]) -> Iterator[Agent]:
-        for agent_id in self._in_order(task):
+        for agent_id in self.in_order(task):
             agent = agents.get(agent_id)
             if agent is not None and _suits(agent, task):
                 yield agent
 
-    def _in_order(self, task: Task) -> tuple[str, ...]:
+    def in_order(self, task: Task) -> tuple[str, ...]:
+        """Return the members in the order in which the task rings at them, or all at once."""
         group_id, task_id = task.submitted.group_id, task.submitted.task_id
         members = self.members(group_id)
-        if self.configured[group_id].ring_strategy is not RingStrategy.RANDOM:
+        if not members or self.configured[group_id].ring_strategy is not RingStrategy.RANDOM:
             return members
         # Drawn from the ids alone: whoever decides again draws the same.
         return tuple(sorted(members, key=lambda it: blake2b(f"{task_id}/{it}".encode()).digest()))
@@ -93,8 +101,8 @@ class Groups:
 
 def _suits(agent: Agent, task: Task) -> bool:
     return (
-        agent.receiving
-        and agent.free >= task.submitted.cost
+        agent.takes(task.load)
+        and agent.fits(task.load)
         and agent.id not in task.offers
         and agent.id not in task.excluded
     )

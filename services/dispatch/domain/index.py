@@ -1,137 +1,32 @@
 """Who can take what, found by looking at the heads of compatible lines only.
 
-Agents are grouped by profile (queues and skills), waiting tasks by signature (queue, skills,
-cost, who must not get it). Every profile knows the signatures it can serve and the reverse, so a
-match costs the number of compatible heads, not the number of agents or tasks. Lines are heaps
-whose stale entries are dropped when they surface.
+Agents are grouped by profile (queues, skills, channels), waiting tasks by signature (what they
+ask, who must not get them). Every profile knows the signatures it can serve and the reverse, so
+a match costs the number of compatible heads, not the number of agents or tasks. Lines are heaps
+whose stale entries are dropped when they surface. A task that is kept for one agent stands in no
+line, but with them.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
+from weakref import WeakValueDictionary
 
-from .inputs import AgentConfigured, AgentSelection, PresenceObserved, Skills, TaskSubmitted
-
-TaskEntry = tuple[int, int, str, int, "Task"]
-"""Least first: minus priority, enqueued at, task id, a counter, the task."""
-
-AgentEntry = tuple[int, int, int, int, "Agent"]
-"""Least first: share in use (0 unless least busy), idle since, idle order, stamp, the agent."""
-
-SignatureKey = tuple[str, Skills, int, tuple[str, ...]]
-ProfileKey = tuple[tuple[str, ...], Skills]
-
-
-@dataclass(slots=True, eq=False)
-class Agent:
-    """An agent as the router sees them. `used` counts what rings and what is held."""
-
-    tenant_id: str
-    id: str
-    config: AgentConfigured
-    presence: PresenceObserved
-    used: int = 0
-    tasks: dict[str, "Task"] = field(default_factory=dict)
-    excluded_from: dict[str, "Task"] = field(default_factory=dict)
-    idle_since: int = 0
-    idle_order: int = 0
-    stamp: int = 0
-    profile: "Profile | None" = None
-
-    @property
-    def receiving(self) -> bool:
-        """Takes offers: configured, connected, and willing."""
-        return self.presence.connected and self.presence.receive_new and not self.config.removed
-
-    @property
-    def free(self) -> int:
-        return self.config.capacity - self.used
-
-
-@dataclass(frozen=True, slots=True)
-class AfterServiceSpan:
-    """The work is over and the agent finishes it, until a moment or (0) until they say so."""
-
-    ends_at: int
-
-
-@dataclass(slots=True, eq=False)
-class Task:
-    """A task as the router sees it: waits, rings at agents, or is held by one of them.
-
-    It rings at one agent of a queue, or at several members of a group.
-    """
-
-    submitted: TaskSubmitted
-    revision: int
-    priority: int
-    excluded: tuple[str, ...] = ()
-    agent_id: str = ""
-    """Who holds it."""
-    offers: dict[str, int] = field(default_factory=dict)
-    """At whom it rings, and until when."""
-    waits_since: int = 0
-    """When it came to its queue."""
-    overflowed: tuple[str, ...] = ()
-    """The queues that it could not stay in."""
-    after_service: AfterServiceSpan | None = None
-    entry: TaskEntry | None = None
-    signature: "Signature | None" = None
-
-    @property
-    def rings(self) -> bool:
-        return bool(self.offers)
-
-    @property
-    def held(self) -> bool:
-        return self.agent_id != ""
-
-    @property
-    def expires_at(self) -> int:
-        """When the first of the offers rings out; 0 when it does not ring."""
-        return min(self.offers.values(), default=0)
-
-    @property
-    def order(self) -> tuple[int, int, str]:
-        """Least first: by priority, then age."""
-        return -self.priority, self.submitted.enqueued_at, self.submitted.task_id
-
-    @property
-    def waits(self) -> bool:
-        return not self.agent_id and not self.offers
-
-
-@dataclass(slots=True, eq=False)
-class Signature:
-    """What tasks of one line need; the line itself."""
-
-    key: SignatureKey
-    line: list[TaskEntry] = field(default_factory=list)
-    waiting: int = 0
-    profiles: list["Profile"] = field(default_factory=list)
-
-    def head(self) -> TaskEntry | None:
-        line = self.line
-        while line and line[0][4].entry is not line[0]:
-            heappop(line)
-        return line[0] if line else None
-
-
-@dataclass(slots=True, eq=False)
-class Profile:
-    """What agents of one group offer; those of them who are free, by units free."""
-
-    key: ProfileKey
-    queue_ids: frozenset[str]
-    skills: dict[str, int]
-    agents: dict[str, Agent] = field(default_factory=dict)
-    signatures: dict[SignatureKey, Signature] = field(default_factory=dict)
-    lines: dict[tuple[AgentSelection, int], list[AgentEntry]] = field(default_factory=dict)
-
-    def serves(self, key: SignatureKey) -> bool:
-        queue_id, needs, _, _ = key
-        has = self.skills.get
-        return queue_id in self.queue_ids and all(has(skill, 0) >= level for skill, level in needs)
-
+from .demand import Demand, Load, Room, merit, precedence, room_of, selections_of
+from .inputs import QueueConfigured
+from .parties import (
+    LONGEST_IDLE,
+    Agent,
+    AgentEntry,
+    Order,
+    Profile,
+    ProfileKey,
+    Signature,
+    SignatureKey,
+    Task,
+    TaskEntry,
+    order_of,
+    score,
+)
 
 _STALE_ENTRIES_KEPT = 64
 
@@ -142,31 +37,43 @@ class Index:
     def __init__(self) -> None:
         self._profiles: dict[ProfileKey, Profile] = {}
         self._signatures: dict[SignatureKey, Signature] = {}
-        self._selections: dict[str, AgentSelection] = {}
+        self._orders: dict[str, frozenset[Order]] = {}
+        self._rooms: WeakValueDictionary[tuple[int, tuple[tuple[Load, int], ...]], Room] = (
+            WeakValueDictionary()
+        )
+        self._kept: dict[str, Task] = {}
         self._counter = 0
 
-    def select(self, queue_id: str, selection: AgentSelection) -> None:
-        """Set how a queue picks its agents."""
-        if self._selections.get(queue_id) is selection:
+    def select(self, queue: QueueConfigured) -> None:
+        """Set how a queue picks its agents. Its waiting tasks are to be placed anew."""
+        queue_id = queue.queue_id
+        for signature in [one for one in self._signatures.values() if not one.waiting]:
+            if signature.key[0].queue_id == queue_id:
+                self._forget(signature)
+        orders = frozenset(order_of(selection, queue_id) for selection in selections_of(queue))
+        if self._orders.get(queue_id) == orders:
             return
-        self._selections[queue_id] = selection
+        self._orders[queue_id] = orders
         for profile in self._profiles.values():
-            if queue_id in profile.queue_ids:
-                for agent in profile.agents.values():
-                    agent.stamp += 1
-                    self._line_up(agent, profile)
+            if queue_id not in profile.queue_ids:
+                continue
+            profile.orders = self._orders_of(profile.queue_ids)
+            profile.lines.clear()
+            for agent in profile.agents.values():
+                self._line_up(agent, profile)
 
     # Agents
 
     def place_agent(self, agent: Agent) -> None:
         """Put an agent where their configuration, presence and load now belong."""
         profile = agent.profile
-        key = (agent.config.queue_ids, agent.config.skills)
+        key = (agent.config.queue_ids, agent.config.skills, agent.channels)
         if profile is None or profile.key != key:
             self.remove_agent(agent)
             profile = agent.profile = self._profile(key)
             profile.agents[agent.id] = agent
         agent.stamp += 1
+        agent.room = self._room(agent)
         self._line_up(agent, profile)
 
     def remove_agent(self, agent: Agent) -> None:
@@ -178,122 +85,215 @@ class Index:
         if not profile.agents:
             del self._profiles[profile.key]
             for signature in profile.signatures.values():
-                signature.profiles.remove(profile)
+                del signature.profiles[profile]
 
     def best_agent(self, task: Task) -> Agent | None:
-        """Return the agent whom the queue's selection prefers, or None when nobody is free."""
+        """Return the agent whom the queue's selection prefers, or None when nobody can."""
+        if task.keeper is not None:
+            return task.keeper if _suits(task.keeper, task) else None
         signature = task.signature
         if signature is None:
             return None
-        queue_id, _, cost, excluded = signature.key
-        selection = self._selections.get(queue_id, AgentSelection.LONGEST_IDLE)
-        best: AgentEntry | None = None
-        for profile in signature.profiles:
-            for (by, free), line in profile.lines.items():
-                if by is not selection or free < cost:
-                    continue
-                while line and line[0][4].stamp != line[0][3]:
-                    heappop(line)
-                entry = _first_but(line, excluded) if excluded else line[0] if line else None
-                if entry is not None and (best is None or entry < best):
-                    best = entry
-        return None if best is None else best[4]
+        best: tuple[tuple[int, int], AgentEntry] | None = None
+        for profile, merit_ in signature.profiles.items():
+            lines = profile.lines.get(signature.order)
+            if not lines or (best is not None and best[0] < merit_):
+                continue
+            entry = _first_free(lines, signature)
+            if entry is not None and (best is None or (merit_, entry) < best):
+                best = merit_, entry
+        return None if best is None else best[1][5]
+
+    def _room(self, agent: Agent) -> Room:
+        key = (agent.config.capacity, tuple(sorted(agent.loads.items())))
+        room = self._rooms.get(key)
+        if room is None:
+            room = self._rooms[key] = room_of(*key)
+        return room
 
     def _line_up(self, agent: Agent, profile: Profile) -> None:
-        if not agent.receiving or agent.free <= 0:
+        room = agent.room
+        if room is None or not agent.receiving or room.capacity <= 0:
             return
-        free = agent.free
-        for selection in {
-            self._selections.get(queue_id, AgentSelection.LONGEST_IDLE)
-            for queue_id in agent.config.queue_ids
-        }:
-            line = profile.lines.get((selection, free))
+        for order in profile.orders:
+            lines = profile.lines.get(order)
+            if lines is None:
+                lines = profile.lines[order] = {}
+            line = lines.get(room)
             if line is None:
-                line = profile.lines[selection, free] = []
-            share = (
-                agent.used * 1_000_000 // agent.config.capacity
-                if selection is AgentSelection.LEAST_BUSY
-                else 0
-            )
-            if len(line) > _STALE_ENTRIES_KEPT + 2 * len(profile.agents):
-                line[:] = [entry for entry in line if entry[4].stamp == entry[3]]
+                line = lines[room] = []
+            elif len(line) > _STALE_ENTRIES_KEPT + 2 * len(profile.agents):
+                line[:] = [entry for entry in line if entry[5].stamp == entry[4]]
                 heapify(line)
-            heappush(line, (share, agent.idle_since, agent.idle_order, agent.stamp, agent))
+            standing = (
+                score(agent, order),
+                agent.idle_since,
+                agent.idle_order,
+                agent.id,
+                agent.stamp,
+                agent,
+            )
+            heappush(line, standing)
 
     # Tasks
 
-    def place_task(self, task: Task) -> None:
-        """Put a waiting task in its line."""
+    def place_task(self, task: Task, demand: Demand, urgency: int, keeper: Agent | None) -> None:
+        """Put a waiting task in its line, or with the one agent for whom it is kept."""
         submitted = task.submitted
-        key = (submitted.queue_id, submitted.skills, submitted.cost, task.excluded)
-        signature = task.signature = self._signature(key)
         self._counter += 1
-        entry = (
-            -task.priority,
-            submitted.enqueued_at,
-            submitted.task_id,
-            self._counter,
-            task,
-        )
-        task.entry = entry
+        entry = (-urgency, submitted.enqueued_at, submitted.task_id, self._counter, task)
+        task.entry, task.demand, task.load = entry, demand, demand.load
+        if keeper is not None:
+            task.keeper = keeper
+            keeper.kept[submitted.task_id] = self._kept[submitted.task_id] = task
+            return
+        signature = task.signature = self._signature((demand, task.excluded))
+        task.demand = signature.key[0]
+        task.load = task.demand.load
         signature.waiting += 1
         heappush(signature.line, entry)
 
     def remove_task(self, task: Task) -> None:
         """Take a task out of its line; harmless when it is in none."""
-        signature, task.signature, task.entry = task.signature, None, None
+        signature, task.signature, task.entry, task.demand = task.signature, None, None, None
+        keeper, task.keeper = task.keeper, None
+        if keeper is not None:
+            del keeper.kept[task.submitted.task_id], self._kept[task.submitted.task_id]
         if signature is None:
             return
         signature.waiting -= 1
         if signature.waiting == 0:
             signature.line.clear()
-            if signature.key[3]:
+            if signature.key[1]:
                 self._forget(signature)
 
-    def best_task(self, agent: Agent) -> Task | None:
-        """Return the first task by priority, then age, that the agent can take now."""
-        profile = agent.profile
-        if profile is None or not agent.receiving:
+    def best_task(self, agent: Agent, at: int) -> Task | None:
+        """Return the first task by urgency, then weighted age, that the agent can take now."""
+        profile, room = agent.profile, agent.room
+        if profile is None or room is None or not agent.receiving:
             return None
-        free = agent.free
         best: TaskEntry | None = None
-        for signature in profile.signatures.values():
-            if not signature.waiting or signature.key[2] > free:
-                continue
-            if signature.key[3] and agent.id in signature.key[3]:
-                continue
-            entry = signature.head()
-            if entry is not None and (best is None or entry < best):
+        for entry in self._heads(agent, profile, room):
+            if best is None or _goes_before(entry, best, at):
                 best = entry
         return None if best is None else best[4]
+
+    def heads(self, queue_id: str) -> Iterator[Task]:
+        """Walk the first task of every line of a queue, and each that is kept for somebody."""
+        for signature in self._signatures.values():
+            if signature.key[0].queue_id == queue_id and (entry := signature.head()) is not None:
+                yield entry[4]
+        yield from self.kept(queue_id)
+
+    def kept(self, queue_id: str) -> Iterator[Task]:
+        """Walk the tasks of a queue that are kept for somebody."""
+        for task in self._kept.values():
+            if task.submitted.queue_id == queue_id:
+                yield task
+
+    @staticmethod
+    def _heads(agent: Agent, profile: Profile, room: Room) -> Iterator[TaskEntry]:
+        for signature in profile.signatures.values():
+            if not signature.waiting or not signature.fits(room):
+                continue
+            if signature.key[1] and agent.id in signature.key[1]:
+                continue
+            entry = signature.head()
+            if entry is not None:
+                yield entry
+        for task in agent.kept.values():
+            if task.entry is not None and _suits(agent, task):
+                yield task.entry
 
     # Both sides know each other
 
     def _profile(self, key: ProfileKey) -> Profile:
         profile = self._profiles.get(key)
         if profile is None:
-            profile = Profile(key, frozenset(key[0]), dict(key[1]))
+            queue_ids = frozenset(key[0])
+            profile = Profile(key, queue_ids, dict(key[1]), self._orders_of(queue_ids))
             self._profiles[key] = profile
             for signature in self._signatures.values():
-                if profile.serves(signature.key):
-                    profile.signatures[signature.key] = signature
-                    signature.profiles.append(profile)
+                _acquaint(profile, signature)
         return profile
 
     def _signature(self, key: SignatureKey) -> Signature:
         signature = self._signatures.get(key)
         if signature is None:
-            signature = self._signatures[key] = Signature(key)
+            order = order_of(key[0].selection, key[0].queue_id)
+            signature = self._signatures[key] = Signature(key, order)
             for profile in self._profiles.values():
-                if profile.serves(key):
-                    profile.signatures[key] = signature
-                    signature.profiles.append(profile)
+                _acquaint(profile, signature)
         return signature
 
     def _forget(self, signature: Signature) -> None:
         del self._signatures[signature.key]
         for profile in signature.profiles:
             del profile.signatures[signature.key]
+
+    def _orders_of(self, queue_ids: frozenset[str]) -> tuple[Order, ...]:
+        usual = frozenset((LONGEST_IDLE,))
+        every = (self._orders.get(queue_id, usual) for queue_id in queue_ids)
+        return tuple(sorted(frozenset[Order]().union(*every)))
+
+
+def _acquaint(profile: Profile, signature: Signature) -> None:
+    demand = signature.key[0]
+    if profile.serves(demand):
+        profile.signatures[signature.key] = signature
+        signature.profiles[profile] = merit(profile.skills, demand)
+
+
+def _suits(agent: Agent, task: Task) -> bool:
+    """Tell whether an agent can take one task now."""
+    profile, room, demand = agent.profile, agent.room, task.demand
+    return (
+        profile is not None
+        and room is not None
+        and demand is not None
+        and agent.receiving
+        and agent.id not in task.excluded
+        and profile.serves(demand)
+        and room.fits(demand.load)
+    )
+
+
+def _goes_before(one: TaskEntry, other: TaskEntry, at: int) -> bool:
+    """Tell which of two heads is first. Where weights are equal, age alone says it."""
+    if one[0] != other[0]:
+        return one[0] < other[0]
+    weight, others_weight = _weight(one), _weight(other)
+    if weight == others_weight:
+        return one < other
+    return precedence(-one[0], weight, one[4].submitted, at) < precedence(
+        -other[0], others_weight, other[4].submitted, at
+    )
+
+
+def _weight(entry: TaskEntry) -> int:
+    demand = entry[4].demand
+    return 1 if demand is None else demand.weight
+
+
+def _first_free(lines: dict[Room, list[AgentEntry]], signature: Signature) -> AgentEntry | None:
+    """Return the first of all lines in whose room the tasks of a signature fit."""
+    excluded = signature.key[1]
+    first: AgentEntry | None = None
+    empty: Room | None = None
+    for room, line in lines.items():
+        if not signature.fits(room):
+            continue
+        while line and line[0][5].stamp != line[0][4]:
+            heappop(line)
+        if not line:
+            empty = room
+            continue
+        entry = _first_but(line, excluded) if excluded else line[0]
+        if entry is not None and (first is None or entry < first):
+            first = entry
+    if empty is not None:
+        del lines[empty]
+    return first
 
 
 def _first_but(line: list[AgentEntry], excluded: tuple[str, ...]) -> AgentEntry | None:
@@ -302,9 +302,9 @@ def _first_but(line: list[AgentEntry], excluded: tuple[str, ...]) -> AgentEntry 
     found = None
     while line:
         entry = line[0]
-        if entry[4].stamp != entry[3]:
+        if entry[5].stamp != entry[4]:
             heappop(line)
-        elif entry[4].id in excluded:
+        elif entry[3] in excluded:
             aside.append(heappop(line))
         else:
             found = entry

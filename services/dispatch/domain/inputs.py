@@ -18,14 +18,32 @@ class AgentSelection(IntEnum):
 
     LONGEST_IDLE = 1
     LEAST_BUSY = 2
+    MOST_QUALIFIED = 3
+    LEAST_QUALIFIED = 4
+    ROUND_ROBIN = 5
+
+
+class TaskSelection(IntEnum):
+    """How a queue picks among the tasks that an agent can take."""
+
+    PRIORITY = 1
+    AGE = 2
 
 
 class Channel(IntEnum):
-    """A kind of work. The numbers are those of the public contract."""
+    """A kind of work, as capacity sees it."""
 
     CHAT = 1
     CALL = 2
     VOICEMAIL = 3
+
+
+class StickyTo(IntEnum):
+    """To whom a queue first takes a task."""
+
+    NOBODY = 0
+    LAST = 1
+    PREFERRED = 2
 
 
 class RingStrategy(IntEnum):
@@ -51,6 +69,38 @@ class Role(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelRouting:
+    """How a queue routes tasks of one channel."""
+
+    channel: Channel
+    agent_selection: AgentSelection | None = None
+    """None: the queue's."""
+    cost: int = 1
+    takes_all: bool = False
+    interrupts: tuple[Channel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxation:
+    """So long after a task first waited, it needs so many levels less than at first."""
+
+    after_ms: int
+    skill_id: str = ""
+    """Empty: every skill."""
+    lower_by: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sticky:
+    to: StickyTo = StickyTo.NOBODY
+    window_ms: int = 24 * 3_600_000
+    hold_ms: int = 0
+
+
+NOT_STICKY = Sticky()
+
+
+@dataclass(frozen=True, slots=True)
 class QueueConfigured:
     tenant_id: str
     queue_id: str
@@ -60,6 +110,14 @@ class QueueConfigured:
     offer_timeout_ms: int = 20_000
     priority: int = 50
     policy: Policy = PATIENT
+    task_selection: TaskSelection = TaskSelection.PRIORITY
+    channels: tuple[ChannelRouting, ...] = ()
+    skills: Skills = ()
+    """What every task of the queue needs, besides its own."""
+    wishes: Skills = ()
+    relaxations: tuple[Relaxation, ...] = ()
+    weight: int = 1
+    sticky: Sticky = NOT_STICKY
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +156,8 @@ class AgentConfigured:
     queue_ids: tuple[str, ...] = ()
     skills: Skills = ()
     capacity: int = 0
+    channels: tuple[Channel, ...] = ()
+    """What they can work on. Empty: everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +168,7 @@ class PresenceObserved:
     connected: bool = False
     receive_new: bool = False
     channels: tuple[Channel, ...] = ()
-    """Of what new work is wanted, sorted. Empty: everything the agent can work on."""
+    """Of what they are willing to take new work. Empty: everything they can work on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +177,19 @@ class TaskSubmitted:
     task_id: str
     queue_id: str
     enqueued_at: int
-    cost: int = 1
+    cost: int = 0
+    """Units of capacity. 0: as the queue says for the channel."""
     skills: Skills = ()
+    """What it needs."""
     priority: int = 0
     """1 to 100. 0: the queue's."""
     channel: Channel = Channel.CHAT
     group_id: str = ""
     """Rings at this group's members instead of agents of the queue."""
+    wishes: Skills = ()
+    """Who has more of these comes first; nobody is shut out."""
+    contact_id: str = ""
+    preferred_agent_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +275,14 @@ class WaitedTooLong:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class WideningDue:
+    """More agents may get a waiting task from now on."""
+
+    tenant_id: str
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class AfterServiceRanOut:
     """The limit of an after-service is reached."""
 
@@ -224,7 +298,7 @@ class HoursTurn:
     queue_id: str
 
 
-Timer = OfferRangOut | WaitedTooLong | AfterServiceRanOut | HoursTurn
+Timer = OfferRangOut | WaitedTooLong | WideningDue | AfterServiceRanOut | HoursTurn
 """What comes by itself, at a moment that the state names. Its rule must move that moment."""
 
 Fact = (

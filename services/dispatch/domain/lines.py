@@ -3,10 +3,10 @@
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 
-from .index import Task
+from .parties import Task
 
 _Place = tuple[int, int, str]
-"""Least first: minus priority, enqueued at, task id."""
+"""Least first: minus urgency, enqueued at, task id."""
 
 _BLOCK = 512
 
@@ -67,10 +67,10 @@ class Lines:
         self._lines: dict[str, Line] = {}
         self._places: dict[str, tuple[Line, _Place]] = {}
 
-    def add(self, task: Task) -> None:
+    def add(self, task: Task, urgency: int) -> None:
         submitted = task.submitted
         line = self._lines.setdefault(submitted.queue_id, Line())
-        place = (-task.priority, submitted.enqueued_at, submitted.task_id)
+        place = (-urgency, submitted.enqueued_at, submitted.task_id)
         self._places[submitted.task_id] = line, place
         line.add(place)
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from .index import Task
-from .inputs import AfterServiceRanOut, HoursTurn, OfferRangOut, Timer, WaitedTooLong
+from .inputs import AfterServiceRanOut, HoursTurn, OfferRangOut, Timer, WaitedTooLong, WideningDue
+from .parties import Task
 from .tenant import Tenant
 
-TASK_TIMERS = (OfferRangOut, WaitedTooLong, AfterServiceRanOut)
+TASK_TIMERS = (OfferRangOut, WaitedTooLong, WideningDue, AfterServiceRanOut)
 """The timers that a task may have."""
 
 
@@ -33,6 +33,11 @@ def _waits_until(tenant: Tenant, it: WaitedTooLong) -> int:
     return 0 if task is None else leaves_at(tenant, task)
 
 
+def _widens_at(tenant: Tenant, it: WideningDue) -> int:
+    task = tenant.tasks.get(it.task_id)
+    return 0 if task is None else task.widens_at
+
+
 def _after_service_ends_at(tenant: Tenant, it: AfterServiceRanOut) -> int:
     task = tenant.tasks.get(it.task_id)
     return 0 if task is None or task.after_service is None else task.after_service.ends_at
@@ -46,6 +51,7 @@ def _turns_at(tenant: Tenant, it: HoursTurn) -> int:
 _MOMENTS: dict[type[Any], Callable[[Tenant, Any], int]] = {
     OfferRangOut: _offer_expires_at,
     WaitedTooLong: _waits_until,
+    WideningDue: _widens_at,
     AfterServiceRanOut: _after_service_ends_at,
     HoursTurn: _turns_at,
 }

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .decisions import Cancelled, Overflowed, Queued
-from .index import Task
 from .inputs import Channel
 from .moments import leaves_at
+from .parties import Task
 from .policy import Overflow, OverflowCause, OverflowTo
 from .tenant import Tenant
 

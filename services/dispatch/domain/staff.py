@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from .index import Agent
+from .parties import Agent
 
 
 class Staff:

@@ -26,17 +26,22 @@ from .decisions import (
     Queued,
     QueueSet,
     QueueTurned,
+    Widened,
 )
-from .index import AfterServiceSpan, Agent, Task
+from .demand import steps_due
 from .inputs import (
     AfterServiceRanOut,
+    AgentSelection,
     HoursTurn,
     OfferRangOut,
+    StickyTo,
     TaskSubmitted,
     Timer,
     WaitedTooLong,
+    WideningDue,
 )
 from .moments import TASK_TIMERS, due_at
+from .parties import AfterServiceSpan, Agent, Task
 from .tenant import Hours, Tenant
 from .timers import Timers
 
@@ -86,15 +91,23 @@ def evolve(state: State, decision: Decision, at: int) -> State:
     return state
 
 
-def _queue_set(state: State, it: QueueSet, _at: int) -> None:
-    tenant = state.tenant(it.queue.tenant_id)
-    tenant.queues[it.queue.queue_id] = it.queue
-    tenant.index.select(it.queue.queue_id, it.queue.agent_selection)
-    if it.queue.policy.hours is None:
-        tenant.hours.pop(it.queue.queue_id, None)
-    if it.queue.policy.max_wait_ms:
-        for task_id in tenant.lines.waiting(it.queue.queue_id):
-            state.timers.set(WaitedTooLong(tenant.id, task_id))
+def _queue_set(state: State, it: QueueSet, at: int) -> None:
+    queue = it.queue
+    tenant = state.tenant(queue.tenant_id)
+    tenant.queues[queue.queue_id] = queue
+    if queue.policy.hours is None:
+        tenant.hours.pop(queue.queue_id, None)
+    waiting = [
+        task
+        for task in tenant.tasks.values()
+        if task.submitted.queue_id == queue.queue_id and task.waits
+    ]
+    for task in waiting:
+        tenant.take_out(task)
+    tenant.index.select(queue)
+    for task in waiting:
+        task.relaxed = steps_due(queue, task.submitted.enqueued_at, at)
+        _line_up(state, tenant, task)
 
 
 def _openings_set(state: State, it: OpeningsSet, _at: int) -> None:
@@ -118,6 +131,8 @@ def _agent_set(state: State, it: AgentSet, at: int) -> None:
     agent = tenant.agent(it.agent.agent_id)
     was_receiving = agent.receiving
     agent.config = it.agent
+    for queue_id in set(agent.turns) - set(it.agent.queue_ids):
+        del agent.turns[queue_id]
     _present(state, tenant, agent, at, was_receiving=was_receiving)
 
 
@@ -132,18 +147,18 @@ def _presence_set(state: State, it: PresenceSet, at: int) -> None:
 def _present(state: State, tenant: Tenant, agent: Agent, at: int, *, was_receiving: bool) -> None:
     if agent.receiving and not was_receiving:
         state.load_changed(agent, at)
-        _readmit(tenant, agent)
+        _readmit(state, tenant, agent)
     tenant.index.place_agent(agent)
     tenant.staff.place(agent)
 
 
-def _readmit(tenant: Tenant, agent: Agent) -> None:
+def _readmit(state: State, tenant: Tenant, agent: Agent) -> None:
     """Who turns to work again may be offered again what they had refused."""
     for task in agent.excluded_from.values():
         task.excluded = tuple(other for other in task.excluded if other != agent.id)
         if task.entry is not None:
-            tenant.index.remove_task(task)
-            tenant.index.place_task(task)
+            tenant.leave_queue(task)
+            _line_up(state, tenant, task)
     agent.excluded_from.clear()
 
 
@@ -169,8 +184,25 @@ def _queued(state: State, it: Queued, at: int) -> None:
     task.submitted = submitted
     task.revision = it.revision
     _exclude(tenant, task, it.excluded)
+    task.kept_for, task.kept_until = it.kept_for, it.kept_until
+    task.relaxed = steps_due(tenant.queue(submitted.queue_id), submitted.enqueued_at, at)
+    _line_up(state, tenant, task)
+
+
+def _widened(state: State, it: Widened, _at: int) -> None:
+    tenant = state.tenants[it.tenant_id]
+    task = tenant.tasks[it.task_id]
+    tenant.take_out(task)
+    task.relaxed = it.relaxed
+    if not it.kept_for:
+        task.kept_for, task.kept_until = "", 0
+    _line_up(state, tenant, task)
+
+
+def _line_up(state: State, tenant: Tenant, task: Task) -> None:
     tenant.line_up(task)
-    state.timers.set(WaitedTooLong(tenant.id, submitted.task_id))
+    state.timers.set(WideningDue(tenant.id, task.submitted.task_id))
+    state.timers.set(WaitedTooLong(tenant.id, task.submitted.task_id))
 
 
 def _priority(tenant: Tenant, submitted: TaskSubmitted) -> int:
@@ -186,6 +218,9 @@ def _exclude(tenant: Tenant, task: Task, agent_ids: tuple[str, ...]) -> None:
 def _offered(state: State, it: Offered, at: int) -> None:
     tenant = state.tenants[it.tenant_id]
     task = tenant.tasks[it.task_id]
+    if task.demand is not None and task.demand.selection is AgentSelection.ROUND_ROBIN:
+        state.order += 1
+        tenant.agent(it.agent_id).turns[it.queue_id] = state.order
     _load(state, tenant, task, it.agent_id, at)
     task.revision = it.revision
     task.offers[it.agent_id] = it.expires_at
@@ -211,6 +246,7 @@ def _assigned(state: State, it: Assigned, at: int) -> None:
     task.revision = it.revision
     task.offers.clear()
     task.agent_id = it.agent_id
+    _remember(tenant, task, at)
 
 
 def _after_service_started(state: State, it: AfterServiceStarted, _at: int) -> None:
@@ -222,8 +258,18 @@ def _after_service_started(state: State, it: AfterServiceStarted, _at: int) -> N
 
 def _completed(state: State, it: Completed, at: int) -> None:
     tenant = state.tenants[it.tenant_id]
-    _release(state, tenant, tenant.tasks[it.task_id], it.agent_id, at)
+    task = tenant.tasks[it.task_id]
+    _remember(tenant, task, at)
+    _release(state, tenant, task, it.agent_id, at)
     _end(tenant, it.task_id, at)
+
+
+def _remember(tenant: Tenant, task: Task, at: int) -> None:
+    """Note whom the contact knows now, where the queue will ask for it."""
+    submitted = task.submitted
+    sticky = tenant.queue(submitted.queue_id).sticky
+    if sticky.to is StickyTo.LAST and submitted.contact_id:
+        tenant.last_agents.remember(submitted.contact_id, task.agent_id, at)
 
 
 def _overflowed(state: State, it: Overflowed, _at: int) -> None:
@@ -254,8 +300,8 @@ def _answered(state: State, it: Answered, at: int) -> None:
 def _load(state: State, tenant: Tenant, task: Task, agent_id: str, at: int) -> None:
     agent = tenant.agent(agent_id)
     tenant.leave_queue(task)
-    agent.tasks[task.submitted.task_id] = task
-    agent.used += task.submitted.cost
+    task.kept_for, task.kept_until, task.widens_at = "", 0, 0
+    _put(agent, task)
     state.load_changed(agent, at)
     tenant.index.place_agent(agent)
 
@@ -266,9 +312,16 @@ def _release(state: State, tenant: Tenant, task: Task, agent_id: str, at: int) -
     task.offers.pop(agent_id, None)
     task.after_service = None
     del agent.tasks[task.submitted.task_id]
-    agent.used -= task.submitted.cost
+    agent.loads[task.load] -= 1
+    if not agent.loads[task.load]:
+        del agent.loads[task.load]
     state.load_changed(agent, at)
     tenant.index.place_agent(agent)
+
+
+def _put(agent: Agent, task: Task) -> None:
+    agent.tasks[task.submitted.task_id] = task
+    agent.loads[task.load] = agent.loads.get(task.load, 0) + 1
 
 
 def _end(tenant: Tenant, task_id: str, at: int) -> None:
@@ -294,6 +347,7 @@ _FOLDS: dict[type[Any], Callable[[State, Any, int], None]] = {
     AgentSet: _agent_set,
     PresenceSet: _presence_set,
     Queued: _queued,
+    Widened: _widened,
     Offered: _offered,
     OfferClosed: _offer_closed,
     Assigned: _assigned,
@@ -310,20 +364,17 @@ def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
     state = State(tenants, at, order)
     for tenant in tenants.values():
         for queue in tenant.queues.values():
-            tenant.index.select(queue.queue_id, queue.agent_selection)
+            tenant.index.select(queue)
             state.timers.set(HoursTurn(tenant.id, queue.queue_id))
-        for agent in tenant.agents.values():
-            tenant.index.place_agent(agent)
-            tenant.staff.place(agent)
         for task in tenant.tasks.values():
             _exclude(tenant, task, task.excluded)
             for agent_id in (task.agent_id,) if task.held else task.offers:
-                agent = tenant.agent(agent_id)
-                agent.tasks[task.submitted.task_id] = task
-                agent.used += task.submitted.cost
-                tenant.index.place_agent(agent)
+                _put(tenant.agent(agent_id), task)
             if not task.held and (task.submitted.group_id or not task.rings):
                 tenant.line_up(task)
+        for agent in tenant.agents.values():
+            tenant.index.place_agent(agent)
+            tenant.staff.place(agent)
         for task_id in tenant.tasks:
             for timer in TASK_TIMERS:
                 state.timers.set(timer(tenant.id, task_id))

@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 
 from .decisions import Reason
+from .demand import Precedence, demand_of, precedence, urgency_of
 from .groups import Groups
-from .index import Agent, Index, Task
+from .index import Index
 from .inputs import AgentConfigured, OpeningsForeseen, PresenceObserved, QueueConfigured
+from .last_agents import LastAgents
 from .lines import Lines
+from .parties import Agent, Task
 from .staff import Staff
 
 
@@ -30,6 +33,7 @@ class Tenant:
     ended: dict[str, int] = field(default_factory=dict)
     answers: dict[str, tuple[Reason, int]] = field(default_factory=dict)
     hours: dict[str, Hours] = field(default_factory=dict)
+    last_agents: LastAgents = field(default_factory=LastAgents)
     index: Index = field(default_factory=Index)
     groups: Groups = field(default_factory=Groups)
     staff: Staff = field(default_factory=Staff)
@@ -65,20 +69,39 @@ class Tenant:
             return group.ring_timeout_ms
         return self.queue(task.submitted.queue_id).offer_timeout_ms
 
-    def best_task(self, agent: Agent) -> Task | None:
-        """Return the first task by priority, then age, for which the agent is free now."""
-        of_queue, of_group = self.index.best_task(agent), self.groups.best_task(agent)
+    def precedence(self, task: Task, at: int) -> Precedence:
+        """Order what waits. A group has neither weight nor a selection of its own."""
+        if task.submitted.group_id:
+            return precedence(task.priority, 1, task.submitted, at)
+        queue = self.queue(task.submitted.queue_id)
+        return precedence(urgency_of(task.priority, queue), queue.weight, task.submitted, at)
+
+    def best_task(self, agent: Agent, at: int) -> Task | None:
+        """Return the first task for which the agent is free now."""
+        of_queue, of_group = self.index.best_task(agent, at), self.groups.best_task(agent)
         if of_queue is None or of_group is None:
             return of_queue or of_group
-        return min(of_queue, of_group, key=lambda task: task.order)
+        return min(of_queue, of_group, key=lambda task: self.precedence(task, at))
 
     def line_up(self, task: Task) -> None:
-        """Put a task where it waits."""
-        if task.submitted.group_id:
+        """Put a task where it waits, asking what its queue says now."""
+        submitted = task.submitted
+        queue = self.queue(submitted.queue_id)
+        demand = demand_of(submitted, queue, task.relaxed)
+        task.widens_at = 0
+        if submitted.group_id:
+            if not task.rings:
+                task.load = demand.load
             self.groups.place_task(task)
-        else:
-            self.index.place_task(task)
-            self.lines.add(task)
+            return
+        keeper = self.agent(task.kept_for) if task.kept_for else None
+        urgency = urgency_of(task.priority, queue)
+        self.index.place_task(task, demand, urgency, keeper)
+        self.lines.add(task, urgency)
+        due = [task.kept_until] if task.kept_for else []
+        if task.relaxed < len(queue.relaxations):
+            due.append(submitted.enqueued_at + queue.relaxations[task.relaxed].after_ms)
+        task.widens_at = min(due, default=0)
 
     def take_out(self, task: Task) -> None:
         """Take a task out of its line; harmless when it is in none."""

@@ -13,7 +13,6 @@ from services.dispatch.adapters.records import decode_record, encode_record
 from services.dispatch.adapters.snapshots import read_snapshot, write_snapshot
 from services.dispatch.domain import engine
 from services.dispatch.domain.decisions import Answered, Decision, Reason
-from services.dispatch.domain.index import Task
 from services.dispatch.domain.inputs import (
     AcceptOffer,
     AgentConfigured,
@@ -35,6 +34,7 @@ from services.dispatch.domain.inputs import (
     TaskClosed,
     TaskSubmitted,
 )
+from services.dispatch.domain.parties import Task
 from services.dispatch.domain.state import State, evolve
 from services.dispatch.use_cases.ports import Position, Step
 from tests.faults.ledger import Ledger
@@ -284,8 +284,10 @@ def truth(state: State) -> Any:
                     agent.id: (
                         agent.config,
                         agent.presence,
-                        agent.used,
+                        agent.loads,
+                        agent.turns,
                         sorted(agent.tasks),
+                        sorted(agent.kept),
                         sorted(agent.excluded_from),
                         agent.idle_since,
                         agent.idle_order,
@@ -303,12 +305,18 @@ def truth(state: State) -> Any:
                         task.waits_since,
                         task.overflowed,
                         task.after_service,
+                        task.load,
+                        task.kept_for,
+                        task.kept_until,
+                        task.relaxed,
+                        task.widens_at,
                     )
                     for task_id, task in tenant.tasks.items()
                 },
                 list(tenant.ended.items()),
                 list(tenant.answers.items()),
                 tenant.hours,
+                list(tenant.last_agents),
             )
             for tenant in state.tenants.values()
             if any((tenant.queues, tenant.groups.configured, tenant.agents, tenant.tasks))

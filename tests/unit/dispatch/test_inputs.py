@@ -4,7 +4,7 @@ import pytest
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 
 from services.dispatch.adapters.inputs import UnreadableInput, decode_input
-from services.dispatch.domain.inputs import QueueConfigured, TaskSubmitted
+from services.dispatch.domain.inputs import Channel, QueueConfigured, TaskSubmitted
 
 
 def task(tenant_id: str = "acme", cost: int = 1) -> bytes:
@@ -27,10 +27,10 @@ def test_bytes_that_say_nothing_are_unreadable(data: bytes) -> None:
         decode_input(data)
 
 
-def test_every_task_costs_something() -> None:
-    it = decode_input(task(cost=0))
+def test_a_task_that_names_no_channel_is_a_chat() -> None:
+    it = decode_input(task())
     assert isinstance(it, TaskSubmitted)
-    assert it.cost == 1
+    assert it.channel is Channel.CHAT
 
 
 @pytest.mark.parametrize(

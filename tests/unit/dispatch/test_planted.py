@@ -11,9 +11,10 @@ from hypothesis.stateful import run_state_machine_as_test
 from services.dispatch.adapters import snapshots
 from services.dispatch.domain import engine, following, index, state
 from services.dispatch.domain.decisions import Answered, Decision, OfferEnd, Queued, Reason
+from services.dispatch.domain.demand import Room
 from services.dispatch.domain.groups import Groups
-from services.dispatch.domain.index import Agent, Index, Task
 from services.dispatch.domain.inputs import AgentConfigured, PresenceObserved
+from services.dispatch.domain.parties import Agent, Task
 from services.dispatch.domain.tenant import Tenant
 from tests.unit.dispatch.machine import Routing
 
@@ -39,7 +40,7 @@ def everywhere(patch: pytest.MonkeyPatch, name: str, planted: Any) -> None:
 
 
 def capacity_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Agent, "free", property(lambda agent: 2**33))
+    patch.setattr(Room, "fits", lambda *_: True)
 
 
 def a_task_comes_back_young(patch: pytest.MonkeyPatch) -> None:
@@ -65,20 +66,7 @@ def who_returns_is_never_asked_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_newest_goes_first(patch: pytest.MonkeyPatch) -> None:
-    def newest(self: Index, agent: Agent) -> Task | None:
-        profile = agent.profile
-        if profile is None or not agent.receiving:
-            return None
-        fitting = (
-            entry
-            for line in profile.signatures.values()
-            if line.waiting and line.key[2] <= agent.free and agent.id not in line.key[3]
-            for entry in line.line
-            if entry[4].entry is entry
-        )
-        return max(fitting, default=(None,) * 5)[4]
-
-    patch.setattr(Index, "best_task", newest)
+    patch.setattr(index, "_goes_before", lambda one, other, _: one > other)
 
 
 def the_busiest_idle_agent_is_preferred(patch: pytest.MonkeyPatch) -> None:
@@ -161,7 +149,9 @@ def a_snapshot_forgets_who_declined(patch: pytest.MonkeyPatch) -> None:
 
 def a_snapshot_forgets_who_is_idle_longest(patch: pytest.MonkeyPatch) -> None:
     write = snapshots._write_agent_state
-    patch.setattr(snapshots, "_write_agent_state", lambda c, p, *_: write(c, p, 0, 0))
+    patch.setattr(
+        snapshots, "_write_agent_state", lambda c, p, _, __, turns: write(c, p, 0, 0, turns)
+    )
 
 
 def an_input_can_stop_it(patch: pytest.MonkeyPatch) -> None:
@@ -178,7 +168,7 @@ def a_group_rings_at_one_only(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_group_forgets_its_order(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Groups, "_in_order", lambda self, it: sorted(self.members(it.submitted.group_id)))
+    patch.setattr(Groups, "in_order", lambda self, it: sorted(self.members(it.submitted.group_id)))
 
 
 def who_becomes_able_is_left_out_of_the_ringing(patch: pytest.MonkeyPatch) -> None:
@@ -212,7 +202,7 @@ def what_the_others_had_reserved_is_lost(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_snapshot_forgets_all_but_one_ring(patch: pytest.MonkeyPatch) -> None:
-    write = snapshots._write_task_state
+    write: Callable[..., Any] = snapshots._write_task_state
 
     def one(task: Any, rev: int, out: Any, holder: str, offers: Any, *more: Any) -> Any:
         return write(task, rev, out, holder, offers[:1], *more)

@@ -12,8 +12,9 @@ from google.protobuf.message import DecodeError
 from services.dispatch.adapters.recordings import NoRecording, from_file, into_file
 from services.dispatch.domain import engine
 from services.dispatch.domain.decisions import Offered
-from services.dispatch.domain.index import Agent, Index
+from services.dispatch.domain.index import Index
 from services.dispatch.domain.inputs import TaskClosed
+from services.dispatch.domain.parties import Agent
 from services.dispatch.replay import shown
 from services.dispatch.use_cases.replay import Cause, Divergence
 from tests.simulation.history import history
@@ -132,7 +133,7 @@ async def test_an_input_that_was_passed_over_is_found() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(engine._RULES, TaskClosed, ignored)
-        day = busy(7, TASKS)
+        day = busy(37, TASKS)
     found = await divergence_of(day.recording)
     assert found.cause is Cause.PASSED_OVER
     assert isinstance(found.input, TaskClosed)

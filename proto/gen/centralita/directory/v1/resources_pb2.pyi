@@ -720,7 +720,7 @@ class Queue(_message.Message):
 
     @_builtins.property
     def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelRouting]:
-        """At most one a channel."""
+        """At most one a channel. Without one, a call takes all and others cost 1."""
 
     @_builtins.property
     def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillNeed]:

@@ -96,7 +96,8 @@ class DispatchServiceServicer:
     def AssignTask(self, request, context):
         """Give an unassigned task to oneself or to a colleague. PERMISSION_DENIED
         TASK_NOT_IN_YOUR_QUEUES for those below manager; FAILED_PRECONDITION TASK_ALREADY_ASSIGNED,
-        ASSIGNEE_NOT_IN_QUEUE, ASSIGNEE_NOT_CONNECTED, ASSIGNEE_AT_CAPACITY.
+        ASSIGNEE_NOT_IN_QUEUE, ASSIGNEE_NOT_CONNECTED, ASSIGNEE_CANNOT_TAKE_CHANNEL,
+        ASSIGNEE_AT_CAPACITY. Whether they are willing is not asked: a colleague chose them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

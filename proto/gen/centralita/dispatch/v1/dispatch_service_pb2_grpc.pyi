@@ -50,7 +50,8 @@ class DispatchServiceStub:
     AssignTask: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.AssignTaskRequest, _dispatch_service_pb2.AssignTaskResponse]
     """Give an unassigned task to oneself or to a colleague. PERMISSION_DENIED
     TASK_NOT_IN_YOUR_QUEUES for those below manager; FAILED_PRECONDITION TASK_ALREADY_ASSIGNED,
-    ASSIGNEE_NOT_IN_QUEUE, ASSIGNEE_NOT_CONNECTED, ASSIGNEE_AT_CAPACITY.
+    ASSIGNEE_NOT_IN_QUEUE, ASSIGNEE_NOT_CONNECTED, ASSIGNEE_CANNOT_TAKE_CHANNEL,
+    ASSIGNEE_AT_CAPACITY. Whether they are willing is not asked: a colleague chose them.
     """
     CompleteTask: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.CompleteTaskRequest, _dispatch_service_pb2.CompleteTaskResponse]
     """The work is done: free the capacity, after the after-service if the queue has one. Only the
@@ -87,7 +88,8 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     AssignTask: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.AssignTaskRequest, _dispatch_service_pb2.AssignTaskResponse]  # type: ignore[assignment]
     """Give an unassigned task to oneself or to a colleague. PERMISSION_DENIED
     TASK_NOT_IN_YOUR_QUEUES for those below manager; FAILED_PRECONDITION TASK_ALREADY_ASSIGNED,
-    ASSIGNEE_NOT_IN_QUEUE, ASSIGNEE_NOT_CONNECTED, ASSIGNEE_AT_CAPACITY.
+    ASSIGNEE_NOT_IN_QUEUE, ASSIGNEE_NOT_CONNECTED, ASSIGNEE_CANNOT_TAKE_CHANNEL,
+    ASSIGNEE_AT_CAPACITY. Whether they are willing is not asked: a colleague chose them.
     """
     CompleteTask: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.CompleteTaskRequest, _dispatch_service_pb2.CompleteTaskResponse]  # type: ignore[assignment]
     """The work is done: free the capacity, after the after-service if the queue has one. Only the
@@ -139,7 +141,8 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_dispatch_service_pb2.AssignTaskResponse, _abc.Awaitable[_dispatch_service_pb2.AssignTaskResponse]]:
         """Give an unassigned task to oneself or to a colleague. PERMISSION_DENIED
         TASK_NOT_IN_YOUR_QUEUES for those below manager; FAILED_PRECONDITION TASK_ALREADY_ASSIGNED,
-        ASSIGNEE_NOT_IN_QUEUE, ASSIGNEE_NOT_CONNECTED, ASSIGNEE_AT_CAPACITY.
+        ASSIGNEE_NOT_IN_QUEUE, ASSIGNEE_NOT_CONNECTED, ASSIGNEE_CANNOT_TAKE_CHANNEL,
+        ASSIGNEE_AT_CAPACITY. Whether they are willing is not asked: a colleague chose them.
         """
 
     @_abc_1.abstractmethod

@@ -119,6 +119,15 @@ class QueueConfigured(_message.Message):
     AGENT_SELECTION_FIELD_NUMBER: _builtins.int
     OFFER_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    TASK_SELECTION_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    WISHES_FIELD_NUMBER: _builtins.int
+    RELAXATIONS_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    STICKY_TO_FIELD_NUMBER: _builtins.int
+    STICKY_WINDOW_MS_FIELD_NUMBER: _builtins.int
+    STICKY_HOLD_MS_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
     version: _builtins.int
@@ -126,6 +135,24 @@ class QueueConfigured(_message.Message):
     agent_selection: _resources_pb2.AgentSelection.ValueType
     offer_timeout_ms: _builtins.int
     priority: _builtins.int
+    task_selection: _resources_pb2.TaskSelection.ValueType
+    weight: _builtins.int
+    """Unset (0): 1."""
+    sticky_to: _resources_pb2.Sticky.To.ValueType
+    sticky_window_ms: _builtins.int
+    sticky_hold_ms: _builtins.int
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.ChannelRouting]: ...
+    @_builtins.property
+    def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillLevel]:
+        """What every task of the queue needs, besides its own."""
+
+    @_builtins.property
+    def wishes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillLevel]:
+        """What every task of the queue wishes, besides its own."""
+
+    @_builtins.property
+    def relaxations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Relaxation]: ...
     @_builtins.property
     def policy(self) -> Global___QueuePolicy: ...
     def __init__(
@@ -137,15 +164,52 @@ class QueueConfigured(_message.Message):
         agent_selection: _resources_pb2.AgentSelection.ValueType = ...,
         offer_timeout_ms: _builtins.int = ...,
         priority: _builtins.int = ...,
+        task_selection: _resources_pb2.TaskSelection.ValueType = ...,
+        channels: _abc.Iterable[_resources_pb2.ChannelRouting] | None = ...,
+        skills: _abc.Iterable[Global___SkillLevel] | None = ...,
+        wishes: _abc.Iterable[Global___SkillLevel] | None = ...,
+        relaxations: _abc.Iterable[Global___Relaxation] | None = ...,
+        weight: _builtins.int = ...,
+        sticky_to: _resources_pb2.Sticky.To.ValueType = ...,
+        sticky_window_ms: _builtins.int = ...,
+        sticky_hold_ms: _builtins.int = ...,
         policy: Global___QueuePolicy | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_selection", b"agent_selection", "offer_timeout_ms", b"offer_timeout_ms", "policy", b"policy", "priority", b"priority", "queue_id", b"queue_id", "removed", b"removed", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_selection", b"agent_selection", "channels", b"channels", "offer_timeout_ms", b"offer_timeout_ms", "policy", b"policy", "priority", b"priority", "queue_id", b"queue_id", "relaxations", b"relaxations", "removed", b"removed", "skills", b"skills", "sticky_hold_ms", b"sticky_hold_ms", "sticky_to", b"sticky_to", "sticky_window_ms", b"sticky_window_ms", "task_selection", b"task_selection", "version", b"version", "weight", b"weight", "wishes", b"wishes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueueConfigured: _TypeAlias = QueueConfigured  # noqa: Y015
+
+@_typing.final
+class Relaxation(_message.Message):
+    """A step of asking for less while a task waits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_MS_FIELD_NUMBER: _builtins.int
+    SKILL_ID_FIELD_NUMBER: _builtins.int
+    LOWER_BY_FIELD_NUMBER: _builtins.int
+    after_ms: _builtins.int
+    skill_id: _builtins.str
+    """Empty: every skill that the task needs."""
+    lower_by: _builtins.int
+    def __init__(
+        self,
+        *,
+        after_ms: _builtins.int = ...,
+        skill_id: _builtins.str = ...,
+        lower_by: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_ms", b"after_ms", "lower_by", b"lower_by", "skill_id", b"skill_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Relaxation: _TypeAlias = Relaxation  # noqa: Y015
 
 @_typing.final
 class QueuePolicy(_message.Message):
@@ -328,6 +392,7 @@ class AgentConfigured(_message.Message):
     QUEUE_IDS_FIELD_NUMBER: _builtins.int
     SKILLS_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     version: _builtins.int
     removed: _builtins.bool
@@ -337,6 +402,10 @@ class AgentConfigured(_message.Message):
     def queue_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillLevel]: ...
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.TaskChannel.ValueType]:
+        """What they can work on. Empty: everything."""
+
     def __init__(
         self,
         *,
@@ -346,10 +415,11 @@ class AgentConfigured(_message.Message):
         queue_ids: _abc.Iterable[_builtins.str] | None = ...,
         skills: _abc.Iterable[Global___SkillLevel] | None = ...,
         capacity: _builtins.int = ...,
+        channels: _abc.Iterable[_resources_pb2.TaskChannel.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "capacity", b"capacity", "queue_ids", b"queue_ids", "removed", b"removed", "skills", b"skills", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "capacity", b"capacity", "channels", b"channels", "queue_ids", b"queue_ids", "removed", b"removed", "skills", b"skills", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -372,7 +442,7 @@ class PresenceObserved(_message.Message):
     receive_new: _builtins.bool
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.TaskChannel.ValueType]:
-        """Of what new work is wanted, sorted. Empty: everything the agent can work on."""
+        """Of what they are willing to take new work. Empty: everything they can work on."""
 
     def __init__(
         self,
@@ -405,17 +475,28 @@ class TaskSubmitted(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
+    WISHES_FIELD_NUMBER: _builtins.int
+    CONTACT_ID_FIELD_NUMBER: _builtins.int
+    PREFERRED_AGENT_ID_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     queue_id: _builtins.str
     enqueued_at_ms: _builtins.int
     cost: _builtins.int
+    """Units of capacity. 0: as the queue says for the channel."""
     priority: _builtins.int
     """1 to 100. 0: the queue's."""
     group_id: _builtins.str
     """Set when it rings at a group instead of waiting for an agent of the queue."""
     channel: _resources_pb2.TaskChannel.ValueType
+    """Unset: chat."""
+    contact_id: _builtins.str
+    preferred_agent_id: _builtins.str
     @_builtins.property
     def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillLevel]: ...
+    @_builtins.property
+    def wishes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillLevel]:
+        """Who has more of these comes first, and nobody is shut out."""
+
     def __init__(
         self,
         *,
@@ -427,10 +508,13 @@ class TaskSubmitted(_message.Message):
         priority: _builtins.int = ...,
         group_id: _builtins.str = ...,
         channel: _resources_pb2.TaskChannel.ValueType = ...,
+        wishes: _abc.Iterable[Global___SkillLevel] | None = ...,
+        contact_id: _builtins.str = ...,
+        preferred_agent_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "cost", b"cost", "enqueued_at_ms", b"enqueued_at_ms", "group_id", b"group_id", "priority", b"priority", "queue_id", b"queue_id", "skills", b"skills", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "contact_id", b"contact_id", "cost", b"cost", "enqueued_at_ms", b"enqueued_at_ms", "group_id", b"group_id", "preferred_agent_id", b"preferred_agent_id", "priority", b"priority", "queue_id", b"queue_id", "skills", b"skills", "task_id", b"task_id", "wishes", b"wishes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -704,6 +788,7 @@ class Decision(_message.Message):
     QUEUE_TURNED_FIELD_NUMBER: _builtins.int
     OVERFLOWED_FIELD_NUMBER: _builtins.int
     AFTER_SERVICE_STARTED_FIELD_NUMBER: _builtins.int
+    WIDENED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queue_set(self) -> Global___QueueSet: ...
     @_builtins.property
@@ -734,6 +819,8 @@ class Decision(_message.Message):
     def overflowed(self) -> Global___Overflowed: ...
     @_builtins.property
     def after_service_started(self) -> Global___AfterServiceStarted: ...
+    @_builtins.property
+    def widened(self) -> Global___Widened: ...
     def __init__(
         self,
         *,
@@ -752,12 +839,13 @@ class Decision(_message.Message):
         queue_turned: Global___QueueTurned | None = ...,
         overflowed: Global___Overflowed | None = ...,
         after_service_started: Global___AfterServiceStarted | None = ...,
+        widened: Global___Widened | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["after_service_started", b"after_service_started", "agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_service_started", b"after_service_started", "agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued", "widened", b"widened"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service_started", b"after_service_started", "agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service_started", b"after_service_started", "agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued", "widened", b"widened"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_set", "agent_set", "presence_set", "queued", "offered", "offer_closed", "assigned", "completed", "cancelled", "answered", "group_set", "openings_set", "queue_turned", "overflowed", "after_service_started"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_set", "agent_set", "presence_set", "queued", "offered", "offer_closed", "assigned", "completed", "cancelled", "answered", "group_set", "openings_set", "queue_turned", "overflowed", "after_service_started", "widened"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -917,8 +1005,13 @@ class Queued(_message.Message):
     TASK_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     EXCLUDED_FIELD_NUMBER: _builtins.int
+    KEPT_FOR_FIELD_NUMBER: _builtins.int
+    KEPT_UNTIL_MS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     revision: _builtins.int
+    kept_for: _builtins.str
+    """The one agent who may get it until then. Empty: everybody may."""
+    kept_until_ms: _builtins.int
     @_builtins.property
     def task(self) -> Global___TaskSubmitted: ...
     @_builtins.property
@@ -932,14 +1025,48 @@ class Queued(_message.Message):
         task: Global___TaskSubmitted | None = ...,
         revision: _builtins.int = ...,
         excluded: _abc.Iterable[_builtins.str] | None = ...,
+        kept_for: _builtins.str = ...,
+        kept_until_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["excluded", b"excluded", "revision", b"revision", "task", b"task", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["excluded", b"excluded", "kept_for", b"kept_for", "kept_until_ms", b"kept_until_ms", "revision", b"revision", "task", b"task", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Queued: _TypeAlias = Queued  # noqa: Y015
+
+@_typing.final
+class Widened(_message.Message):
+    """More agents may get a waiting task. Told to nobody, so its revision stays."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    RELAXED_FIELD_NUMBER: _builtins.int
+    KEPT_FOR_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    task_id: _builtins.str
+    relaxed: _builtins.int
+    """Steps of its queue's relaxation that it has come to."""
+    kept_for: _builtins.str
+    """For whom it is still kept. Empty: for nobody."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        task_id: _builtins.str = ...,
+        relaxed: _builtins.int = ...,
+        kept_for: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kept_for", b"kept_for", "relaxed", b"relaxed", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Widened: _TypeAlias = Widened  # noqa: Y015
 
 @_typing.final
 class Offered(_message.Message):
@@ -1239,6 +1366,7 @@ class Snapshot(_message.Message):
     ORDER_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     HOURS_FIELD_NUMBER: _builtins.int
+    LAST_AGENTS_FIELD_NUMBER: _builtins.int
     journal_sequence: _builtins.int
     """Journal sequence of the last record folded in."""
     input_cursor: _builtins.int
@@ -1268,6 +1396,10 @@ class Snapshot(_message.Message):
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupSet]: ...
     @_builtins.property
     def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___HoursState]: ...
+    @_builtins.property
+    def last_agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___LastAgent]:
+        """Oldest first."""
+
     def __init__(
         self,
         *,
@@ -1285,14 +1417,45 @@ class Snapshot(_message.Message):
         order: _builtins.int = ...,
         groups: _abc.Iterable[Global___GroupSet] | None = ...,
         hours: _abc.Iterable[Global___HoursState] | None = ...,
+        last_agents: _abc.Iterable[Global___LastAgent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "groups", b"groups", "hours", b"hours", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "order", b"order", "queues", b"queues", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "groups", b"groups", "hours", b"hours", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "last_agents", b"last_agents", "order", b"order", "queues", b"queues", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Snapshot: _TypeAlias = Snapshot  # noqa: Y015
+
+@_typing.final
+class LastAgent(_message.Message):
+    """Who held a contact's last task in a queue that takes customers back to them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    CONTACT_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    contact_id: _builtins.str
+    agent_id: _builtins.str
+    at_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        contact_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "at_ms", b"at_ms", "contact_id", b"contact_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LastAgent: _TypeAlias = LastAgent  # noqa: Y015
 
 @_typing.final
 class EndedTask(_message.Message):
@@ -1323,11 +1486,32 @@ Global___EndedTask: _TypeAlias = EndedTask  # noqa: Y015
 class AgentState(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class TurnsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TENANT_ID_FIELD_NUMBER: _builtins.int
     AGENT_FIELD_NUMBER: _builtins.int
     PRESENCE_FIELD_NUMBER: _builtins.int
     IDLE_SINCE_MS_FIELD_NUMBER: _builtins.int
     IDLE_ORDER_FIELD_NUMBER: _builtins.int
+    TURNS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     idle_since_ms: _builtins.int
     """When its load last changed."""
@@ -1339,6 +1523,10 @@ class AgentState(_message.Message):
 
     @_builtins.property
     def presence(self) -> Global___PresenceObserved: ...
+    @_builtins.property
+    def turns(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Of each queue that takes agents in turn, when it was theirs last."""
+
     def __init__(
         self,
         *,
@@ -1347,14 +1535,46 @@ class AgentState(_message.Message):
         presence: Global___PresenceObserved | None = ...,
         idle_since_ms: _builtins.int = ...,
         idle_order: _builtins.int = ...,
+        turns: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "presence", b"presence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "idle_order", b"idle_order", "idle_since_ms", b"idle_since_ms", "presence", b"presence", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "idle_order", b"idle_order", "idle_since_ms", b"idle_since_ms", "presence", b"presence", "tenant_id", b"tenant_id", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgentState: _TypeAlias = AgentState  # noqa: Y015
+
+@_typing.final
+class Load(_message.Message):
+    """What a task takes of an agent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    TAKES_ALL_FIELD_NUMBER: _builtins.int
+    INTERRUPTS_FIELD_NUMBER: _builtins.int
+    channel: _resources_pb2.TaskChannel.ValueType
+    cost: _builtins.int
+    takes_all: _builtins.bool
+    @_builtins.property
+    def interrupts(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.TaskChannel.ValueType]: ...
+    def __init__(
+        self,
+        *,
+        channel: _resources_pb2.TaskChannel.ValueType = ...,
+        cost: _builtins.int = ...,
+        takes_all: _builtins.bool = ...,
+        interrupts: _abc.Iterable[_resources_pb2.TaskChannel.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "cost", b"cost", "interrupts", b"interrupts", "takes_all", b"takes_all"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Load: _TypeAlias = Load  # noqa: Y015
 
 @_typing.final
 class TaskState(_message.Message):
@@ -1371,6 +1591,10 @@ class TaskState(_message.Message):
     WAITS_SINCE_MS_FIELD_NUMBER: _builtins.int
     OVERFLOWED_FIELD_NUMBER: _builtins.int
     AFTER_SERVICE_FIELD_NUMBER: _builtins.int
+    LOAD_FIELD_NUMBER: _builtins.int
+    KEPT_FOR_FIELD_NUMBER: _builtins.int
+    KEPT_UNTIL_MS_FIELD_NUMBER: _builtins.int
+    RELAXED_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     revision: _builtins.int
     agent_id: _builtins.str
@@ -1381,6 +1605,9 @@ class TaskState(_message.Message):
     """As it was when the task was queued."""
     waits_since_ms: _builtins.int
     """When it came to its queue."""
+    kept_for: _builtins.str
+    kept_until_ms: _builtins.int
+    relaxed: _builtins.int
     @_builtins.property
     def task(self) -> Global___TaskSubmitted: ...
     @_builtins.property
@@ -1397,6 +1624,10 @@ class TaskState(_message.Message):
     def after_service(self) -> Global___AfterServiceSpan:
         """Unset unless the work is over and its agent finishes it."""
 
+    @_builtins.property
+    def load(self) -> Global___Load:
+        """Fixed when it began to ring. Unset: a chat of its cost."""
+
     def __init__(
         self,
         *,
@@ -1411,10 +1642,14 @@ class TaskState(_message.Message):
         waits_since_ms: _builtins.int = ...,
         overflowed: _abc.Iterable[_builtins.str] | None = ...,
         after_service: Global___AfterServiceSpan | None = ...,
+        load: Global___Load | None = ...,
+        kept_for: _builtins.str = ...,
+        kept_until_ms: _builtins.int = ...,
+        relaxed: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "task", b"task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "load", b"load", "task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "agent_id", b"agent_id", "also_rings", b"also_rings", "excluded", b"excluded", "expires_at_ms", b"expires_at_ms", "overflowed", b"overflowed", "priority", b"priority", "revision", b"revision", "task", b"task", "tenant_id", b"tenant_id", "waits_since_ms", b"waits_since_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "agent_id", b"agent_id", "also_rings", b"also_rings", "excluded", b"excluded", "expires_at_ms", b"expires_at_ms", "kept_for", b"kept_for", "kept_until_ms", b"kept_until_ms", "load", b"load", "overflowed", b"overflowed", "priority", b"priority", "relaxed", b"relaxed", "revision", b"revision", "task", b"task", "tenant_id", b"tenant_id", "waits_since_ms", b"waits_since_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,199 @@
+"""Agents and tasks, and what they have in common with others of their kind.
+
+All that says how things are is in the config, the presence and the decisions; what concerns lines
+is made from that by the index.
+"""
+
+from dataclasses import dataclass, field
+from heapq import heappop
+
+from .demand import NO_LOAD, WHOLE, Demand, Load, Room, channels_of, has, room_of
+from .inputs import AgentConfigured, AgentSelection, PresenceObserved, Skills, TaskSubmitted
+
+TaskEntry = tuple[int, int, str, int, "Task"]
+"""Least first: minus urgency, enqueued at, task id, a counter, the task."""
+
+AgentEntry = tuple[int, int, int, str, int, "Agent"]
+"""Least first: score of the order, idle since, idle order, agent id, stamp, the agent."""
+
+Order = tuple[AgentSelection, str]
+"""How the agents of a line stand in it, and the queue when only one queue sees them so."""
+
+LONGEST_IDLE: Order = (AgentSelection.LONGEST_IDLE, "")
+
+SignatureKey = tuple[Demand, tuple[str, ...]]
+ProfileKey = tuple[tuple[str, ...], Skills, tuple[int, ...]]
+
+
+@dataclass(slots=True, eq=False)
+class Agent:
+    """An agent as the router sees them. `loads` counts what rings and what is held."""
+
+    tenant_id: str
+    id: str
+    config: AgentConfigured
+    presence: PresenceObserved
+    loads: dict[Load, int] = field(default_factory=dict)
+    tasks: dict[str, "Task"] = field(default_factory=dict)
+    kept: dict[str, "Task"] = field(default_factory=dict)
+    excluded_from: dict[str, "Task"] = field(default_factory=dict)
+    turns: dict[str, int] = field(default_factory=dict)
+    """Queues that take agents in turn, and when it was theirs last."""
+    idle_since: int = 0
+    idle_order: int = 0
+    stamp: int = 0
+    profile: "Profile | None" = None
+    room: Room | None = None
+
+    @property
+    def receiving(self) -> bool:
+        """Takes offers: configured, connected, and willing."""
+        return self.presence.connected and self.presence.receive_new and not self.config.removed
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """What they can and want to work on."""
+        return channels_of(self.config, self.presence)
+
+    def handles(self, load: Load) -> bool:
+        """Tell whether they are configured for the channel."""
+        return not self.config.channels or load.channel in self.config.channels
+
+    def takes(self, load: Load) -> bool:
+        """Tell whether they take new work of the channel, if they have room."""
+        return self.receiving and load.channel in self.channels
+
+    def fits(self, load: Load, *, instead_of: Load | None = None) -> bool:
+        """Tell whether there is room for one more task, or for it in the place of another."""
+        loads = dict(self.loads)
+        if instead_of is not None:
+            loads[instead_of] -= 1
+        return room_of(self.config.capacity, tuple(loads.items())).fits(load)
+
+
+@dataclass(frozen=True, slots=True)
+class AfterServiceSpan:
+    """The work is over and the agent finishes it, until a moment or (0) until they say so."""
+
+    ends_at: int
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A task as the router sees it: waits, rings at agents, or is held by one of them.
+
+    It rings at one agent of a queue, or at several members of a group.
+    """
+
+    submitted: TaskSubmitted
+    revision: int
+    priority: int
+    excluded: tuple[str, ...] = ()
+    agent_id: str = ""
+    """Who holds it."""
+    offers: dict[str, int] = field(default_factory=dict)
+    """At whom it rings, and until when."""
+    waits_since: int = 0
+    """When it came to its queue."""
+    overflowed: tuple[str, ...] = ()
+    """The queues that it could not stay in."""
+    after_service: AfterServiceSpan | None = None
+    kept_for: str = ""
+    kept_until: int = 0
+    relaxed: int = 0
+    """Steps of relaxation taken."""
+    widens_at: int = 0
+    """When more agents may get it; 0: never, or it does not wait."""
+    load: Load = NO_LOAD
+    """What it takes: as its queue says while it waits, then fixed."""
+    demand: Demand | None = None
+    entry: TaskEntry | None = None
+    signature: "Signature | None" = None
+    keeper: Agent | None = None
+
+    @property
+    def rings(self) -> bool:
+        return bool(self.offers)
+
+    @property
+    def held(self) -> bool:
+        return self.agent_id != ""
+
+    @property
+    def expires_at(self) -> int:
+        """When the first of the offers rings out; 0 when it does not ring."""
+        return min(self.offers.values(), default=0)
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """Least first in the line of a group: by priority, then age."""
+        return -self.priority, self.submitted.enqueued_at, self.submitted.task_id
+
+    @property
+    def waits(self) -> bool:
+        return not self.agent_id and not self.offers
+
+
+@dataclass(slots=True, eq=False)
+class Signature:
+    """What tasks of one line ask; the line itself."""
+
+    key: SignatureKey
+    order: Order
+    line: list[TaskEntry] = field(default_factory=list)
+    waiting: int = 0
+    profiles: dict["Profile", tuple[int, int]] = field(default_factory=dict)
+    """Who can serve it, and how good they are at it."""
+    rooms: dict[Room, bool] = field(default_factory=dict)
+
+    def head(self) -> TaskEntry | None:
+        line = self.line
+        while line and line[0][4].entry is not line[0]:
+            heappop(line)
+        return line[0] if line else None
+
+    def fits(self, room: Room) -> bool:
+        known = self.rooms.get(room)
+        if known is None:
+            known = self.rooms[room] = room.fits(self.key[0].load)
+        return known
+
+
+@dataclass(slots=True, eq=False)
+class Profile:
+    """What agents of one group offer; those of them who receive, by order and room."""
+
+    key: ProfileKey
+    queue_ids: frozenset[str]
+    skills: dict[str, int]
+    orders: tuple[Order, ...]
+    agents: dict[str, Agent] = field(default_factory=dict)
+    signatures: dict[SignatureKey, Signature] = field(default_factory=dict)
+    lines: dict[Order, dict[Room, list[AgentEntry]]] = field(default_factory=dict)
+
+    def serves(self, demand: Demand) -> bool:
+        return (
+            demand.queue_id in self.queue_ids
+            and demand.load.channel in self.key[2]
+            and has(self.skills, demand.needs)
+        )
+
+
+def order_of(selection: AgentSelection, queue_id: str) -> Order:
+    """Return the order in which a selection of a queue sees agents."""
+    if selection is AgentSelection.LEAST_BUSY:
+        return selection, ""
+    if selection is AgentSelection.ROUND_ROBIN:
+        return selection, queue_id
+    # How qualified somebody is, their profile says.
+    return LONGEST_IDLE
+
+
+def score(agent: Agent, order: Order) -> int:
+    """Return what counts before idleness where agents stand in this order."""
+    selection, queue_id = order
+    if selection is AgentSelection.LEAST_BUSY:
+        return WHOLE if agent.room is None else agent.room.share
+    if selection is AgentSelection.ROUND_ROBIN:
+        return agent.turns.get(queue_id, 0)
+    return 0
