@@ -31,6 +31,7 @@ from .settings import Settings
 from .use_cases.commands import Ask
 from .use_cases.lead import LAST_WORDS_S, Lead
 from .use_cases.ports import Checkpoint, Ports, passed
+from .use_cases.shards import ListShards
 
 
 def clock() -> int:
@@ -65,13 +66,19 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
             checkpoint=checkpoint,
         )
         intake = JetStreamIntake(bus, settings.shards)
+        list_shards = ListShards(held, ports.journal)
         async with (
             leading(Lead(ports), held, settings.shards),
             consuming(bus, handlers(intake), answers=(Refusal,)),
             replies(bus) as inbox,
             serving(
                 settings.grpc_address,
-                [Exposed(add_DispatchServiceServicer_to_server, DispatchApi(Ask(intake, inbox)))],
+                [
+                    Exposed(
+                        add_DispatchServiceServicer_to_server,
+                        DispatchApi(Ask(intake, inbox), list_shards),
+                    )
+                ],
                 guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
                 codes=CODES,
             ) as address,

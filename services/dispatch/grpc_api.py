@@ -15,7 +15,10 @@ from centralita.dispatch.v1.dispatch_service_pb2 import (
     ExtendAfterServiceResponse,
     FinishAfterServiceRequest,
     FinishAfterServiceResponse,
+    ListShardsRequest,
+    ListShardsResponse,
 )
+from centralita.dispatch.v1.dispatch_service_pb2 import Shard as ShardMessage
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceServicer
 from grpc import StatusCode
 from grpc.aio import ServicerContext
@@ -34,6 +37,7 @@ from .domain.inputs import (
     Role,
 )
 from .use_cases.commands import Ask
+from .use_cases.shards import ListShards
 
 CODES = {
     errors.NotFound: StatusCode.NOT_FOUND,
@@ -49,8 +53,9 @@ Context = ServicerContext[Any, Any]
 class DispatchApi(DispatchServiceServicer):
     """Who asks comes from the token; what is asked, from the request."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, list_shards: ListShards) -> None:
         self._ask = ask
+        self._list_shards = list_shards
 
     async def AcceptOffer(
         self, request: AcceptOfferRequest, context: Context
@@ -124,6 +129,19 @@ class DispatchApi(DispatchServiceServicer):
             )
         )
         return ExtendAfterServiceResponse()
+
+    async def ListShards(self, request: ListShardsRequest, context: Context) -> ListShardsResponse:
+        return ListShardsResponse(
+            shards=[
+                ShardMessage(
+                    number=it.shard,
+                    owner_id=it.leadership.owner_id,
+                    successor_id=it.leadership.successor_id,
+                    journal_sequence=it.journal_sequence,
+                )
+                for it in await self._list_shards()
+            ]
+        )
 
 
 def _request_id(given: str) -> str:

@@ -17,7 +17,7 @@ from services.dispatch import __main__ as dispatch
 from services.dispatch.adapters.logs import JetStreamJournal
 from services.dispatch.settings import Settings
 from services.dispatch.use_cases import lead
-from services.dispatch.use_cases.ports import Checkpoint, Position, passed
+from services.dispatch.use_cases.ports import Checkpoint, Leadership, Position, Shard, passed
 from services.kernel.env import from_env
 from services.kernel.run import run
 from tests.faults.plants import PLANTS
@@ -54,6 +54,9 @@ class Unleased:
 
     async def pass_on(self) -> None:
         pass
+
+    def leaders(self) -> dict[Shard, Leadership]:
+        return {}
 
 
 @asynccontextmanager

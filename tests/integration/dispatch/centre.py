@@ -103,6 +103,10 @@ class Centre:
         request = api.CompleteTaskRequest(task_id=task_id, request_id=new_id())
         return self._call("CompleteTask", request, actor_id, role)
 
+    async def shards(self) -> list[Any]:
+        answer = await self._call("ListShards", api.ListShardsRequest(), "mia", "manager")
+        return list(answer.shards)
+
     def _call(self, method: str, request: Message, user_id: str, role: str = "agent") -> Asked:
         token = self._issuer.user(self.tenant, user_id, role)
         call: Asked = getattr(self._stub, method)(request, metadata=bearer(token))

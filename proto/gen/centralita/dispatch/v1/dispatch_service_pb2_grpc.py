@@ -68,6 +68,11 @@ class DispatchServiceStub:
                 request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ExtendAfterServiceRequest.SerializeToString,
                 response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ExtendAfterServiceResponse.FromString,
                 _registered_method=True)
+        self.ListShards = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/ListShards',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListShardsRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListShardsResponse.FromString,
+                _registered_method=True)
 
 
 class DispatchServiceServicer:
@@ -129,6 +134,14 @@ class DispatchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListShards(self, request, context):
+        """Who leads which shard of the installation, and how far each has got. UNAVAILABLE UNANSWERED
+        when the bus does not say.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DispatchServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -161,6 +174,11 @@ def add_DispatchServiceServicer_to_server(servicer, server):
                     servicer.ExtendAfterService,
                     request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ExtendAfterServiceRequest.FromString,
                     response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ExtendAfterServiceResponse.SerializeToString,
+            ),
+            'ListShards': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListShards,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListShardsRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListShardsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -329,6 +347,33 @@ class DispatchService:
             '/centralita.dispatch.v1.DispatchService/ExtendAfterService',
             centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ExtendAfterServiceRequest.SerializeToString,
             centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ExtendAfterServiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListShards(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/ListShards',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListShardsRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListShardsResponse.FromString,
             options,
             channel_credentials,
             insecure,

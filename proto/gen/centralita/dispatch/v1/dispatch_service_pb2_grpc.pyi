@@ -67,6 +67,10 @@ class DispatchServiceStub:
     time. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS,
     AFTER_SERVICE_NOT_EXTENDABLE when the queue grants none or the time has no limit.
     """
+    ListShards: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListShardsRequest, _dispatch_service_pb2.ListShardsResponse]
+    """Who leads which shard of the installation, and how far each has got. UNAVAILABLE UNANSWERED
+    when the bus does not say.
+    """
 
 @_typing.type_check_only
 class DispatchServiceAsyncStub(DispatchServiceStub):
@@ -104,6 +108,10 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     """Have more time for the after-service of the caller's own task: what the queue grants each
     time. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS,
     AFTER_SERVICE_NOT_EXTENDABLE when the queue grants none or the time has no limit.
+    """
+    ListShards: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListShardsRequest, _dispatch_service_pb2.ListShardsResponse]  # type: ignore[assignment]
+    """Who leads which shard of the installation, and how far each has got. UNAVAILABLE UNANSWERED
+    when the bus does not say.
     """
 
 class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -175,6 +183,16 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         """Have more time for the after-service of the caller's own task: what the queue grants each
         time. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS,
         AFTER_SERVICE_NOT_EXTENDABLE when the queue grants none or the time has no limit.
+        """
+
+    @_abc_1.abstractmethod
+    def ListShards(
+        self,
+        request: _dispatch_service_pb2.ListShardsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.ListShardsResponse, _abc.Awaitable[_dispatch_service_pb2.ListShardsResponse]]:
+        """Who leads which shard of the installation, and how far each has got. UNAVAILABLE UNANSWERED
+        when the bus does not say.
         """
 
 def add_DispatchServiceServicer_to_server(servicer: DispatchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
