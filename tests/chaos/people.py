@@ -18,6 +18,7 @@ from centralita.dispatch.v1 import events_pb2 as public
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from centralita.options.v1.options_pb2 import ROLE_AGENT
 from centralita.presence.v1 import presence_service_pb2 as presence
+from centralita.presence.v1.events_pb2 import PresenceChanged, Status
 from centralita.presence.v1.presence_service_pb2_grpc import PresenceServiceStub
 from google.protobuf.duration_pb2 import Duration
 
@@ -110,6 +111,7 @@ class People:
                     at = int(it.at.timestamp() * 1000)
                     seen = Stored(it.sequence, it.subject, it.headers, it.data, at)
                     self._evidence.presences.append(seen)
+                    self._turn_back(PresenceChanged.FromString(it.data))
 
     def _heard(self, kind: str, data: bytes) -> None:
         if kind == "TaskQueued":
@@ -230,6 +232,16 @@ class People:
                     )
             await asyncio.sleep(HEARTBEAT_S)
         return last
+
+    def _turn_back(self, seen: PresenceChanged) -> None:
+        """Have who let an offer pass turn to work again, after a while."""
+        if seen.status == Status.STATUS_BANNED:
+            mind = Random(f"{seen.tenant_id} {seen.user_id} {seen.version}")
+            self.begin(self._back_after(mind.random() * 2, seen.tenant_id, seen.user_id))
+
+    async def _back_after(self, seconds: float, tenant: str, agent: str) -> None:
+        await asyncio.sleep(0 if self.calm else seconds)
+        await self._receive(tenant, agent, willing=True)
 
     async def _receive(self, tenant: str, agent: str, *, willing: bool) -> None:
         it = self._evidence.operation("receive", tenant, agent, agent)
