@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from . import chat, dispatch, engine, moving, replay, simulate, standalone
+from . import chat, dispatch, engine, moving, presence, replay, simulate, standalone
 from .figures import REACH, Figure, show, write
 
 MEASURES: dict[str, Callable[[], list[Figure]]] = {
@@ -17,6 +17,7 @@ MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "moving": moving.measure,
     "replay": replay.measure,
     "simulate": simulate.measure,
+    "presence": presence.measure,
     "chat": chat.measure,
     "standalone": standalone.measure,
 }

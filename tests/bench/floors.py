@@ -38,6 +38,20 @@ async def publish_to_consume(bus: Bus, per_second: float, messages: int = MESSAG
     return took
 
 
+async def key_value_write(bus: Bus, per_second: float, writes: int = MESSAGES) -> list[float]:
+    """Return the seconds that writing a key takes, until it is acknowledged."""
+    bucket = await bus.js.create_key_value(bucket="floor")
+    took: list[float] = []
+    try:
+        async for number in paced(writes, per_second):
+            began = time.perf_counter()
+            await bucket.put(f"key-{number % 100}", PAYLOAD)
+            took.append(time.perf_counter() - began)
+    finally:
+        await bus.js.delete_key_value("floor")
+    return took
+
+
 async def paced(count: int, per_second: float) -> AsyncIterator[int]:
     """Count at a steady rate, whatever the body takes: a slow body does not slow the arrivals."""
     began = time.perf_counter()

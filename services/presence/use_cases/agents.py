@@ -1,12 +1,13 @@
 """Everything that changes a presence goes through here: load, decide, save."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from services.kernel.again import again_if
 from services.kernel.clock import Clock
-from services.presence.domain.bans import Refusal
-from services.presence.domain.errors import CustomStatusUnknown, Stale, StatusInvalid
+from services.presence.domain import bans
+from services.presence.domain.errors import CustomStatusUnknown, Refusal, Stale, StatusInvalid
 from services.presence.domain.leases import Key
 from services.presence.domain.presence import Presence
 from services.presence.domain.status import CHOICES, Badge, Cause, Channel, Stage, Status
@@ -51,7 +52,9 @@ class Agents:
     async def accept(self, user: Key) -> Presence:
         return await self._change(user, lambda it: it.accept(self._clock()))
 
-    async def refuse(self, refusal: Refusal, user: Key, stage: Stage | None = None) -> Presence:
+    async def refuse(
+        self, refusal: bans.Refusal, user: Key, stage: Stage | None = None
+    ) -> Presence:
         """The agent let an offer pass; that of a call brings the stage it leaves them in."""
         policy = self._policies.of(user[0])
         return await self._change(
@@ -64,8 +67,22 @@ class Agents:
     async def cool_down(self, user: Key) -> Presence:
         return await self._change(user, lambda it: it.cool_down(self._clock()))
 
-    @again_if(Stale)
     async def _change(self, user: Key, decide: Callable[[Presence], Presence]) -> Presence:
+        """Decide on what this process remembers, which the store confirms or not when it saves.
+
+        What changes nothing has nothing to be confirmed by, so it is decided on what is read.
+        """
+        known = self._presences.recalled(user)
+        if known is not None:
+            with suppress(Refusal, Stale):
+                after = decide(known)
+                if after is not known:
+                    await self._presences.save(known, after)
+                    return after
+        return await self._read_and_change(user, decide)
+
+    @again_if(Stale)
+    async def _read_and_change(self, user: Key, decide: Callable[[Presence], Presence]) -> Presence:
         before = await self._presences.read(user) or Presence(*user)
         after = decide(before)
         if after is not before:

@@ -10,7 +10,7 @@ from services.presence.domain.bans import USUAL, Policy
 from services.presence.domain.errors import DeviceIdInvalid, LeasesUnknown, NotConnected, Stale
 from services.presence.domain.leases import Key, LeaseBook
 from services.presence.domain.presence import Presence
-from services.presence.domain.status import READY, Cause, Status
+from services.presence.domain.status import DND, ONLINE, READY, Cause, Status
 from services.presence.use_cases.agents import Agents
 from services.presence.use_cases.devices import Disconnect, Heartbeat
 from services.presence.use_cases.reading import ReadPresences
@@ -252,6 +252,20 @@ async def test_a_change_of_mind_does_not_lengthen_a_lease() -> None:
     await until(world, 16, one)
 
     assert status(world) is Status.OFFLINE
+
+
+async def test_what_a_replica_remembers_never_decides_against_the_store() -> None:
+    world = World()
+    one, two = Replica(world), Replica(world)
+    await one.heartbeat(ANA, "d1")
+    await one.agents.choose(ANA, READY)
+    await two.agents.choose(ANA, DND)
+
+    await one.agents.choose(ANA, READY)  # as it remembers
+    assert status(world) is Status.READY
+    await two.agents.choose(ANA, ONLINE)
+    await one.agents.choose(ANA, DND)
+    assert (status(world), world.stored[ANA].version) == (Status.DND, 6)
 
 
 async def test_heartbeats_at_once_connect_once() -> None:
