@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import add_DispatchServiceServicer_to_server
+from centralita.dispatch.v1.explain_service_pb2_grpc import add_ExplainServiceServicer_to_server
 
 from services.kernel.bus import connected
 from services.kernel.consume import consuming
@@ -19,16 +20,19 @@ from services.kernel.keys import Jwks
 from services.kernel.run import Running, run
 from services.kernel.serve import Exposed, serving
 
+from .adapters.evidence import JetStreamEvidence
 from .adapters.leases import KeyValueLeases, leases
 from .adapters.logs import JetStreamInputLog, JetStreamIntake, JetStreamJournal
 from .adapters.outlets import JetStreamOutlets
 from .adapters.replies import replies
 from .adapters.snapshots import ObjectStoreSnapshots
 from .domain.errors import Refusal
+from .explain_api import ExplainApi
 from .grpc_api import CODES, DispatchApi
 from .handlers import handlers
 from .settings import Settings
 from .use_cases.commands import Ask
+from .use_cases.explain import Explain
 from .use_cases.lead import LAST_WORDS_S, Lead
 from .use_cases.ports import Checkpoint, Ports, passed
 from .use_cases.shards import ListShards
@@ -67,6 +71,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
         )
         intake = JetStreamIntake(bus, settings.shards)
         list_shards = ListShards(held, ports.journal)
+        explain = Explain(JetStreamEvidence(bus, settings.shards), clock)
         async with (
             leading(Lead(ports), held, settings.shards),
             consuming(bus, handlers(intake), answers=(Refusal,)),
@@ -77,7 +82,8 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
                     Exposed(
                         add_DispatchServiceServicer_to_server,
                         DispatchApi(Ask(intake, inbox), list_shards),
-                    )
+                    ),
+                    Exposed(add_ExplainServiceServicer_to_server, ExplainApi(explain)),
                 ],
                 guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
                 codes=CODES,

@@ -45,6 +45,7 @@ CODES = {
     errors.NotNow: StatusCode.FAILED_PRECONDITION,
     errors.Invalid: StatusCode.INVALID_ARGUMENT,
     errors.Unanswered: StatusCode.UNAVAILABLE,
+    errors.TooLong: StatusCode.DEADLINE_EXCEEDED,
 }
 
 Context = ServicerContext[Any, Any]

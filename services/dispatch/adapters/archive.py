@@ -44,15 +44,16 @@ class SnapshotArchive:
 
     async def keep(self, shard: Shard, position: Position, at: int, data: bytes) -> None:
         """Keep this one if the last is long ago. Failing is harmless: reading begins earlier."""
-        if position.sequence - self._kept.get(shard, -KEEP_EVERY_RECORDS) < KEEP_EVERY_RECORDS:
-            return
         try:
-            store = await self._bus.js.object_store(BUCKET)
-            await store.put(str(_Name(shard, position.sequence, at)), data)
+            if shard not in self._kept:
+                names = await self._names(shard)
+                self._kept[shard] = max((it.record for it in names), default=-KEEP_EVERY_RECORDS)
+            if position.sequence - self._kept[shard] >= KEEP_EVERY_RECORDS:
+                store = await self._bus.js.object_store(BUCKET)
+                await store.put(str(_Name(shard, position.sequence, at)), data)
+                self._kept[shard] = position.sequence
         except _TROUBLE as trouble:
             log.warning("snapshot not archived", extra={"cause": type(trouble).__name__})
-            return
-        self._kept[shard] = position.sequence
 
     async def before(self, shard: Shard, record: int, at: int) -> bytes:
         """Return the last snapshot that is neither behind the record nor behind the moment.
@@ -60,12 +61,20 @@ class SnapshotArchive:
         Nothing when none is kept. Raises Unknown.
         """
         try:
+            fitting = [it for it in await self._names(shard) if it.record <= record and it.at <= at]
+            if not fitting:
+                return b""
             store = await self._bus.js.object_store(BUCKET)
-            names = [_Name.read(it.name) for it in await store.list(ignore_deletes=True)]
-            fitting = [it for it in names if it.shard == shard and it.record <= record]
-            found = max((it for it in fitting if it.at <= at), default=None)
-            return b"" if found is None else (await store.get(str(found))).data or b""
+            return (await store.get(str(max(fitting)))).data or b""
         except NotFoundError:
             return b""
         except _TROUBLE as silence:
             raise Unknown from silence
+
+    async def _names(self, shard: Shard) -> list[_Name]:
+        store = await self._bus.js.object_store(BUCKET)
+        try:
+            names = [_Name.read(it.name) for it in await store.list(ignore_deletes=True)]
+        except NotFoundError:
+            return []
+        return [it for it in names if it.shard == shard]

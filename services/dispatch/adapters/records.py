@@ -55,6 +55,15 @@ def next_chain(chain: bytes, body: bytes) -> bytes:
     return blake2b(chain + body, digest_size=CHAIN_BYTES).digest()
 
 
+def follows(data: bytes, before: bytes) -> bool:
+    """Say whether a record's hash is that of its own bytes on top of the chain before."""
+    message = wire.Record.FromString(data)
+    chain = message.chain
+    for name in ("chain", "emitted", "owner_id"):
+        message.ClearField(name)
+    return next_chain(before, message.SerializeToString(deterministic=True)) == chain
+
+
 def _write_step(step: Step) -> wire.Step:
     return wire.Step(
         input_sequence=step.input_sequence,

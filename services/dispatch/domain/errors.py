@@ -42,6 +42,16 @@ class Unanswered(Exception):
         self.details: Mapping[str, str] = {}
 
 
+class TooLong(Exception):
+    """An explanation needs more reading than anybody should wait for."""
+
+    reason = "EXPLANATION_TOO_LONG"
+
+    def __init__(self) -> None:
+        super().__init__("Too much is to be read; ask about something nearer, or try again later.")
+        self.details: Mapping[str, str] = {}
+
+
 _SENTENCES: dict[Reason, tuple[type[Refusal], str]] = {
     Reason.TASK_NOT_FOUND: (NotFound, "There is no such task; look at the list again."),
     Reason.OFFER_NOT_YOURS: (

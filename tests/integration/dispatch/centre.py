@@ -11,6 +11,8 @@ from centralita.directory.v1.events_pb2 import QueueChanged, UserChanged
 from centralita.directory.v1.resources_pb2 import Queue
 from centralita.dispatch.v1 import dispatch_service_pb2 as api
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
+from centralita.dispatch.v1.explain_service_pb2 import ExplainTaskRequest
+from centralita.dispatch.v1.explain_service_pb2_grpc import ExplainServiceStub
 from centralita.presence.v1.events_pb2 import PresenceChanged
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -30,8 +32,9 @@ Asked = Awaitable[Any]
 
 
 class Centre:
-    def __init__(self, stub: Any, issuer: Issuer, bus: Bus, tenant: str) -> None:
-        self._stub, self._issuer, self._bus, self.tenant = stub, issuer, bus, tenant
+    def __init__(self, channel: Any, issuer: Issuer, bus: Bus, tenant: str) -> None:
+        self._stub, self._explain = DispatchServiceStub(channel), ExplainServiceStub(channel)
+        self._issuer, self._bus, self.tenant = issuer, bus, tenant
         self._versions = 0
 
     # What the rest of the system says
@@ -107,6 +110,11 @@ class Centre:
         answer = await self._call("ListShards", api.ListShardsRequest(), "mia", "manager")
         return list(answer.shards)
 
+    def explain(self, user_id: str, request: ExplainTaskRequest, role: str) -> Asked:
+        token = self._issuer.user(self.tenant, user_id, role)
+        call: Asked = self._explain.ExplainTask(request, metadata=bearer(token))
+        return call
+
     def _call(self, method: str, request: Message, user_id: str, role: str = "agent") -> Asked:
         token = self._issuer.user(self.tenant, user_id, role)
         call: Asked = getattr(self._stub, method)(request, metadata=bearer(token))
@@ -159,4 +167,4 @@ async def centre(nats_url: str, bus: Bus, tenant: str) -> AsyncIterator[Centre]:
             service(settings) as running,
             grpc.aio.insecure_channel(running.grpc_address) as channel,
         ):
-            yield Centre(DispatchServiceStub(channel), issuer, bus, tenant)
+            yield Centre(channel, issuer, bus, tenant)

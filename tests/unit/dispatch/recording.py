@@ -32,6 +32,7 @@ from tests.faults.journal_reader import Stored
 
 NINE = 1_767_603_600_000
 ACME = "acme"
+RECORDS_A_SNAPSHOT = 16
 QUEUES = ("sales", "support", "vip")
 
 
@@ -43,6 +44,8 @@ class Recorder:
         self.state = State()
         self.position = Position()
         self.recording: list[wire.Recorded] = []
+        self.snapshots: list[tuple[int, int, bytes]] = []
+        """Behind one in so many records: its sequence, its moment, the snapshot."""
         self._inputs = 0
 
     def give(self, it: Fact | Command) -> list[Decision]:
@@ -82,6 +85,9 @@ class Recorder:
         self.position = Position(sequence, self._inputs, chain)
         logged = wire.LoggedRecord(sequence=sequence, data=data)
         self.recording.append(wire.Recorded(record=logged))
+        if sequence % RECORDS_A_SNAPSHOT == 0:
+            saved = write_snapshot(self.state, self.position)
+            self.snapshots.append((sequence, self.state.at, saved))
 
 
 def recording_of(inputs: Iterable[Stored], records: Iterable[Stored]) -> list[wire.Recorded]:
