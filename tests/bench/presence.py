@@ -30,7 +30,7 @@ from .floors import key_value_write, paced
 
 RUNS = 3
 TENANT = "bench"
-AGENTS, CHOICES, CHOICES_PER_S = 50, 600, 50.0
+AGENTS, CHOICES, CHOICES_PER_S = 50, 300, 20.0
 DEVICES, LEASE_S, CHANNELS = 10_000, 15.0, 16
 LOOKED_AT_S = 10.0
 
@@ -58,7 +58,7 @@ def measure() -> list[Figure]:
             visible,
             "ms",
             floor,
-            "Ready chosen by gRPC to the offer of a waiting task; floor: one key-value write",
+            "Ready chosen by gRPC to the offer of a waiting task, 20/s; floor: one key-value write",
         ),
         Figure(
             "presence.heartbeat_cores",
