@@ -7,6 +7,8 @@ from centralita.dispatch.v1.dispatch_service_pb2 import (
     AcceptOfferResponse,
     AssignTaskRequest,
     AssignTaskResponse,
+    CancelTaskRequest,
+    CancelTaskResponse,
     CompleteTaskRequest,
     CompleteTaskResponse,
     DeclineOfferRequest,
@@ -17,6 +19,16 @@ from centralita.dispatch.v1.dispatch_service_pb2 import (
     FinishAfterServiceResponse,
     ListShardsRequest,
     ListShardsResponse,
+    MoveTasksRequest,
+    MoveTasksResponse,
+    ReportUnreachableRequest,
+    ReportUnreachableResponse,
+    SetQueueModeRequest,
+    SetQueueModeResponse,
+    SubmitTaskRequest,
+    SubmitTaskResponse,
+    TakeBackTaskRequest,
+    TakeBackTaskResponse,
 )
 from centralita.dispatch.v1.dispatch_service_pb2 import Shard as ShardMessage
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceServicer
@@ -30,12 +42,23 @@ from .domain import errors
 from .domain.inputs import (
     AcceptOffer,
     AssignTask,
+    CancelTask,
+    Channel,
     CompleteTask,
     DeclineOffer,
     ExtendAfterService,
     FinishAfterService,
+    MoveTasks,
+    QueueMode,
+    ReportUnreachable,
     Role,
+    SetQueueMode,
+    SubmitTask,
+    TakeBackTask,
+    TaskSubmitted,
 )
+from .domain.supervision import MOVED_AT_ONCE
+from .matching import read_skills
 from .use_cases.commands import Ask
 from .use_cases.shards import ListShards
 
@@ -49,6 +72,11 @@ CODES = {
 }
 
 Context = ServicerContext[Any, Any]
+
+MODES = {mode.value: mode for mode in QueueMode}
+CHANNELS = {0, *(channel.value for channel in Channel)}
+MOST_PRIORITY = 100
+MOST_SKILLS = 50
 
 
 class DispatchApi(DispatchServiceServicer):
@@ -144,6 +172,133 @@ class DispatchApi(DispatchServiceServicer):
             ]
         )
 
+    async def SubmitTask(self, request: SubmitTaskRequest, context: Context) -> SubmitTaskResponse:
+        actor_id, rank = _actor()
+        request_id, task = _request_id(request.request_id), _task(request)
+        await self._ask(
+            lambda reply_to: SubmitTask(task.tenant_id, task, actor_id, rank, request_id, reply_to)
+        )
+        return SubmitTaskResponse()
+
+    async def ReportUnreachable(
+        self, request: ReportUnreachableRequest, context: Context
+    ) -> ReportUnreachableResponse:
+        tenant_id, request_id = _tenant(request.tenant_id), _request_id(request.request_id)
+        task_id, agent_id = _id(request.task_id, "task_id"), _id(request.agent_id, "agent_id")
+        await self._ask(
+            lambda reply_to: ReportUnreachable(tenant_id, task_id, agent_id, request_id, reply_to)
+        )
+        return ReportUnreachableResponse()
+
+    async def CancelTask(self, request: CancelTaskRequest, context: Context) -> CancelTaskResponse:
+        tenant_id, request_id = _tenant(request.tenant_id), _request_id(request.request_id)
+        task_id, (actor_id, rank) = _id(request.task_id, "task_id"), _actor()
+        await self._ask(
+            lambda reply_to: CancelTask(tenant_id, task_id, actor_id, rank, request_id, reply_to)
+        )
+        return CancelTaskResponse()
+
+    async def TakeBackTask(
+        self, request: TakeBackTaskRequest, context: Context
+    ) -> TakeBackTaskResponse:
+        who, request_id = caller(), _request_id(request.request_id)
+        task_id = _id(request.task_id, "task_id")
+        await self._ask(
+            lambda reply_to: TakeBackTask(
+                who.tenant_id,
+                task_id,
+                who.user_id,
+                Role(who.role),
+                request.exclude_agent,
+                request_id,
+                reply_to,
+            )
+        )
+        return TakeBackTaskResponse()
+
+    async def SetQueueMode(
+        self, request: SetQueueModeRequest, context: Context
+    ) -> SetQueueModeResponse:
+        who, request_id = caller(), _request_id(request.request_id)
+        queue_id = _id(request.queue_id, "queue_id")
+        if request.mode not in MODES:
+            raise errors.Invalid("QUEUE_MODE_INVALID", "Name a mode: open, paused or draining.")
+        await self._ask(
+            lambda reply_to: SetQueueMode(
+                who.tenant_id,
+                queue_id,
+                MODES[request.mode],
+                who.user_id,
+                Role(who.role),
+                request_id,
+                reply_to,
+            )
+        )
+        return SetQueueModeResponse()
+
+    async def MoveTasks(self, request: MoveTasksRequest, context: Context) -> MoveTasksResponse:
+        who, request_id = caller(), _request_id(request.request_id)
+        queue_id = _id(request.queue_id, "queue_id")
+        target_queue_id = _id(request.target_queue_id, "target_queue_id")
+        if len(request.task_ids) > MOVED_AT_ONCE:
+            raise errors.Invalid("TOO_MANY_TASKS", "Name 1,000 tasks at most, or none for all.")
+        answer = await self._ask(
+            lambda reply_to: MoveTasks(
+                who.tenant_id,
+                queue_id,
+                target_queue_id,
+                who.user_id,
+                Role(who.role),
+                tuple(request.task_ids),
+                request_id,
+                reply_to,
+            )
+        )
+        return MoveTasksResponse(moved=answer.count)
+
+
+def _tenant(named: str) -> str:
+    """Return the caller's tenant; only a service, which has none, names it."""
+    who = caller()
+    return _id(named, "tenant_id") if who.service else who.tenant_id
+
+
+def _actor() -> tuple[str, Role]:
+    """Say who acts; a service of the installation speaks for the whole tenant."""
+    who = caller()
+    return (f"service:{who.service}", Role.OWNER) if who.service else (who.user_id, Role(who.role))
+
+
+def _task(request: SubmitTaskRequest) -> TaskSubmitted:
+    if not is_token(request.task_id):
+        raise errors.Invalid(
+            "TASK_ID_INVALID", "Name the task_id: 1 to 64 letters, digits, - or _."
+        )
+    named = [it for it in (request.queue_id, request.group_id) if it]
+    if len(named) != 1 or not is_token(named[0]):
+        raise errors.Invalid("DESTINATION_INVALID", "Name a queue_id or a group_id, and not both.")
+    if (
+        request.channel not in CHANNELS
+        or request.priority > MOST_PRIORITY
+        or len(request.skills) > MOST_SKILLS
+    ):
+        raise errors.Invalid(
+            "FIELD_INVALID", "Send a channel there is, a priority of 1 to 100, 50 skills."
+        )
+    return TaskSubmitted(
+        _tenant(request.tenant_id),
+        request.task_id,
+        request.queue_id,
+        enqueued_at=0,
+        skills=read_skills(need for need in request.skills if not need.preferred),
+        priority=request.priority,
+        channel=Channel(request.channel or Channel.CHAT),
+        group_id=request.group_id,
+        wishes=read_skills(need for need in request.skills if need.preferred),
+        contact_id=request.contact_id,
+        preferred_agent_id=request.preferred_agent_id,
+    )
+
 
 def _request_id(given: str) -> str:
     """Make the client's id the caller's own, so that nobody is answered for somebody else."""
@@ -152,7 +307,7 @@ def _request_id(given: str) -> str:
             "REQUEST_ID_INVALID",
             "Send a request_id of 1 to 64 letters, digits, - or _, made anew for each command.",
         )
-    return f"{caller().user_id}/{given}"
+    return f"{_actor()[0]}/{given}"
 
 
 def _id(given: str, field: str) -> str:

@@ -31,6 +31,7 @@ BETWEEN_SERVICES = {
     "/centralita.directory.v1.SessionService/IssueServiceToken",
     "/centralita.directory.v1.DirectoryService/ResolveChannelAccount",
     "/centralita.contacts.v1.ContactsService/ResolveContact",
+    "/centralita.dispatch.v1.DispatchService/ReportUnreachable",
 }
 TENANT = "/centralita.directory.v1.DirectoryService/GetTenant"
 MIB = 1 << 20

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
+from centralita.dispatch.v1 import events_pb2 as public
 
 from tests.faults import groups, rules
 from tests.faults.rules import Takes
@@ -66,6 +67,8 @@ class Book:
 
     queues: dict[Key, wire.QueueConfigured] = field(default_factory=dict)
     groups: dict[Key, wire.GroupConfigured] = field(default_factory=dict)
+    modes: dict[Key, int] = field(default_factory=dict)
+    """What supervisors let queues do."""
     agents: dict[Key, Agent] = field(default_factory=dict)
     tasks: dict[Key, Task] = field(default_factory=dict)
     last_agents: dict[Key, tuple[str, int]] = field(default_factory=dict)
@@ -85,6 +88,10 @@ class Book:
     def group(self, tenant_id: str, task: Task) -> wire.GroupConfigured | None:
         return self.groups.get((tenant_id, task.submitted.group_id))
 
+    def paused(self, tenant_id: str, task: Task) -> bool:
+        mode = self.modes.get((tenant_id, task.submitted.queue_id))
+        return mode == public.QUEUE_MODE_PAUSED and not task.submitted.group_id
+
     def reaches(self, tenant_id: str, agent_id: str, task: Task) -> bool:
         """Tell whether the agent answers the task's queue or belongs to its group."""
         if task.submitted.group_id:
@@ -100,6 +107,7 @@ class Book:
         agent = self.agents[tenant_id, agent_id]
         return (
             agent.receives()
+            and not self.paused(tenant_id, task)
             and self.reaches(tenant_id, agent_id, task)
             and agent_id not in task.offers
             and task.takes.channel in rules.channels(agent.config, agent.presence)

@@ -14,7 +14,7 @@ from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 
-from tests.faults import groups, rules, searches, waits
+from tests.faults import authority, groups, rules, searches, waits
 from tests.faults.book import HELD, NOWHERE, RINGS, WAITS, Agent, Book, Key, Task
 
 ANSWERS_KEPT_MS = 10 * 60_000
@@ -46,6 +46,12 @@ class Ledger(Book):
     hours: dict[Key, wire.QueueTurned] = field(default_factory=dict)
     given_up: dict[Key, int] = field(default_factory=dict)
     """What must change in this step because its agent is lost, and the revision it had."""
+    acts: list[wire.Acted] = field(default_factory=list)
+    """What somebody with authority did in this step."""
+    newcomers: set[Key] = field(default_factory=set)
+    """What came into a queue in this step."""
+    moved: list[tuple[str, str, str]] = field(default_factory=list)
+    """Tenant, queue before and queue after of each task that was moved in this step."""
     ends: dict[Key, int] = field(default_factory=dict)
     """How the last offer of each task ended in this step."""
 
@@ -158,6 +164,16 @@ class Ledger(Book):
             if (tenant_id, task.submitted.queue_id) == key and task.place == WAITS:
                 self.settle(tenant_id, task)
 
+    def queue_mode_set(self, it: wire.QueueModeSet) -> None:
+        key = (it.tenant_id, it.queue_id)
+        before = self.modes.get(key, public.QUEUE_MODE_OPEN)
+        self.insist(it.mode != before, f"{it.queue_id} is set to what it is")
+        self.modes[key] = it.mode
+
+    def acted(self, it: wire.Acted) -> None:
+        self.insist(it.at_ms == self.at, "an act at another time")
+        self.acts.append(it)
+
     def group_set(self, it: wire.GroupSet) -> None:
         self.groups[it.tenant_id, it.group.group_id] = it.group
 
@@ -191,25 +207,16 @@ class Ledger(Book):
             priority = it.task.priority or self.queue(it.tenant_id, it.task.queue_id).priority
             waits_since = min(it.task.enqueued_at_ms, self.at)
             task = self.tasks[key] = Task(it.task, priority, waits_since=waits_since)
+            self.newcomers.add(key)
             searches.keeps(self, it, task)
             self.settle(it.tenant_id, task)
             return
         self.insist(not it.kept_for, f"{key[1]} is kept for somebody once more")
-        self.insist(task.place in {NOWHERE, HELD}, f"{key[1]} is queued while it {task.place}")
-        self.insist(it.revision == task.revision + 1, f"{key[1]} queued again: revision jumps")
-        self.insist(
-            waits.arrives(self, it, task), f"{key[1]} comes back changed: age, cost or queue"
-        )
-        self.insist(
-            set(it.excluded) == task.excluded,
-            f"{key[1]} comes back without {set(it.excluded)} and not {task.excluded}",
-        )
+        authority.comes_back(self, it, task)
         if task.place == HELD:
-            holder = self.agent(it.tenant_id, task.agent_id)
-            lost = holder.config.removed or key in self.given_up
-            self.insist(lost and task.finishes is None, f"{key[1]} is taken from its holder")
             self._unload(it.tenant_id, key[1], task.agent_id)
             task.waits_since = self.at
+        task.excluded = set(it.excluded)
         task.place, task.revision, task.agent_id = WAITS, it.revision, ""
         self.settle(it.tenant_id, task)
 
@@ -346,6 +353,7 @@ class Ledger(Book):
             if end == public.OFFER_END_CALLER_GAVE_UP:
                 self.insist(key not in self.tasks, f"{key[1]} is given up and goes on")
         self.ends.clear()
+        authority.has_acted(self)
         for (tenant_id, task_id), task in self.tasks.items():
             self.insist(task.place != NOWHERE, f"{tenant_id}/{task_id} is lost between two places")
         for (tenant_id, agent_id), agent in self.agents.items():
@@ -362,6 +370,7 @@ class Ledger(Book):
 
 _FOLDS: dict[str, Callable[[Ledger, Any], None]] = {
     "queue_set": Ledger.queue_set,
+    "queue_mode_set": Ledger.queue_mode_set,
     "group_set": Ledger.group_set,
     "agent_set": Ledger.agent_set,
     "presence_set": Ledger.presence_set,
@@ -372,6 +381,7 @@ _FOLDS: dict[str, Callable[[Ledger, Any], None]] = {
     "assigned": Ledger.assigned,
     "completed": Ledger.completed_,
     "cancelled": Ledger.cancelled,
+    "acted": Ledger.acted,
     "answered": Ledger.answered,
     "openings_set": waits.openings_set,
     "queue_turned": waits.queue_turned,

@@ -10,7 +10,7 @@ from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.options.v1 import options_pb2 as options
 from google.protobuf.message import Message
 
-from tests.faults import rules
+from tests.faults import orders, rules
 from tests.faults.book import HELD, RINGS, Task
 from tests.faults.ledger import ANSWERS_KEPT_MS, ENDED_KEPT_MS, Ledger
 from tests.faults.waits import policy, target
@@ -22,6 +22,7 @@ COMMANDS = {
     "complete_task",
     "finish_after_service",
     "extend_after_service",
+    *orders.OUTCOMES,
 }
 
 
@@ -187,13 +188,16 @@ def _judge_command(
         return []
     if known is not None and when.decided - known[1] < ANSWERS_KEPT_MS:
         return [f"{it.request_id} is not answered as before, by nothing else: {kinds}"]
+    if it.WhichOneof("body") == "move_tasks" and answer.count != orders.moved(decisions):
+        return [f"{answer.count} are said to be moved: {kinds}"]
     return _judge_answer(ledger, it, answer.reason, kinds, when)
 
 
 def _judge_answer(
     ledger: Ledger, it: wire.Input, reason: str, kinds: list[str], when: When
 ) -> list[str]:
-    wanted, effect = _outcome(ledger, it, when)
+    order = orders.OUTCOMES.get(str(it.WhichOneof("body")))
+    wanted, effect = order(ledger, it, when.decided) if order else _outcome(ledger, it, when)
     if reason not in wanted:
         return [f"answered {reason or 'done'}, not {wanted}: {it}"]
     if reason == "" and effect and effect not in kinds:

@@ -52,6 +52,14 @@ def shut(ledger: "Ledger", tenant_id: str, task: Task) -> bool:
     return not stays and closed(ledger, tenant_id, queue_id)
 
 
+def drained(ledger: "Ledger", tenant_id: str, task: Task) -> bool:
+    """Tell whether a task that comes is not let in."""
+    queue_id = task.submitted.queue_id
+    stays = queue_id in task.overflowed or not in_line(task, queue_id)
+    mode = ledger.modes.get((tenant_id, queue_id))
+    return not stays and mode == public.QUEUE_MODE_DRAINING
+
+
 def deserted(ledger: "Ledger", tenant_id: str, queue_id: str) -> bool:
     there = any(
         agent.receives() and queue_id in agent.config.queue_ids
@@ -98,6 +106,9 @@ def overflowed(ledger: "Ledger", it: wire.Overflowed) -> None:
         public.TaskOverflowed.CAUSE_QUEUE_FULL: 0 < rules.max_waiting < length,
         public.TaskOverflowed.CAUSE_NOBODY_THERE: deserted(ledger, tenant_id, queue_id),
         public.TaskOverflowed.CAUSE_CLOSED_HOURS: closed(ledger, tenant_id, queue_id),
+        public.TaskOverflowed.CAUSE_QUEUE_DRAINING: (
+            drained(ledger, tenant_id, task) and (tenant_id, it.task_id) in ledger.newcomers
+        ),
     }
     of_line = it.cause != public.TaskOverflowed.CAUSE_WAITED_TOO_LONG
     ledger.insist(in_line(task, queue_id) or not of_line, f"{it.task_id} rings at a group")

@@ -81,6 +81,17 @@ _WRITERS: dict[type[Any], Callable[[Any], Message]] = {
         agent_id=d.agent_id,
         ends_at=_timestamp(d.ends_at) if d.ends_at else None,
     ),
+    made.Acted: lambda d: public.SupervisorActed(
+        tenant_id=d.tenant_id,
+        actor_id=d.actor_id,
+        action=public.SupervisorActed.Action.ValueType(d.action),
+        queue_id=d.queue_id,
+        task_id=d.task_id,
+        agent_id=d.agent_id,
+        target_queue_id=d.target_queue_id,
+        tasks=d.tasks,
+        at=_timestamp(d.at),
+    ),
     made.Cancelled: lambda d: public.TaskCancelled(
         tenant_id=d.tenant_id,
         task_id=d.task_id,

@@ -5,7 +5,6 @@ from typing import Any
 
 from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
-from centralita.options.v1 import options_pb2 as options
 from google.protobuf.message import DecodeError
 
 from services.dispatch.domain import inputs as it
@@ -20,6 +19,8 @@ from services.dispatch.matching import (
 )
 from services.dispatch.messages import read_openings, read_policy, write_openings, write_policy
 from services.kernel.ids import is_token
+
+from . import commands
 
 DEFAULT_OFFER_TIMEOUT_MS = 20_000
 LONGEST_OFFER_TIMEOUT_MS = 24 * 3_600_000
@@ -181,10 +182,6 @@ def _offer_timeout(given: int) -> int:
     return min(given, LONGEST_OFFER_TIMEOUT_MS) if given > 0 else DEFAULT_OFFER_TIMEOUT_MS
 
 
-def _role(role: Role) -> options.Role.ValueType:
-    return options.Role.ValueType(role)
-
-
 _READERS: dict[str, Callable[[wire.Input], it.Fact | it.Command]] = {
     "queue_configured": lambda m: read_queue(m.tenant_id, m.queue_configured),
     "group_configured": lambda m: read_group(m.tenant_id, m.group_configured),
@@ -192,53 +189,16 @@ _READERS: dict[str, Callable[[wire.Input], it.Fact | it.Command]] = {
     "presence_observed": lambda m: read_presence(m.tenant_id, m.presence_observed),
     "task_submitted": lambda m: read_task(m.tenant_id, m.task_submitted),
     "task_closed": lambda m: it.TaskClosed(m.tenant_id, m.task_closed.task_id),
-    "accept_offer": lambda m: it.AcceptOffer(
+    "submit_task": lambda m: it.SubmitTask(
         m.tenant_id,
-        m.accept_offer.task_id,
-        m.accept_offer.agent_id,
-        m.request_id,
-        m.reply_to,
-    ),
-    "decline_offer": lambda m: it.DeclineOffer(
-        m.tenant_id,
-        m.decline_offer.task_id,
-        m.decline_offer.agent_id,
-        m.request_id,
-        m.reply_to,
-    ),
-    "assign_task": lambda m: it.AssignTask(
-        m.tenant_id,
-        m.assign_task.task_id,
-        m.assign_task.actor_id,
-        Role(m.assign_task.actor_role),
-        m.assign_task.assignee_id,
-        m.request_id,
-        m.reply_to,
-    ),
-    "complete_task": lambda m: it.CompleteTask(
-        m.tenant_id,
-        m.complete_task.task_id,
-        m.complete_task.actor_id,
-        Role(m.complete_task.actor_role),
+        read_task(m.tenant_id, m.submit_task.task),
+        m.submit_task.actor_id,
+        Role(m.submit_task.actor_role),
         m.request_id,
         m.reply_to,
     ),
     "openings_foreseen": lambda m: read_openings(m.tenant_id, m.openings_foreseen),
-    "finish_after_service": lambda m: it.FinishAfterService(
-        m.tenant_id,
-        m.finish_after_service.task_id,
-        m.finish_after_service.actor_id,
-        Role(m.finish_after_service.actor_role),
-        m.request_id,
-        m.reply_to,
-    ),
-    "extend_after_service": lambda m: it.ExtendAfterService(
-        m.tenant_id,
-        m.extend_after_service.task_id,
-        m.extend_after_service.agent_id,
-        m.request_id,
-        m.reply_to,
-    ),
+    **commands.READERS,
 }
 
 _WRITERS: dict[type[Any], Callable[[Any], wire.Input]] = {
@@ -258,52 +218,16 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Input]] = {
     it.TaskClosed: lambda e: wire.Input(
         tenant_id=e.tenant_id, task_closed=wire.TaskClosed(task_id=e.task_id)
     ),
-    it.AcceptOffer: lambda e: wire.Input(
+    it.SubmitTask: lambda e: wire.Input(
         tenant_id=e.tenant_id,
         request_id=e.request_id,
         reply_to=e.reply_to,
-        accept_offer=wire.AcceptOffer(task_id=e.task_id, agent_id=e.agent_id),
-    ),
-    it.DeclineOffer: lambda e: wire.Input(
-        tenant_id=e.tenant_id,
-        request_id=e.request_id,
-        reply_to=e.reply_to,
-        decline_offer=wire.DeclineOffer(task_id=e.task_id, agent_id=e.agent_id),
-    ),
-    it.AssignTask: lambda e: wire.Input(
-        tenant_id=e.tenant_id,
-        request_id=e.request_id,
-        reply_to=e.reply_to,
-        assign_task=wire.AssignTask(
-            task_id=e.task_id,
-            actor_id=e.actor_id,
-            actor_role=_role(e.actor_role),
-            assignee_id=e.assignee_id,
-        ),
-    ),
-    it.CompleteTask: lambda e: wire.Input(
-        tenant_id=e.tenant_id,
-        request_id=e.request_id,
-        reply_to=e.reply_to,
-        complete_task=wire.CompleteTask(
-            task_id=e.task_id, actor_id=e.actor_id, actor_role=_role(e.actor_role)
+        submit_task=wire.SubmitTask(
+            task=write_task(e.task), actor_id=e.actor_id, actor_role=commands.rank(e.actor_role)
         ),
     ),
     it.OpeningsForeseen: lambda e: wire.Input(
         tenant_id=e.tenant_id, openings_foreseen=write_openings(e)
     ),
-    it.FinishAfterService: lambda e: wire.Input(
-        tenant_id=e.tenant_id,
-        request_id=e.request_id,
-        reply_to=e.reply_to,
-        finish_after_service=wire.FinishAfterService(
-            task_id=e.task_id, actor_id=e.actor_id, actor_role=_role(e.actor_role)
-        ),
-    ),
-    it.ExtendAfterService: lambda e: wire.Input(
-        tenant_id=e.tenant_id,
-        request_id=e.request_id,
-        reply_to=e.reply_to,
-        extend_after_service=wire.ExtendAfterService(task_id=e.task_id, agent_id=e.agent_id),
-    ),
+    **commands.WRITERS,
 }

@@ -141,7 +141,10 @@ class JetStreamOutlet:
         if not answer.reply_to:
             return
         payload = wire.Answered(
-            tenant_id=answer.tenant_id, request_id=answer.request_id, reason=answer.reason
+            tenant_id=answer.tenant_id,
+            request_id=answer.request_id,
+            reason=answer.reason,
+            count=answer.count,
         )
         with suppress(Error, OSError):  # who asked will ask again
             await self._bus.nc.publish(answer.reply_to, payload.SerializeToString())

@@ -8,7 +8,8 @@ from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 
 from services.dispatch.domain import decisions as made
-from services.dispatch.domain.decisions import OfferEnd, Reason
+from services.dispatch.domain.decisions import Action, OfferEnd, Reason
+from services.dispatch.domain.inputs import QueueMode
 from services.dispatch.domain.policy import OverflowCause
 from services.dispatch.messages import read_openings, read_overflow, write_openings, write_overflow
 from services.dispatch.use_cases.ports import Position, Record, Step
@@ -94,6 +95,24 @@ class UnknownDecision(Exception):
 _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
     made.QueueSet: lambda d: wire.Decision(
         queue_set=wire.QueueSet(tenant_id=d.queue.tenant_id, queue=write_queue(d.queue))
+    ),
+    made.QueueModeSet: lambda d: wire.Decision(
+        queue_mode_set=wire.QueueModeSet(
+            tenant_id=d.tenant_id, queue_id=d.queue_id, mode=public.QueueMode.ValueType(d.mode)
+        )
+    ),
+    made.Acted: lambda d: wire.Decision(
+        acted=wire.Acted(
+            tenant_id=d.tenant_id,
+            actor_id=d.actor_id,
+            action=public.SupervisorActed.Action.ValueType(d.action),
+            queue_id=d.queue_id,
+            task_id=d.task_id,
+            agent_id=d.agent_id,
+            target_queue_id=d.target_queue_id,
+            tasks=d.tasks,
+            at_ms=d.at,
+        )
     ),
     made.GroupSet: lambda d: wire.Decision(
         group_set=wire.GroupSet(tenant_id=d.group.tenant_id, group=write_group(d.group))
@@ -207,12 +226,25 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
             request_id=d.request_id,
             reason=d.reason,
             reply_to=d.reply_to,
+            count=d.count,
         )
     ),
 }
 
 _READERS: dict[str, Callable[[Any], made.Decision]] = {
     "queue_set": lambda m: made.QueueSet(read_queue(m.tenant_id, m.queue)),
+    "queue_mode_set": lambda m: made.QueueModeSet(m.tenant_id, m.queue_id, QueueMode(m.mode)),
+    "acted": lambda m: made.Acted(
+        m.tenant_id,
+        m.actor_id,
+        Action(m.action),
+        m.at_ms,
+        m.queue_id,
+        m.task_id,
+        m.agent_id,
+        m.target_queue_id,
+        m.tasks,
+    ),
     "group_set": lambda m: made.GroupSet(read_group(m.tenant_id, m.group)),
     "agent_set": lambda m: made.AgentSet(read_agent(m.tenant_id, m.agent)),
     "presence_set": lambda m: made.PresenceSet(read_presence(m.tenant_id, m.presence)),
@@ -252,5 +284,7 @@ _READERS: dict[str, Callable[[Any], made.Decision]] = {
     "after_service_started": lambda m: made.AfterServiceStarted(
         m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.ends_at_ms
     ),
-    "answered": lambda m: made.Answered(m.tenant_id, m.request_id, Reason(m.reason), m.reply_to),
+    "answered": lambda m: made.Answered(
+        m.tenant_id, m.request_id, Reason(m.reason), m.reply_to, m.count
+    ),
 }

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from nats.aio.msg import Msg
 
-from services.dispatch.domain.decisions import Reason
+from services.dispatch.domain.decisions import Answered, Reason
 from services.kernel.bus import Bus
 
 
@@ -16,9 +16,9 @@ class AwaitedReply:
 
     def __init__(self, reply_to: str) -> None:
         self.reply_to = reply_to
-        self.outcome: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()
+        self.outcome: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
 
-    async def within(self, seconds: float) -> Reason | None:
+    async def within(self, seconds: float) -> Answered | None:
         try:
             async with asyncio.timeout(seconds):
                 return await self.outcome
@@ -47,7 +47,10 @@ class InboxReplies:
     async def take(self, message: Msg) -> None:
         awaited = self._awaited.get(message.subject)
         if awaited is not None and not awaited.outcome.done():
-            awaited.outcome.set_result(Reason(wire.Answered.FromString(message.data).reason))
+            told = wire.Answered.FromString(message.data)
+            awaited.outcome.set_result(
+                Answered(told.tenant_id, told.request_id, Reason(told.reason), "", told.count)
+            )
 
 
 @asynccontextmanager

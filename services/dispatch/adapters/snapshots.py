@@ -1,44 +1,47 @@
 """A shard's state in the object store, so that recovery folds minutes and not months."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
+from centralita.dispatch.v1 import events_pb2 as public
 from nats.errors import Error
 from nats.js.errors import APIError, NotFoundError
 
-from services.dispatch.domain.decisions import Answered, Reason
-from services.dispatch.domain.demand import NO_LOAD, Load
+from services.dispatch.domain.decisions import Reason
+from services.dispatch.domain.demand import Load
 from services.dispatch.domain.inputs import (
     AgentConfigured,
     GroupConfigured,
     PresenceObserved,
     QueueConfigured,
+    QueueMode,
     TaskSubmitted,
 )
-from services.dispatch.domain.parties import AfterServiceSpan, Agent, Task
+from services.dispatch.domain.parties import AfterServiceSpan
 from services.dispatch.domain.state import State, restored
-from services.dispatch.domain.tenant import Hours, Tenant
-from services.dispatch.matching import read_load, write_load
-from services.dispatch.messages import read_openings, write_openings
+from services.dispatch.domain.tenant import Hours, Kept, Tenant
 from services.dispatch.use_cases.ports import Position, Shard, Unknown
 from services.kernel.bus import Bus
 
 from .archive import SnapshotArchive
 from .inputs import (
-    read_agent,
     read_group,
-    read_presence,
     read_queue,
-    read_task,
-    write_agent,
     write_group,
-    write_presence,
     write_queue,
-    write_task,
+)
+from .states import (
+    Offers,
+    read_agent_state,
+    read_hours_state,
+    read_task_state,
+    write_agent_state,
+    write_hours_state,
+    write_task_state,
 )
 
 BUCKET = "dispatch-snapshots"
@@ -46,13 +49,12 @@ SLICE = 200
 """Objects written before others get their turn: a snapshot must not hold an offer up."""
 
 _Agent = tuple[AgentConfigured, PresenceObserved, int, int, dict[str, int]]
-_Offers = tuple[tuple[str, int], ...]
 _Task = tuple[
     TaskSubmitted,
     int,
     tuple[str, ...],
     str,
-    _Offers,
+    Offers,
     int,
     int,
     tuple[str, ...],
@@ -75,7 +77,8 @@ class _Photograph:
     groups: tuple[GroupConfigured, ...]
     agents: tuple[_Agent, ...]
     tasks: tuple[_Task, ...]
-    answers: tuple[tuple[str, str, Reason, int], ...]
+    modes: tuple[tuple[str, str, QueueMode], ...]
+    answers: tuple[tuple[str, str, Kept], ...]
     ended: tuple[tuple[str, str, int], ...]
     hours: tuple[Hours, ...]
     last_agents: tuple[tuple[str, str, str, int], ...]
@@ -131,25 +134,20 @@ def read_snapshot(data: bytes) -> tuple[State, Position]:
     def tenant(tenant_id: str) -> Tenant:
         return tenants.setdefault(tenant_id, Tenant(tenant_id))
 
-    for queue_set in message.queues:
-        queue = read_queue(queue_set.tenant_id, queue_set.queue)
-        tenant(queue.tenant_id).queues[queue.queue_id] = queue
-    for group_set in message.groups:
-        group = read_group(group_set.tenant_id, group_set.group)
-        tenant(group.tenant_id).groups.configure(group)
+    _read_settings(message, tenant)
     for agent_state in message.agents:
-        agent = _read_agent_state(agent_state)
+        agent = read_agent_state(agent_state)
         tenant(agent.tenant_id).agents[agent.id] = agent
     for task_state in message.tasks:
-        task = _read_task_state(task_state)
+        task = read_task_state(task_state)
         tenant(task.submitted.tenant_id).tasks[task.submitted.task_id] = task
     for answered, at in zip(message.answers, message.answered_at_ms, strict=True):
-        answer = (Reason(answered.reason), at)
+        answer = Kept(Reason(answered.reason), answered.count, at)
         tenant(answered.tenant_id).answers[answered.request_id] = answer
     for ended in message.ended:
         tenant(ended.tenant_id).ended[ended.task_id] = ended.ended_at_ms
     for hours_state in message.hours:
-        hours = _read_hours_state(hours_state)
+        hours = read_hours_state(hours_state)
         tenant(hours.openings.tenant_id).hours[hours.openings.queue_id] = hours
     for last in message.last_agents:
         tenant(last.tenant_id).last_agents.remember(last.contact_id, last.agent_id, last.at_ms)
@@ -157,6 +155,17 @@ def read_snapshot(data: bytes) -> tuple[State, Position]:
         message.journal_sequence, message.input_cursor, message.chain, message.emitted
     )
     return restored(tenants, message.at_ms, message.order), position
+
+
+def _read_settings(message: wire.Snapshot, tenant: Callable[[str], Tenant]) -> None:
+    for queue_set in message.queues:
+        queue = read_queue(queue_set.tenant_id, queue_set.queue)
+        tenant(queue.tenant_id).queues[queue.queue_id] = queue
+    for group_set in message.groups:
+        group = read_group(group_set.tenant_id, group_set.group)
+        tenant(group.tenant_id).groups.configure(group)
+    for mode in message.modes:
+        tenant(mode.tenant_id).modes[mode.queue_id] = QueueMode(mode.mode)
 
 
 def _photograph(state: State, position: Position) -> _Photograph:
@@ -191,8 +200,13 @@ def _photograph(state: State, position: Position) -> _Photograph:
             for tenant in tenants
             for task in tenant.tasks.values()
         ),
+        modes=tuple(
+            (tenant.id, queue_id, mode)
+            for tenant in tenants
+            for queue_id, mode in tenant.modes.items()
+        ),
         answers=tuple(
-            (tenant.id, request_id, *answer)
+            (tenant.id, request_id, answer)
             for tenant in tenants
             for request_id, answer in tenant.answers.items()
         ),
@@ -229,17 +243,31 @@ def _pieces(photograph: _Photograph) -> Iterator[wire.Snapshot]:
                 for group in groups
             ]
         )
+    for modes in _slices(photograph.modes):
+        yield wire.Snapshot(
+            modes=[
+                wire.QueueModeSet(
+                    tenant_id=tenant_id, queue_id=queue_id, mode=public.QueueMode.ValueType(mode)
+                )
+                for tenant_id, queue_id, mode in modes
+            ]
+        )
     for agents in _slices(photograph.agents):
-        yield wire.Snapshot(agents=[_write_agent_state(*agent) for agent in agents])
+        yield wire.Snapshot(agents=[write_agent_state(*agent) for agent in agents])
     for tasks in _slices(photograph.tasks):
-        yield wire.Snapshot(tasks=[_write_task_state(*task) for task in tasks])
+        yield wire.Snapshot(tasks=[write_task_state(*task) for task in tasks])
     for answers in _slices(photograph.answers):
         yield wire.Snapshot(
             answers=[
-                _write_answer(Answered(tenant_id, request_id, reason, ""))
-                for tenant_id, request_id, reason, _ in answers
+                wire.Answered(
+                    tenant_id=tenant_id,
+                    request_id=request_id,
+                    reason=answer.reason,
+                    count=answer.count,
+                )
+                for tenant_id, request_id, answer in answers
             ],
-            answered_at_ms=[at for *_, at in answers],
+            answered_at_ms=[answer.at for *_, answer in answers],
         )
     for ended in _slices(photograph.ended):
         yield wire.Snapshot(
@@ -249,7 +277,7 @@ def _pieces(photograph: _Photograph) -> Iterator[wire.Snapshot]:
             ]
         )
     for hours in _slices(photograph.hours):
-        yield wire.Snapshot(hours=[_write_hours_state(it) for it in hours])
+        yield wire.Snapshot(hours=[write_hours_state(it) for it in hours])
     for last_agents in _slices(photograph.last_agents):
         yield wire.Snapshot(
             last_agents=[
@@ -265,119 +293,3 @@ def _slices(of: Iterable[Any]) -> Iterator[list[Any]]:
     rest = iter(of)
     while some := list(islice(rest, SLICE)):
         yield some
-
-
-def _write_agent_state(
-    config: AgentConfigured,
-    presence: PresenceObserved,
-    idle_since: int,
-    idle_order: int,
-    turns: dict[str, int],
-) -> wire.AgentState:
-    return wire.AgentState(
-        tenant_id=config.tenant_id,
-        agent=write_agent(config),
-        presence=write_presence(presence),
-        idle_since_ms=idle_since,
-        idle_order=idle_order,
-        turns=turns,
-    )
-
-
-def _read_agent_state(state: wire.AgentState) -> Agent:
-    return Agent(
-        state.tenant_id,
-        state.agent.agent_id,
-        read_agent(state.tenant_id, state.agent),
-        read_presence(state.tenant_id, state.presence),
-        turns=dict(state.turns),
-        idle_since=state.idle_since_ms,
-        idle_order=state.idle_order,
-    )
-
-
-def _write_task_state(  # noqa: PLR0913, PLR0917 - one argument a column
-    submitted: TaskSubmitted,
-    revision: int,
-    excluded: tuple[str, ...],
-    agent_id: str,
-    offers: _Offers,
-    priority: int,
-    waits_since: int,
-    overflowed: tuple[str, ...],
-    after_service: AfterServiceSpan | None,
-    load: Load,
-    kept_for: str,
-    kept_until: int,
-    relaxed: int,
-) -> wire.TaskState:
-    first, *others = offers or ((agent_id, 0),)
-    return wire.TaskState(
-        tenant_id=submitted.tenant_id,
-        task=write_task(submitted),
-        revision=revision,
-        excluded=excluded,
-        agent_id=first[0],
-        expires_at_ms=first[1],
-        also_rings=[wire.Ring(agent_id=agent, expires_at_ms=until) for agent, until in others],
-        priority=priority,
-        waits_since_ms=waits_since,
-        overflowed=overflowed,
-        after_service=None
-        if after_service is None
-        else wire.AfterServiceSpan(ends_at_ms=after_service.ends_at),
-        load=write_load(load),
-        kept_for=kept_for,
-        kept_until_ms=kept_until,
-        relaxed=relaxed,
-    )
-
-
-def _read_task_state(state: wire.TaskState) -> Task:
-    offers = {ring.agent_id: ring.expires_at_ms for ring in state.also_rings}
-    if state.expires_at_ms:
-        offers[state.agent_id] = state.expires_at_ms
-    return Task(
-        read_task(state.tenant_id, state.task),
-        state.revision,
-        state.priority,
-        tuple(state.excluded),
-        "" if offers else state.agent_id,
-        offers,
-        state.waits_since_ms or state.task.enqueued_at_ms,
-        tuple(state.overflowed),
-        AfterServiceSpan(state.after_service.ends_at_ms)
-        if state.HasField("after_service")
-        else None,
-        state.kept_for,
-        state.kept_until_ms,
-        state.relaxed,
-        load=_read_load(state),
-    )
-
-
-def _write_hours_state(hours: Hours) -> wire.HoursState:
-    return wire.HoursState(
-        tenant_id=hours.openings.tenant_id,
-        openings=write_openings(hours.openings),
-        open=hours.is_open,
-        turns_at_ms=hours.turns_at,
-    )
-
-
-def _read_hours_state(state: wire.HoursState) -> Hours:
-    openings = read_openings(state.tenant_id, state.openings)
-    return Hours(openings, state.open, state.turns_at_ms)
-
-
-def _read_load(state: wire.TaskState) -> Load:
-    """Read what a task takes; before it was written down, everything was a chat."""
-    if state.HasField("load"):
-        return read_load(state.load)
-    return NO_LOAD._replace(cost=max(state.task.cost, 1))
-
-
-def _write_answer(answer: Answered) -> wire.Answered:
-    return wire.Answered(
-        tenant_id=answer.tenant_id, request_id=answer.request_id, reason=answer.reason
-    )

@@ -13,6 +13,7 @@ from .inputs import (
     OpeningsForeseen,
     PresenceObserved,
     QueueConfigured,
+    QueueMode,
     TaskSubmitted,
 )
 from .policy import Overflow, OverflowCause
@@ -50,6 +51,21 @@ class Reason(StrEnum):
     TASK_NOT_IN_AFTER_SERVICE = "TASK_NOT_IN_AFTER_SERVICE"
     AFTER_SERVICE_NOT_EXTENDABLE = "AFTER_SERVICE_NOT_EXTENDABLE"
     ASSIGNEE_CANNOT_TAKE_CHANNEL = "ASSIGNEE_CANNOT_TAKE_CHANNEL"
+    TASK_IN_AFTER_SERVICE = "TASK_IN_AFTER_SERVICE"
+    QUEUE_NOT_FOUND = "QUEUE_NOT_FOUND"
+    QUEUE_NOT_YOURS = "QUEUE_NOT_YOURS"
+    GROUP_NOT_FOUND = "GROUP_NOT_FOUND"
+    GROUP_NOT_YOURS = "GROUP_NOT_YOURS"
+
+
+class Action(IntEnum):
+    """What somebody with authority did. Numbers of the proto."""
+
+    QUEUE_OPENED = 1
+    QUEUE_PAUSED = 2
+    QUEUE_DRAINED = 3
+    TASKS_MOVED = 4
+    TASK_TAKEN_BACK = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,13 @@ class QueueTurned:
     queue_id: str
     is_open: bool
     turns_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueModeSet:
+    tenant_id: str
+    queue_id: str
+    mode: QueueMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +211,21 @@ class Cancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class Acted:
+    """Somebody with authority changed the course of work; kept as an audit entry."""
+
+    tenant_id: str
+    actor_id: str
+    action: Action
+    at: int
+    queue_id: str
+    task_id: str = ""
+    agent_id: str = ""
+    target_queue_id: str = ""
+    tasks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The outcome of a command; kept for a while so that its repetition is answered alike."""
 
@@ -195,10 +233,13 @@ class Answered:
     request_id: str
     reason: Reason
     reply_to: str
+    count: int = 0
+    """Of tasks that were moved."""
 
 
 Decision = (
     QueueSet
+    | QueueModeSet
     | GroupSet
     | OpeningsSet
     | QueueTurned
@@ -213,5 +254,6 @@ Decision = (
     | Completed
     | Overflowed
     | Cancelled
+    | Acted
     | Answered
 )

@@ -3,10 +3,11 @@
 from . import after_service
 from .decisions import Reason
 from .following import Decisions, again, answer, find_tasks, place
-from .inputs import AfterServiceRanOut, ExtendAfterService, FinishAfterService
+from .inputs import ExtendAfterService, FinishAfterService
 from .parties import Task
 from .policy import OnAgentLost
 from .tenant import Tenant
+from .timers import AfterServiceRanOut
 
 
 def finish_after_service(tenant: Tenant, it: FinishAfterService, at: int) -> Decisions:

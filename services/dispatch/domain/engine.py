@@ -43,30 +43,34 @@ from .following import (
 )
 from .inputs import (
     AcceptOffer,
-    AfterServiceRanOut,
     AgentConfigured,
     AssignTask,
+    CancelTask,
     CompleteTask,
     DeclineOffer,
     ExtendAfterService,
     FinishAfterService,
     GroupConfigured,
-    HoursTurn,
     Input,
-    OfferRangOut,
+    MoveTasks,
     OpeningsForeseen,
     PresenceObserved,
     QueueConfigured,
+    ReportUnreachable,
     Role,
+    SetQueueMode,
+    SubmitTask,
+    TakeBackTask,
     TaskClosed,
     TaskSubmitted,
-    WaitedTooLong,
-    WideningDue,
 )
 from .parties import Agent, Task
+from .requests import cancel_task, report_unreachable, submit_task
 from .state import State, evolve
 from .sticky import in_vain, keeper_of
+from .supervision import move_tasks, set_queue_mode, take_back_task
 from .tenant import Tenant
+from .timers import AfterServiceRanOut, HoursTurn, OfferRangOut, WaitedTooLong, WideningDue
 from .waiting import hours_turn, let_go, openings_foreseen, waited_too_long
 
 
@@ -296,4 +300,10 @@ _RULES: dict[type[Any], Rule] = {
     CompleteTask: once(_complete_task),
     FinishAfterService: once(finish_after_service),
     ExtendAfterService: once(extend_after_service),
+    SubmitTask: once(submit_task),
+    ReportUnreachable: once(report_unreachable),
+    CancelTask: once(cancel_task),
+    TakeBackTask: once(take_back_task),
+    SetQueueMode: once(set_queue_mode),
+    MoveTasks: once(move_tasks),
 }

@@ -15,7 +15,7 @@ class Refusal(Exception):
 
 
 class NotFound(Refusal):
-    """There is no such task."""
+    """There is no such task, queue or group."""
 
 
 class NotAllowed(Refusal):
@@ -89,10 +89,24 @@ _SENTENCES: dict[Reason, tuple[type[Refusal], str]] = {
         NotNow,
         "This queue grants no more time, or its after-service has no limit; finish when done.",
     ),
+    Reason.TASK_IN_AFTER_SERVICE: (
+        NotNow,
+        "The work on this task is over; end its after-service instead.",
+    ),
+    Reason.QUEUE_NOT_FOUND: (NotFound, "There is no such queue; look at the list again."),
+    Reason.QUEUE_NOT_YOURS: (
+        NotAllowed,
+        "You do not supervise this queue; ask a supervisor who belongs to it, or a manager.",
+    ),
+    Reason.GROUP_NOT_FOUND: (NotFound, "There is no such group; look at the list again."),
+    Reason.GROUP_NOT_YOURS: (
+        NotAllowed,
+        "You do not belong to this group; ask a supervisor who does, or a manager.",
+    ),
 }
 
 
-def refusal(reason: Reason, task_id: str) -> Refusal:
+def refusal(reason: Reason, **details: str) -> Refusal:
     """Return the refusal that a reason stands for."""
     kind, sentence = _SENTENCES[reason]
-    return kind(reason, sentence, task_id=task_id)
+    return kind(reason, sentence, **details)

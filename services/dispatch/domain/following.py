@@ -84,7 +84,7 @@ def place(tenant: Tenant, task: Task, at: int, *, new: bool = False) -> Decision
     """Go on with a task that waits, perhaps since now: it rings, it overflows, or it stays."""
     task_id = task.submitted.task_id
     while task_id in tenant.tasks:
-        cause = overflow.shut_out(tenant, task)
+        cause = overflow.shut_out(tenant, task, new=new)
         if cause is None:
             yield from find_agent(tenant, task, at)
             if not task.waits:
@@ -180,8 +180,8 @@ def widened(tenant: Tenant, task: Task, at: int, kept_for: str = "") -> Widened:
     return Widened(submitted.tenant_id, submitted.task_id, relaxed, kept_for)
 
 
-def answer(it: Command, reason: Reason) -> Answered:
-    return Answered(it.tenant_id, it.request_id, reason, it.reply_to)
+def answer(it: Command, reason: Reason, count: int = 0) -> Answered:
+    return Answered(it.tenant_id, it.request_id, reason, it.reply_to, count)
 
 
 def once(rule: Rule) -> Rule:
@@ -190,7 +190,7 @@ def once(rule: Rule) -> Rule:
     def repeated_or_ruled(tenant: Tenant, it: Command, at: int) -> Decisions:
         before = tenant.answers.get(it.request_id) if it.request_id else None
         if before is not None:
-            return iter((answer(it, before[0]),))
+            return iter((answer(it, before.reason, before.count),))
         return rule(tenant, it, at)
 
     return repeated_or_ruled

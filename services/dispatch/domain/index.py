@@ -42,6 +42,7 @@ class Index:
             WeakValueDictionary()
         )
         self._kept: dict[str, Task] = {}
+        self._paused: set[str] = set()
         self._counter = 0
 
     def select(self, queue: QueueConfigured) -> None:
@@ -61,6 +62,18 @@ class Index:
             profile.lines.clear()
             for agent in profile.agents.values():
                 self._line_up(agent, profile)
+
+    def pause(self, queue_id: str, *, paused: bool) -> None:
+        """Have a queue served by nobody, or again by those who answer it."""
+        if paused is (queue_id in self._paused):
+            return
+        self._paused ^= {queue_id}
+        for signature in self._signatures.values():
+            if signature.key[0].queue_id == queue_id:
+                for profile in signature.profiles:
+                    del profile.signatures[signature.key]
+                signature.profiles.clear()
+                self._introduce(signature)
 
     # Agents
 
@@ -90,7 +103,7 @@ class Index:
     def best_agent(self, task: Task) -> Agent | None:
         """Return the agent whom the queue's selection prefers, or None when nobody can."""
         if task.keeper is not None:
-            return task.keeper if _suits(task.keeper, task) else None
+            return task.keeper if self._suits(task.keeper, task) else None
         signature = task.signature
         if signature is None:
             return None
@@ -191,8 +204,7 @@ class Index:
             if task.submitted.queue_id == queue_id:
                 yield task
 
-    @staticmethod
-    def _heads(agent: Agent, profile: Profile, room: Room) -> Iterator[TaskEntry]:
+    def _heads(self, agent: Agent, profile: Profile, room: Room) -> Iterator[TaskEntry]:
         for signature in profile.signatures.values():
             if not signature.waiting or not signature.fits(room):
                 continue
@@ -202,8 +214,12 @@ class Index:
             if entry is not None:
                 yield entry
         for task in agent.kept.values():
-            if task.entry is not None and _suits(agent, task):
+            if task.entry is not None and self._suits(agent, task):
                 yield task.entry
+
+    def _suits(self, agent: Agent, task: Task) -> bool:
+        """Tell whether the agent for whom a task is kept can take it now."""
+        return task.submitted.queue_id not in self._paused and _suits(agent, task)
 
     # Both sides know each other
 
@@ -214,7 +230,7 @@ class Index:
             profile = Profile(key, queue_ids, dict(key[1]), self._orders_of(queue_ids))
             self._profiles[key] = profile
             for signature in self._signatures.values():
-                _acquaint(profile, signature)
+                self._link(profile, signature)
         return profile
 
     def _signature(self, key: SignatureKey) -> Signature:
@@ -222,9 +238,16 @@ class Index:
         if signature is None:
             order = order_of(key[0].selection, key[0].queue_id)
             signature = self._signatures[key] = Signature(key, order)
-            for profile in self._profiles.values():
-                _acquaint(profile, signature)
+            self._introduce(signature)
         return signature
+
+    def _introduce(self, signature: Signature) -> None:
+        for profile in self._profiles.values():
+            self._link(profile, signature)
+
+    def _link(self, profile: Profile, signature: Signature) -> None:
+        if signature.key[0].queue_id not in self._paused:
+            _acquaint(profile, signature)
 
     def _forget(self, signature: Signature) -> None:
         del self._signatures[signature.key]

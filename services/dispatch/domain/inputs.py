@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from .policy import PATIENT, Policy
+from .timers import Timer
 
 Skills = tuple[tuple[str, int], ...]
 """Skill and level, sorted by skill."""
@@ -55,6 +56,16 @@ class RingStrategy(IntEnum):
     """One after the other, in an order drawn for each task."""
     SEQUENTIAL = 3
     """One after the other, in the order of the group."""
+
+
+class QueueMode(IntEnum):
+    """What a supervisor lets a queue do."""
+
+    OPEN = 1
+    PAUSED = 2
+    """Nothing is offered; tasks come in, wait, and keep their age."""
+    DRAINING = 3
+    """Nothing comes in; what waits is served."""
 
 
 class Role(IntEnum):
@@ -250,6 +261,45 @@ class FinishAfterService:
 
 
 @dataclass(frozen=True, slots=True)
+class SubmitTask:
+    """Begin a task. Its age counts from the moment this is decided."""
+
+    tenant_id: str
+    task: TaskSubmitted
+    actor_id: str
+    actor_role: Role
+    request_id: str = ""
+    reply_to: str = ""
+
+    @property
+    def task_id(self) -> str:
+        return self.task.task_id
+
+
+@dataclass(frozen=True, slots=True)
+class ReportUnreachable:
+    """The agent's device could not ring."""
+
+    tenant_id: str
+    task_id: str
+    agent_id: str
+    request_id: str = ""
+    reply_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTask:
+    """Whoever waited has given up."""
+
+    tenant_id: str
+    task_id: str
+    actor_id: str
+    actor_role: Role
+    request_id: str = ""
+    reply_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ExtendAfterService:
     tenant_id: str
     task_id: str
@@ -258,48 +308,43 @@ class ExtendAfterService:
     reply_to: str = ""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class OfferRangOut:
-    """The offer's deadline has passed."""
+@dataclass(frozen=True, slots=True)
+class TakeBackTask:
+    """Take a task from its holder; with `exclude_agent` it is not offered to them again."""
 
     tenant_id: str
     task_id: str
+    actor_id: str
+    actor_role: Role
+    exclude_agent: bool = False
+    request_id: str = ""
+    reply_to: str = ""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class WaitedTooLong:
-    """A task has waited as long as its queue lets it."""
-
+@dataclass(frozen=True, slots=True)
+class SetQueueMode:
     tenant_id: str
-    task_id: str
+    queue_id: str
+    mode: QueueMode
+    actor_id: str
+    actor_role: Role
+    request_id: str = ""
+    reply_to: str = ""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class WideningDue:
-    """More agents may get a waiting task from now on."""
-
-    tenant_id: str
-    task_id: str
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class AfterServiceRanOut:
-    """The limit of an after-service is reached."""
-
-    tenant_id: str
-    task_id: str
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class HoursTurn:
-    """A queue opens or closes."""
+@dataclass(frozen=True, slots=True)
+class MoveTasks:
+    """Move what waits to another queue. No task ids: the first of the line."""
 
     tenant_id: str
     queue_id: str
+    target_queue_id: str
+    actor_id: str
+    actor_role: Role
+    task_ids: tuple[str, ...] = ()
+    request_id: str = ""
+    reply_to: str = ""
 
-
-Timer = OfferRangOut | WaitedTooLong | WideningDue | AfterServiceRanOut | HoursTurn
-"""What comes by itself, at a moment that the state names. Its rule must move that moment."""
 
 Fact = (
     QueueConfigured
@@ -311,6 +356,17 @@ Fact = (
     | TaskClosed
 )
 Command = (
-    AcceptOffer | DeclineOffer | AssignTask | CompleteTask | FinishAfterService | ExtendAfterService
+    AcceptOffer
+    | DeclineOffer
+    | AssignTask
+    | CompleteTask
+    | FinishAfterService
+    | ExtendAfterService
+    | SubmitTask
+    | ReportUnreachable
+    | CancelTask
+    | TakeBackTask
+    | SetQueueMode
+    | MoveTasks
 )
 Input = Fact | Command | Timer

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from .inputs import AfterServiceRanOut, HoursTurn, OfferRangOut, Timer, WaitedTooLong, WideningDue
 from .parties import Task
 from .tenant import Tenant
+from .timers import AfterServiceRanOut, HoursTurn, OfferRangOut, Timer, WaitedTooLong, WideningDue
 
 TASK_TIMERS = (OfferRangOut, WaitedTooLong, WideningDue, AfterServiceRanOut)
 """The timers that a task may have."""

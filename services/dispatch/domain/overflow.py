@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .decisions import Cancelled, Overflowed, Queued
-from .inputs import Channel
+from .inputs import Channel, QueueMode
 from .moments import leaves_at
 from .parties import Task
 from .policy import Overflow, OverflowCause, OverflowTo
@@ -18,12 +18,16 @@ from .tenant import Tenant
 END = Overflow()
 
 
-def shut_out(tenant: Tenant, task: Task) -> OverflowCause | None:
-    """Say why a task cannot stay even if there is an agent: nobody comes in after closing time."""
+def shut_out(tenant: Tenant, task: Task, *, new: bool) -> OverflowCause | None:
+    """Say why a task cannot stay even if there is an agent: it comes too late, or is not let in."""
     queue_id = task.submitted.queue_id
-    if _stays(task) or not _closed(tenant, queue_id):
+    if _stays(task):
         return None
-    return OverflowCause.CLOSED_HOURS
+    if _closed(tenant, queue_id):
+        return OverflowCause.CLOSED_HOURS
+    if new and tenant.modes.get(queue_id) is QueueMode.DRAINING:
+        return OverflowCause.QUEUE_DRAINING
+    return None
 
 
 def cause_for(tenant: Tenant, task: Task, at: int, *, new: bool) -> OverflowCause | None:

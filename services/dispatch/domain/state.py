@@ -6,10 +6,10 @@ router has one writer, and a state that may be wrong is thrown away, never repai
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 from .decisions import (
+    Acted,
     AfterServiceStarted,
     AgentSet,
     Answered,
@@ -24,26 +24,25 @@ from .decisions import (
     Overflowed,
     PresenceSet,
     Queued,
+    QueueModeSet,
     QueueSet,
     QueueTurned,
     Widened,
 )
 from .demand import steps_due
-from .inputs import (
+from .inputs import AgentSelection, QueueMode, StickyTo, TaskSubmitted
+from .moments import TASK_TIMERS, due_at
+from .parties import AfterServiceSpan, Agent, Task
+from .tenant import Hours, Kept, Tenant
+from .timers import (
     AfterServiceRanOut,
-    AgentSelection,
     HoursTurn,
     OfferRangOut,
-    StickyTo,
-    TaskSubmitted,
     Timer,
+    Timers,
     WaitedTooLong,
     WideningDue,
 )
-from .moments import TASK_TIMERS, due_at
-from .parties import AfterServiceSpan, Agent, Task
-from .tenant import Hours, Tenant
-from .timers import Timers
 
 ANSWERS_KEPT_MS = 10 * 60_000
 """A command may be repeated this long and is answered as the first time."""
@@ -120,6 +119,14 @@ def _queue_turned(state: State, it: QueueTurned, _at: int) -> None:
     hours = state.tenants[it.tenant_id].hours
     hours[it.queue_id] = Hours(hours[it.queue_id].openings, it.is_open, it.turns_at)
     state.timers.set(HoursTurn(it.tenant_id, it.queue_id))
+
+
+def _queue_mode_set(state: State, it: QueueModeSet, _at: int) -> None:
+    tenant = state.tenant(it.tenant_id)
+    tenant.modes.pop(it.queue_id, None)
+    if it.mode is not QueueMode.OPEN:
+        tenant.modes[it.queue_id] = it.mode
+    tenant.index.pause(it.queue_id, paused=it.mode is QueueMode.PAUSED)
 
 
 def _group_set(state: State, it: GroupSet, _at: int) -> None:
@@ -289,10 +296,10 @@ def _answered(state: State, it: Answered, at: int) -> None:
         return
     answers = state.tenant(it.tenant_id).answers
     answers.pop(it.request_id, None)
-    answers[it.request_id] = (it.reason, at)
+    answers[it.request_id] = Kept(it.reason, it.count, at)
     while True:
         oldest = next(iter(answers))
-        if answers[oldest][1] > at - ANSWERS_KEPT_MS:
+        if answers[oldest].at > at - ANSWERS_KEPT_MS:
             break
         del answers[oldest]
 
@@ -341,6 +348,7 @@ def _end(tenant: Tenant, task_id: str, at: int) -> None:
 
 _FOLDS: dict[type[Any], Callable[[State, Any, int], None]] = {
     QueueSet: _queue_set,
+    QueueModeSet: _queue_mode_set,
     GroupSet: _group_set,
     OpeningsSet: _openings_set,
     QueueTurned: _queue_turned,
@@ -355,6 +363,7 @@ _FOLDS: dict[type[Any], Callable[[State, Any, int], None]] = {
     Completed: _completed,
     Overflowed: _overflowed,
     Cancelled: _cancelled,
+    Acted: lambda *_: None,
     Answered: _answered,
 }
 
@@ -366,6 +375,8 @@ def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
         for queue in tenant.queues.values():
             tenant.index.select(queue)
             state.timers.set(HoursTurn(tenant.id, queue.queue_id))
+        for queue_id, mode in tenant.modes.items():
+            tenant.index.pause(queue_id, paused=mode is QueueMode.PAUSED)
         for task in tenant.tasks.values():
             _exclude(tenant, task, task.excluded)
             for agent_id in (task.agent_id,) if task.held else task.offers:
@@ -379,8 +390,3 @@ def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
             for timer in TASK_TIMERS:
                 state.timers.set(timer(tenant.id, task_id))
     return state
-
-
-def tasks_of(state: State) -> chain[Task]:
-    """Walk every task of the shard."""
-    return chain.from_iterable(tenant.tasks.values() for tenant in state.tenants.values())

@@ -6,7 +6,7 @@ from .decisions import Reason
 from .demand import Precedence, demand_of, precedence, urgency_of
 from .groups import Groups
 from .index import Index
-from .inputs import AgentConfigured, OpeningsForeseen, PresenceObserved, QueueConfigured
+from .inputs import AgentConfigured, OpeningsForeseen, PresenceObserved, QueueConfigured, QueueMode
 from .last_agents import LastAgents
 from .lines import Lines
 from .parties import Agent, Task
@@ -22,6 +22,15 @@ class Hours:
     turns_at: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How a command was answered, and when."""
+
+    reason: Reason
+    count: int
+    at: int
+
+
 @dataclass(slots=True)
 class Tenant:
     """One tenant's share of a shard."""
@@ -31,7 +40,9 @@ class Tenant:
     agents: dict[str, Agent] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     ended: dict[str, int] = field(default_factory=dict)
-    answers: dict[str, tuple[Reason, int]] = field(default_factory=dict)
+    modes: dict[str, QueueMode] = field(default_factory=dict)
+    """Of queues that are not open."""
+    answers: dict[str, Kept] = field(default_factory=dict)
     hours: dict[str, Hours] = field(default_factory=dict)
     last_agents: LastAgents = field(default_factory=LastAgents)
     index: Index = field(default_factory=Index)

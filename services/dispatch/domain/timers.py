@@ -5,9 +5,52 @@ the state no longer names the one it was set for. So timers hold no truth: they 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
-from .inputs import Timer
+
+@dataclass(frozen=True, slots=True, order=True)
+class OfferRangOut:
+    """The offer's deadline has passed."""
+
+    tenant_id: str
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WaitedTooLong:
+    """A task has waited as long as its queue lets it."""
+
+    tenant_id: str
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WideningDue:
+    """More agents may get a waiting task from now on."""
+
+    tenant_id: str
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AfterServiceRanOut:
+    """The limit of an after-service is reached."""
+
+    tenant_id: str
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HoursTurn:
+    """A queue opens or closes."""
+
+    tenant_id: str
+    queue_id: str
+
+
+Timer = OfferRangOut | WaitedTooLong | WideningDue | AfterServiceRanOut | HoursTurn
+"""What comes by itself, at a moment that the state names. Its rule must move that moment."""
 
 _Entry = tuple[int, str, Timer]
 """Least first: due at, kind, timer. Of the same moment, content decides: never the way there."""

@@ -6,10 +6,11 @@ from . import overflow
 from .decisions import OpeningsSet, QueueTurned
 from .following import Decisions, place
 from .hours import turn
-from .inputs import HoursTurn, OpeningsForeseen, WaitedTooLong
+from .inputs import OpeningsForeseen
 from .moments import leaves_at
 from .policy import OverflowCause
 from .tenant import Tenant
+from .timers import HoursTurn, WaitedTooLong
 
 
 def waited_too_long(tenant: Tenant, it: WaitedTooLong, at: int) -> Decisions:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from services.dispatch.domain.decisions import Reason
+from services.dispatch.domain.decisions import Answered, Reason
 from services.dispatch.domain.errors import Unanswered, refusal
-from services.dispatch.domain.inputs import Command
+from services.dispatch.domain.inputs import Command, MoveTasks, SetQueueMode
 
 from .ports import Intake, Replies, Unknown
 
@@ -18,7 +18,7 @@ class Ask:
         self._intake = intake
         self._replies = replies
 
-    async def __call__(self, command: Callable[[str], Command]) -> None:
+    async def __call__(self, command: Callable[[str], Command]) -> Answered:
         """Carry out the command made for a reply_to. Raises Refusal, Unanswered."""
         with self._replies.expect() as awaited:
             it = command(awaited.reply_to)
@@ -27,8 +27,16 @@ class Ask:
                 await self._intake.append(it, dedup_id="")
             except Unknown as silence:
                 raise Unanswered from silence
-            reason = await awaited.within(ANSWER_WITHIN_S)
-        if reason is None:
+            answer = await awaited.within(ANSWER_WITHIN_S)
+        if answer is None:
             raise Unanswered
-        if reason is not Reason.DONE:
-            raise refusal(reason, it.task_id)
+        if answer.reason is not Reason.DONE:
+            raise refusal(answer.reason, **_what(it))
+        return answer
+
+
+def _what(it: Command) -> dict[str, str]:
+    """Name what a command was about."""
+    if isinstance(it, SetQueueMode | MoveTasks):
+        return {"queue_id": it.queue_id}
+    return {"task_id": it.task_id}

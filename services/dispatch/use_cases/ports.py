@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.dispatch.domain.decisions import Decision, Reason
+from services.dispatch.domain.decisions import Answered, Decision
 from services.dispatch.domain.inputs import Command, Fact
 from services.dispatch.domain.state import State
 
@@ -171,7 +171,7 @@ class Awaited(Protocol):
     @property
     def reply_to(self) -> str: ...
 
-    async def within(self, seconds: float) -> Reason | None:
+    async def within(self, seconds: float) -> Answered | None:
         """Return the outcome, or None when none came in time."""
         ...
 

@@ -18,6 +18,7 @@ from services.dispatch.domain.inputs import (
     AgentConfigured,
     AgentSelection,
     AssignTask,
+    CancelTask,
     Command,
     CompleteTask,
     DeclineOffer,
@@ -26,11 +27,17 @@ from services.dispatch.domain.inputs import (
     FinishAfterService,
     GroupConfigured,
     Input,
+    MoveTasks,
     PresenceObserved,
     QueueConfigured,
+    QueueMode,
+    ReportUnreachable,
     RingStrategy,
     Role,
+    SetQueueMode,
     Skills,
+    SubmitTask,
+    TakeBackTask,
     TaskClosed,
     TaskSubmitted,
 )
@@ -243,6 +250,57 @@ class Desk:
             self.give(ExtendAfterService(ACME, task_id, agent_id, request, "answer.here"))
         )
 
+    def unreachable(self, agent_id: str, task_id: str) -> str:
+        return outcome(
+            self.give(ReportUnreachable(ACME, task_id, agent_id, self._request(), "answer.here"))
+        )
+
+    def cancel(self, task_id: str, actor_id: str = "boss", role: Role = Role.MANAGER) -> str:
+        it = CancelTask(ACME, task_id, actor_id, role, self._request(), "answer.here")
+        return outcome(self.give(it))
+
+    def request(
+        self, task: TaskSubmitted, actor_id: str = "boss", role: Role = Role.MANAGER
+    ) -> str:
+        """Submit a task by command."""
+        self.now += 1
+        it = SubmitTask(ACME, task, actor_id, role, self._request(), "answer.here")
+        return outcome(self.give(it))
+
+    def take_back(
+        self,
+        task_id: str,
+        actor_id: str = "boss",
+        role: Role = Role.MANAGER,
+        *,
+        exclude_agent: bool = False,
+    ) -> str:
+        request = self._request()
+        it = TakeBackTask(ACME, task_id, actor_id, role, exclude_agent, request, "answer.here")
+        return outcome(self.give(it))
+
+    def mode(
+        self,
+        mode: QueueMode,
+        queue_id: str = "sales",
+        actor_id: str = "boss",
+        role: Role = Role.MANAGER,
+    ) -> str:
+        it = SetQueueMode(ACME, queue_id, mode, actor_id, role, self._request(), "answer.here")
+        return outcome(self.give(it))
+
+    def move(
+        self,
+        queue_id: str,
+        to: str,
+        *task_ids: str,
+        actor_id: str = "boss",
+        role: Role = Role.MANAGER,
+    ) -> Answered:
+        request = self._request()
+        it = MoveTasks(ACME, queue_id, to, actor_id, role, task_ids, request, "answer.here")
+        return answered(self.give(it))
+
     def _request(self) -> str:
         self._requests += 1
         return f"request-{self._requests}"
@@ -265,10 +323,15 @@ class Desk:
         return f"held {task.agent_id}" if task.held else "waits"
 
 
-def outcome(decisions: list[Decision]) -> str:
+def answered(decisions: list[Decision]) -> Answered:
     """Return the answer to a command; a command has exactly one."""
     (answer,) = (decision for decision in decisions if isinstance(decision, Answered))
-    return str(Reason(answer.reason)) or "done"
+    return answer
+
+
+def outcome(decisions: list[Decision]) -> str:
+    """Say how a command was answered."""
+    return str(Reason(answered(decisions).reason)) or "done"
 
 
 def truth(state: State) -> Any:
@@ -280,6 +343,7 @@ def truth(state: State) -> Any:
             tenant.id: (
                 tenant.queues,
                 tenant.groups.configured,
+                tenant.modes,
                 {
                     agent.id: (
                         agent.config,

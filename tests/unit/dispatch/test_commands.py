@@ -175,7 +175,7 @@ def test_after_ten_minutes_a_request_is_a_new_one(desk: Desk) -> None:
 
 def test_every_reason_to_refuse_has_a_sentence_and_a_kind() -> None:
     for reason in set(Reason) - {Reason.DONE}:
-        said = refusal(reason, "t1")
+        said = refusal(reason, task_id="t1")
         assert isinstance(said, NotFound | NotAllowed | NotNow)
         assert str(said).endswith(".")
         assert said.reason == reason

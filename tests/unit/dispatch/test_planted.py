@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from services.dispatch.adapters import snapshots
+from services.dispatch.adapters import snapshots, states
 from services.dispatch.domain import engine, following, index, state
 from services.dispatch.domain.decisions import Answered, Decision, OfferEnd, Queued, Reason
 from services.dispatch.domain.demand import Room
@@ -143,14 +143,14 @@ def a_rule_changes_the_state_behind_the_journal(patch: pytest.MonkeyPatch) -> No
 
 
 def a_snapshot_forgets_who_declined(patch: pytest.MonkeyPatch) -> None:
-    write = snapshots._write_task_state
-    patch.setattr(snapshots, "_write_task_state", lambda s, r, _, *more: write(s, r, (), *more))
+    write = states.write_task_state
+    patch.setattr(snapshots, "write_task_state", lambda s, r, _, *more: write(s, r, (), *more))
 
 
 def a_snapshot_forgets_who_is_idle_longest(patch: pytest.MonkeyPatch) -> None:
-    write = snapshots._write_agent_state
+    write = states.write_agent_state
     patch.setattr(
-        snapshots, "_write_agent_state", lambda c, p, _, __, turns: write(c, p, 0, 0, turns)
+        snapshots, "write_agent_state", lambda c, p, _, __, turns: write(c, p, 0, 0, turns)
     )
 
 
@@ -202,12 +202,12 @@ def what_the_others_had_reserved_is_lost(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_snapshot_forgets_all_but_one_ring(patch: pytest.MonkeyPatch) -> None:
-    write: Callable[..., Any] = snapshots._write_task_state
+    write: Callable[..., Any] = states.write_task_state
 
     def one(task: Any, rev: int, out: Any, holder: str, offers: Any, *more: Any) -> Any:
         return write(task, rev, out, holder, offers[:1], *more)
 
-    patch.setattr(snapshots, "_write_task_state", one)
+    patch.setattr(snapshots, "write_task_state", one)
 
 
 PLANTS = [

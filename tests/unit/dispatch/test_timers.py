@@ -2,8 +2,7 @@
 
 import pytest
 
-from services.dispatch.domain.inputs import OfferRangOut, Timer
-from services.dispatch.domain.timers import Timers
+from services.dispatch.domain.timers import OfferRangOut, Timer, Timers
 
 
 @pytest.fixture

@@ -22,11 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from centralita.directory.v1 import resources_pb2 as centralita_dot_directory_dot_v1_dot_resources__pb2
+from centralita.dispatch.v1 import events_pb2 as centralita_dot_dispatch_dot_v1_dot_events__pb2
 from centralita.options.v1 import options_pb2 as centralita_dot_options_dot_v1_dot_options__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-centralita/dispatch/v1/dispatch_service.proto\x12\x16\x63\x65ntralita.dispatch.v1\x1a#centralita/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\"9\n\x12\x41\x63\x63\x65ptOfferRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x15\n\x13\x41\x63\x63\x65ptOfferResponse\":\n\x13\x44\x65\x63lineOfferRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x16\n\x14\x44\x65\x63lineOfferResponse\"M\n\x11\x41ssignTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61ssignee_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x14\n\x12\x41ssignTaskResponse\":\n\x13\x43ompleteTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x16\n\x14\x43ompleteTaskResponse\"@\n\x19\x46inishAfterServiceRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1c\n\x1a\x46inishAfterServiceResponse\"@\n\x19\x45xtendAfterServiceRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1c\n\x1a\x45xtendAfterServiceResponse\"\x13\n\x11ListShardsRequest\"C\n\x12ListShardsResponse\x12-\n\x06shards\x18\x01 \x03(\x0b\x32\x1d.centralita.dispatch.v1.Shard\"Y\n\x05Shard\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x14\n\x0csuccessor_id\x18\x03 \x01(\t\x12\x18\n\x10journal_sequence\x18\x04 \x01(\x04\x32\xdc\x08\n\x0f\x44ispatchService\x12\x93\x01\n\x0b\x41\x63\x63\x65ptOffer\x12*.centralita.dispatch.v1.AcceptOfferRequest\x1a+.centralita.dispatch.v1.AcceptOfferResponse\"+\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/tasks/{task_id}:accept:\x01*\x12\x97\x01\n\x0c\x44\x65\x63lineOffer\x12+.centralita.dispatch.v1.DeclineOfferRequest\x1a,.centralita.dispatch.v1.DeclineOfferResponse\",\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02 \"\x1b/v1/tasks/{task_id}:decline:\x01*\x12\x90\x01\n\nAssignTask\x12).centralita.dispatch.v1.AssignTaskRequest\x1a*.centralita.dispatch.v1.AssignTaskResponse\"+\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/tasks/{task_id}:assign:\x01*\x12\x98\x01\n\x0c\x43ompleteTask\x12+.centralita.dispatch.v1.CompleteTaskRequest\x1a,.centralita.dispatch.v1.CompleteTaskResponse\"-\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02!\"\x1c/v1/tasks/{task_id}:complete:\x01*\x12\xb4\x01\n\x12\x46inishAfterService\x12\x31.centralita.dispatch.v1.FinishAfterServiceRequest\x1a\x32.centralita.dispatch.v1.FinishAfterServiceResponse\"7\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02+\"&/v1/tasks/{task_id}:finishAfterService:\x01*\x12\xb4\x01\n\x12\x45xtendAfterService\x12\x31.centralita.dispatch.v1.ExtendAfterServiceRequest\x1a\x32.centralita.dispatch.v1.ExtendAfterServiceResponse\"7\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02+\"&/v1/tasks/{task_id}:extendAfterService:\x01*\x12}\n\nListShards\x12).centralita.dispatch.v1.ListShardsRequest\x1a*.centralita.dispatch.v1.ListShardsResponse\"\x18\xaa\xd4\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/shardsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-centralita/dispatch/v1/dispatch_service.proto\x12\x16\x63\x65ntralita.dispatch.v1\x1a\'centralita/directory/v1/resources.proto\x1a#centralita/dispatch/v1/events.proto\x1a#centralita/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\"9\n\x12\x41\x63\x63\x65ptOfferRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x15\n\x13\x41\x63\x63\x65ptOfferResponse\":\n\x13\x44\x65\x63lineOfferRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x16\n\x14\x44\x65\x63lineOfferResponse\"M\n\x11\x41ssignTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61ssignee_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x14\n\x12\x41ssignTaskResponse\":\n\x13\x43ompleteTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x16\n\x14\x43ompleteTaskResponse\"@\n\x19\x46inishAfterServiceRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1c\n\x1a\x46inishAfterServiceResponse\"@\n\x19\x45xtendAfterServiceRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1c\n\x1a\x45xtendAfterServiceResponse\"\x13\n\x11ListShardsRequest\"C\n\x12ListShardsResponse\x12-\n\x06shards\x18\x01 \x03(\x0b\x32\x1d.centralita.dispatch.v1.Shard\"Y\n\x05Shard\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x14\n\x0csuccessor_id\x18\x03 \x01(\t\x12\x18\n\x10journal_sequence\x18\x04 \x01(\x04\"\x9c\x02\n\x11SubmitTaskRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08queue_id\x18\x03 \x01(\t\x12\x10\n\x08group_id\x18\x04 \x01(\t\x12\x35\n\x07\x63hannel\x18\x05 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x32\n\x06skills\x18\x06 \x03(\x0b\x32\".centralita.directory.v1.SkillNeed\x12\x10\n\x08priority\x18\x07 \x01(\r\x12\x1a\n\x12preferred_agent_id\x18\x08 \x01(\t\x12\x12\n\ncontact_id\x18\t \x01(\t\x12\x12\n\nrequest_id\x18\n \x01(\t\"\x14\n\x12SubmitTaskResponse\"d\n\x18ReportUnreachableRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x1b\n\x19ReportUnreachableResponse\"K\n\x11\x43\x61ncelTaskRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x14\n\x12\x43\x61ncelTaskResponse\"Q\n\x13TakeBackTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x15\n\rexclude_agent\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x16\n\x14TakeBackTaskResponse\"l\n\x13SetQueueModeRequest\x12\x10\n\x08queue_id\x18\x01 \x01(\t\x12/\n\x04mode\x18\x02 \x01(\x0e\x32!.centralita.dispatch.v1.QueueMode\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x16\n\x14SetQueueModeResponse\"c\n\x10MoveTasksRequest\x12\x10\n\x08queue_id\x18\x01 \x01(\t\x12\x17\n\x0ftarget_queue_id\x18\x02 \x01(\t\x12\x10\n\x08task_ids\x18\x03 \x03(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\"\n\x11MoveTasksResponse\x12\r\n\x05moved\x18\x01 \x01(\r2\x80\x10\n\x0f\x44ispatchService\x12\x93\x01\n\x0b\x41\x63\x63\x65ptOffer\x12*.centralita.dispatch.v1.AcceptOfferRequest\x1a+.centralita.dispatch.v1.AcceptOfferResponse\"+\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/tasks/{task_id}:accept:\x01*\x12\x97\x01\n\x0c\x44\x65\x63lineOffer\x12+.centralita.dispatch.v1.DeclineOfferRequest\x1a,.centralita.dispatch.v1.DeclineOfferResponse\",\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02 \"\x1b/v1/tasks/{task_id}:decline:\x01*\x12\x90\x01\n\nAssignTask\x12).centralita.dispatch.v1.AssignTaskRequest\x1a*.centralita.dispatch.v1.AssignTaskResponse\"+\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/tasks/{task_id}:assign:\x01*\x12\x98\x01\n\x0c\x43ompleteTask\x12+.centralita.dispatch.v1.CompleteTaskRequest\x1a,.centralita.dispatch.v1.CompleteTaskResponse\"-\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02!\"\x1c/v1/tasks/{task_id}:complete:\x01*\x12\xb4\x01\n\x12\x46inishAfterService\x12\x31.centralita.dispatch.v1.FinishAfterServiceRequest\x1a\x32.centralita.dispatch.v1.FinishAfterServiceResponse\"7\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02+\"&/v1/tasks/{task_id}:finishAfterService:\x01*\x12\xb4\x01\n\x12\x45xtendAfterService\x12\x31.centralita.dispatch.v1.ExtendAfterServiceRequest\x1a\x32.centralita.dispatch.v1.ExtendAfterServiceResponse\"7\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02+\"&/v1/tasks/{task_id}:extendAfterService:\x01*\x12}\n\nListShards\x12).centralita.dispatch.v1.ListShardsRequest\x1a*.centralita.dispatch.v1.ListShardsResponse\"\x18\xaa\xd4\x18\x02\x10\x03\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/shards\x12\x95\x01\n\nSubmitTask\x12).centralita.dispatch.v1.SubmitTaskRequest\x1a*.centralita.dispatch.v1.SubmitTaskResponse\"0\xaa\xd4\x18\x18\x10\x02\x1a\x05voice\x1a\rconversations\x82\xd3\xe4\x93\x02\x0e\"\t/v1/tasks:\x01*\x12\x94\x01\n\x11ReportUnreachable\x12\x30.centralita.dispatch.v1.ReportUnreachableRequest\x1a\x31.centralita.dispatch.v1.ReportUnreachableResponse\"\x1a\xaa\xd4\x18\x16\x1a\x05voice\x1a\rconversations\x12\xa6\x01\n\nCancelTask\x12).centralita.dispatch.v1.CancelTaskRequest\x1a*.centralita.dispatch.v1.CancelTaskResponse\"A\xaa\xd4\x18\x18\x10\x02\x1a\x05voice\x1a\rconversations\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/tasks/{task_id}:cancel:\x01*\x12\x98\x01\n\x0cTakeBackTask\x12+.centralita.dispatch.v1.TakeBackTaskRequest\x1a,.centralita.dispatch.v1.TakeBackTaskResponse\"-\xaa\xd4\x18\x02\x10\x02\x82\xd3\xe4\x93\x02!\"\x1c/v1/tasks/{task_id}:takeBack:\x01*\x12\x99\x01\n\x0cSetQueueMode\x12+.centralita.dispatch.v1.SetQueueModeRequest\x1a,.centralita.dispatch.v1.SetQueueModeResponse\".\xaa\xd4\x18\x02\x10\x02\x82\xd3\xe4\x93\x02\"\"\x1d/v1/queues/{queue_id}:setMode:\x01*\x12\x92\x01\n\tMoveTasks\x12(.centralita.dispatch.v1.MoveTasksRequest\x1a).centralita.dispatch.v1.MoveTasksResponse\"0\xaa\xd4\x18\x02\x10\x02\x82\xd3\xe4\x93\x02$\"\x1f/v1/queues/{queue_id}:moveTasks:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,36 +49,72 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISPATCHSERVICE'].methods_by_name['ExtendAfterService']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002+\"&/v1/tasks/{task_id}:extendAfterService:\001*'
   _globals['_DISPATCHSERVICE'].methods_by_name['ListShards']._loaded_options = None
   _globals['_DISPATCHSERVICE'].methods_by_name['ListShards']._serialized_options = b'\252\324\030\002\020\003\202\323\344\223\002\014\022\n/v1/shards'
-  _globals['_ACCEPTOFFERREQUEST']._serialized_start=140
-  _globals['_ACCEPTOFFERREQUEST']._serialized_end=197
-  _globals['_ACCEPTOFFERRESPONSE']._serialized_start=199
-  _globals['_ACCEPTOFFERRESPONSE']._serialized_end=220
-  _globals['_DECLINEOFFERREQUEST']._serialized_start=222
-  _globals['_DECLINEOFFERREQUEST']._serialized_end=280
-  _globals['_DECLINEOFFERRESPONSE']._serialized_start=282
-  _globals['_DECLINEOFFERRESPONSE']._serialized_end=304
-  _globals['_ASSIGNTASKREQUEST']._serialized_start=306
-  _globals['_ASSIGNTASKREQUEST']._serialized_end=383
-  _globals['_ASSIGNTASKRESPONSE']._serialized_start=385
-  _globals['_ASSIGNTASKRESPONSE']._serialized_end=405
-  _globals['_COMPLETETASKREQUEST']._serialized_start=407
-  _globals['_COMPLETETASKREQUEST']._serialized_end=465
-  _globals['_COMPLETETASKRESPONSE']._serialized_start=467
-  _globals['_COMPLETETASKRESPONSE']._serialized_end=489
-  _globals['_FINISHAFTERSERVICEREQUEST']._serialized_start=491
-  _globals['_FINISHAFTERSERVICEREQUEST']._serialized_end=555
-  _globals['_FINISHAFTERSERVICERESPONSE']._serialized_start=557
-  _globals['_FINISHAFTERSERVICERESPONSE']._serialized_end=585
-  _globals['_EXTENDAFTERSERVICEREQUEST']._serialized_start=587
-  _globals['_EXTENDAFTERSERVICEREQUEST']._serialized_end=651
-  _globals['_EXTENDAFTERSERVICERESPONSE']._serialized_start=653
-  _globals['_EXTENDAFTERSERVICERESPONSE']._serialized_end=681
-  _globals['_LISTSHARDSREQUEST']._serialized_start=683
-  _globals['_LISTSHARDSREQUEST']._serialized_end=702
-  _globals['_LISTSHARDSRESPONSE']._serialized_start=704
-  _globals['_LISTSHARDSRESPONSE']._serialized_end=771
-  _globals['_SHARD']._serialized_start=773
-  _globals['_SHARD']._serialized_end=862
-  _globals['_DISPATCHSERVICE']._serialized_start=865
-  _globals['_DISPATCHSERVICE']._serialized_end=1981
+  _globals['_DISPATCHSERVICE'].methods_by_name['SubmitTask']._loaded_options = None
+  _globals['_DISPATCHSERVICE'].methods_by_name['SubmitTask']._serialized_options = b'\252\324\030\030\020\002\032\005voice\032\rconversations\202\323\344\223\002\016\"\t/v1/tasks:\001*'
+  _globals['_DISPATCHSERVICE'].methods_by_name['ReportUnreachable']._loaded_options = None
+  _globals['_DISPATCHSERVICE'].methods_by_name['ReportUnreachable']._serialized_options = b'\252\324\030\026\032\005voice\032\rconversations'
+  _globals['_DISPATCHSERVICE'].methods_by_name['CancelTask']._loaded_options = None
+  _globals['_DISPATCHSERVICE'].methods_by_name['CancelTask']._serialized_options = b'\252\324\030\030\020\002\032\005voice\032\rconversations\202\323\344\223\002\037\"\032/v1/tasks/{task_id}:cancel:\001*'
+  _globals['_DISPATCHSERVICE'].methods_by_name['TakeBackTask']._loaded_options = None
+  _globals['_DISPATCHSERVICE'].methods_by_name['TakeBackTask']._serialized_options = b'\252\324\030\002\020\002\202\323\344\223\002!\"\034/v1/tasks/{task_id}:takeBack:\001*'
+  _globals['_DISPATCHSERVICE'].methods_by_name['SetQueueMode']._loaded_options = None
+  _globals['_DISPATCHSERVICE'].methods_by_name['SetQueueMode']._serialized_options = b'\252\324\030\002\020\002\202\323\344\223\002\"\"\035/v1/queues/{queue_id}:setMode:\001*'
+  _globals['_DISPATCHSERVICE'].methods_by_name['MoveTasks']._loaded_options = None
+  _globals['_DISPATCHSERVICE'].methods_by_name['MoveTasks']._serialized_options = b'\252\324\030\002\020\002\202\323\344\223\002$\"\037/v1/queues/{queue_id}:moveTasks:\001*'
+  _globals['_ACCEPTOFFERREQUEST']._serialized_start=218
+  _globals['_ACCEPTOFFERREQUEST']._serialized_end=275
+  _globals['_ACCEPTOFFERRESPONSE']._serialized_start=277
+  _globals['_ACCEPTOFFERRESPONSE']._serialized_end=298
+  _globals['_DECLINEOFFERREQUEST']._serialized_start=300
+  _globals['_DECLINEOFFERREQUEST']._serialized_end=358
+  _globals['_DECLINEOFFERRESPONSE']._serialized_start=360
+  _globals['_DECLINEOFFERRESPONSE']._serialized_end=382
+  _globals['_ASSIGNTASKREQUEST']._serialized_start=384
+  _globals['_ASSIGNTASKREQUEST']._serialized_end=461
+  _globals['_ASSIGNTASKRESPONSE']._serialized_start=463
+  _globals['_ASSIGNTASKRESPONSE']._serialized_end=483
+  _globals['_COMPLETETASKREQUEST']._serialized_start=485
+  _globals['_COMPLETETASKREQUEST']._serialized_end=543
+  _globals['_COMPLETETASKRESPONSE']._serialized_start=545
+  _globals['_COMPLETETASKRESPONSE']._serialized_end=567
+  _globals['_FINISHAFTERSERVICEREQUEST']._serialized_start=569
+  _globals['_FINISHAFTERSERVICEREQUEST']._serialized_end=633
+  _globals['_FINISHAFTERSERVICERESPONSE']._serialized_start=635
+  _globals['_FINISHAFTERSERVICERESPONSE']._serialized_end=663
+  _globals['_EXTENDAFTERSERVICEREQUEST']._serialized_start=665
+  _globals['_EXTENDAFTERSERVICEREQUEST']._serialized_end=729
+  _globals['_EXTENDAFTERSERVICERESPONSE']._serialized_start=731
+  _globals['_EXTENDAFTERSERVICERESPONSE']._serialized_end=759
+  _globals['_LISTSHARDSREQUEST']._serialized_start=761
+  _globals['_LISTSHARDSREQUEST']._serialized_end=780
+  _globals['_LISTSHARDSRESPONSE']._serialized_start=782
+  _globals['_LISTSHARDSRESPONSE']._serialized_end=849
+  _globals['_SHARD']._serialized_start=851
+  _globals['_SHARD']._serialized_end=940
+  _globals['_SUBMITTASKREQUEST']._serialized_start=943
+  _globals['_SUBMITTASKREQUEST']._serialized_end=1227
+  _globals['_SUBMITTASKRESPONSE']._serialized_start=1229
+  _globals['_SUBMITTASKRESPONSE']._serialized_end=1249
+  _globals['_REPORTUNREACHABLEREQUEST']._serialized_start=1251
+  _globals['_REPORTUNREACHABLEREQUEST']._serialized_end=1351
+  _globals['_REPORTUNREACHABLERESPONSE']._serialized_start=1353
+  _globals['_REPORTUNREACHABLERESPONSE']._serialized_end=1380
+  _globals['_CANCELTASKREQUEST']._serialized_start=1382
+  _globals['_CANCELTASKREQUEST']._serialized_end=1457
+  _globals['_CANCELTASKRESPONSE']._serialized_start=1459
+  _globals['_CANCELTASKRESPONSE']._serialized_end=1479
+  _globals['_TAKEBACKTASKREQUEST']._serialized_start=1481
+  _globals['_TAKEBACKTASKREQUEST']._serialized_end=1562
+  _globals['_TAKEBACKTASKRESPONSE']._serialized_start=1564
+  _globals['_TAKEBACKTASKRESPONSE']._serialized_end=1586
+  _globals['_SETQUEUEMODEREQUEST']._serialized_start=1588
+  _globals['_SETQUEUEMODEREQUEST']._serialized_end=1696
+  _globals['_SETQUEUEMODERESPONSE']._serialized_start=1698
+  _globals['_SETQUEUEMODERESPONSE']._serialized_end=1720
+  _globals['_MOVETASKSREQUEST']._serialized_start=1722
+  _globals['_MOVETASKSREQUEST']._serialized_end=1821
+  _globals['_MOVETASKSRESPONSE']._serialized_start=1823
+  _globals['_MOVETASKSRESPONSE']._serialized_end=1857
+  _globals['_DISPATCHSERVICE']._serialized_start=1860
+  _globals['_DISPATCHSERVICE']._serialized_end=3908
 # @@protoc_insertion_point(module_scope)

@@ -73,6 +73,36 @@ class DispatchServiceStub:
                 request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListShardsRequest.SerializeToString,
                 response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListShardsResponse.FromString,
                 _registered_method=True)
+        self.SubmitTask = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/SubmitTask',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitTaskRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitTaskResponse.FromString,
+                _registered_method=True)
+        self.ReportUnreachable = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/ReportUnreachable',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ReportUnreachableRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ReportUnreachableResponse.FromString,
+                _registered_method=True)
+        self.CancelTask = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/CancelTask',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CancelTaskRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CancelTaskResponse.FromString,
+                _registered_method=True)
+        self.TakeBackTask = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/TakeBackTask',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.TakeBackTaskRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.TakeBackTaskResponse.FromString,
+                _registered_method=True)
+        self.SetQueueMode = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/SetQueueMode',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SetQueueModeRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SetQueueModeResponse.FromString,
+                _registered_method=True)
+        self.MoveTasks = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/MoveTasks',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.MoveTasksRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.MoveTasksResponse.FromString,
+                _registered_method=True)
 
 
 class DispatchServiceServicer:
@@ -142,6 +172,61 @@ class DispatchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SubmitTask(self, request, context):
+        """Begin a task in a queue or at a group. A task_id begins once: again, also within a day of
+        its end, it changes nothing and is answered alike. INVALID_ARGUMENT TASK_ID_INVALID,
+        DESTINATION_INVALID; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
+        QUEUE_NOT_YOURS, GROUP_NOT_YOURS for supervisors who do not belong to it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportUnreachable(self, request, context):
+        """The agent's device could not ring: the offer ends, the task goes on with its original age,
+        and the agent is not blamed. FAILED_PRECONDITION OFFER_NOT_YOURS when it does not ring there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelTask(self, request, context):
+        """Whoever waited has given up. What ended already is not ended again. PERMISSION_DENIED
+        TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION
+        TASK_ALREADY_ASSIGNED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TakeBackTask(self, request, context):
+        """Take a task from its holder: it goes back with its original age. Audited. PERMISSION_DENIED
+        TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION TASK_NOT_ASSIGNED,
+        TASK_IN_AFTER_SERVICE when only that is left of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetQueueMode(self, request, context):
+        """Open, pause or drain a queue. Holds until it is set again. Audited. INVALID_ARGUMENT
+        QUEUE_MODE_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for
+        supervisors who do not belong to it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MoveTasks(self, request, context):
+        """Move what waits in a queue to another, with its age, in one step; 1,000 tasks at most, first
+        come first, so repeat it (with a new request_id) until it answers 0. What rings stays.
+        Audited. INVALID_ARGUMENT TOO_MANY_TASKS; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED
+        QUEUE_NOT_YOURS for supervisors who do not belong to both.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DispatchServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +264,36 @@ def add_DispatchServiceServicer_to_server(servicer, server):
                     servicer.ListShards,
                     request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListShardsRequest.FromString,
                     response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListShardsResponse.SerializeToString,
+            ),
+            'SubmitTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitTask,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitTaskRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitTaskResponse.SerializeToString,
+            ),
+            'ReportUnreachable': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportUnreachable,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ReportUnreachableRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ReportUnreachableResponse.SerializeToString,
+            ),
+            'CancelTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelTask,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CancelTaskRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CancelTaskResponse.SerializeToString,
+            ),
+            'TakeBackTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeBackTask,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.TakeBackTaskRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.TakeBackTaskResponse.SerializeToString,
+            ),
+            'SetQueueMode': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetQueueMode,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SetQueueModeRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SetQueueModeResponse.SerializeToString,
+            ),
+            'MoveTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveTasks,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.MoveTasksRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.MoveTasksResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -374,6 +489,168 @@ class DispatchService:
             '/centralita.dispatch.v1.DispatchService/ListShards',
             centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListShardsRequest.SerializeToString,
             centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListShardsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/SubmitTask',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitTaskRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportUnreachable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/ReportUnreachable',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ReportUnreachableRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ReportUnreachableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/CancelTask',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CancelTaskRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CancelTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeBackTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/TakeBackTask',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.TakeBackTaskRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.TakeBackTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetQueueMode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/SetQueueMode',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SetQueueModeRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SetQueueModeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/MoveTasks',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.MoveTasksRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.MoveTasksResponse.FromString,
             options,
             channel_credentials,
             insecure,

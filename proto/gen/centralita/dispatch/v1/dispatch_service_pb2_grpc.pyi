@@ -71,6 +71,37 @@ class DispatchServiceStub:
     """Who leads which shard of the installation, and how far each has got. UNAVAILABLE UNANSWERED
     when the bus does not say.
     """
+    SubmitTask: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.SubmitTaskRequest, _dispatch_service_pb2.SubmitTaskResponse]
+    """Begin a task in a queue or at a group. A task_id begins once: again, also within a day of
+    its end, it changes nothing and is answered alike. INVALID_ARGUMENT TASK_ID_INVALID,
+    DESTINATION_INVALID; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
+    QUEUE_NOT_YOURS, GROUP_NOT_YOURS for supervisors who do not belong to it.
+    """
+    ReportUnreachable: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReportUnreachableRequest, _dispatch_service_pb2.ReportUnreachableResponse]
+    """The agent's device could not ring: the offer ends, the task goes on with its original age,
+    and the agent is not blamed. FAILED_PRECONDITION OFFER_NOT_YOURS when it does not ring there.
+    """
+    CancelTask: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.CancelTaskRequest, _dispatch_service_pb2.CancelTaskResponse]
+    """Whoever waited has given up. What ended already is not ended again. PERMISSION_DENIED
+    TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION
+    TASK_ALREADY_ASSIGNED.
+    """
+    TakeBackTask: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.TakeBackTaskRequest, _dispatch_service_pb2.TakeBackTaskResponse]
+    """Take a task from its holder: it goes back with its original age. Audited. PERMISSION_DENIED
+    TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION TASK_NOT_ASSIGNED,
+    TASK_IN_AFTER_SERVICE when only that is left of it.
+    """
+    SetQueueMode: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.SetQueueModeRequest, _dispatch_service_pb2.SetQueueModeResponse]
+    """Open, pause or drain a queue. Holds until it is set again. Audited. INVALID_ARGUMENT
+    QUEUE_MODE_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for
+    supervisors who do not belong to it.
+    """
+    MoveTasks: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.MoveTasksRequest, _dispatch_service_pb2.MoveTasksResponse]
+    """Move what waits in a queue to another, with its age, in one step; 1,000 tasks at most, first
+    come first, so repeat it (with a new request_id) until it answers 0. What rings stays.
+    Audited. INVALID_ARGUMENT TOO_MANY_TASKS; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED
+    QUEUE_NOT_YOURS for supervisors who do not belong to both.
+    """
 
 @_typing.type_check_only
 class DispatchServiceAsyncStub(DispatchServiceStub):
@@ -112,6 +143,37 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     ListShards: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListShardsRequest, _dispatch_service_pb2.ListShardsResponse]  # type: ignore[assignment]
     """Who leads which shard of the installation, and how far each has got. UNAVAILABLE UNANSWERED
     when the bus does not say.
+    """
+    SubmitTask: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.SubmitTaskRequest, _dispatch_service_pb2.SubmitTaskResponse]  # type: ignore[assignment]
+    """Begin a task in a queue or at a group. A task_id begins once: again, also within a day of
+    its end, it changes nothing and is answered alike. INVALID_ARGUMENT TASK_ID_INVALID,
+    DESTINATION_INVALID; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
+    QUEUE_NOT_YOURS, GROUP_NOT_YOURS for supervisors who do not belong to it.
+    """
+    ReportUnreachable: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReportUnreachableRequest, _dispatch_service_pb2.ReportUnreachableResponse]  # type: ignore[assignment]
+    """The agent's device could not ring: the offer ends, the task goes on with its original age,
+    and the agent is not blamed. FAILED_PRECONDITION OFFER_NOT_YOURS when it does not ring there.
+    """
+    CancelTask: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.CancelTaskRequest, _dispatch_service_pb2.CancelTaskResponse]  # type: ignore[assignment]
+    """Whoever waited has given up. What ended already is not ended again. PERMISSION_DENIED
+    TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION
+    TASK_ALREADY_ASSIGNED.
+    """
+    TakeBackTask: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.TakeBackTaskRequest, _dispatch_service_pb2.TakeBackTaskResponse]  # type: ignore[assignment]
+    """Take a task from its holder: it goes back with its original age. Audited. PERMISSION_DENIED
+    TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION TASK_NOT_ASSIGNED,
+    TASK_IN_AFTER_SERVICE when only that is left of it.
+    """
+    SetQueueMode: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.SetQueueModeRequest, _dispatch_service_pb2.SetQueueModeResponse]  # type: ignore[assignment]
+    """Open, pause or drain a queue. Holds until it is set again. Audited. INVALID_ARGUMENT
+    QUEUE_MODE_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for
+    supervisors who do not belong to it.
+    """
+    MoveTasks: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.MoveTasksRequest, _dispatch_service_pb2.MoveTasksResponse]  # type: ignore[assignment]
+    """Move what waits in a queue to another, with its age, in one step; 1,000 tasks at most, first
+    come first, so repeat it (with a new request_id) until it answers 0. What rings stays.
+    Audited. INVALID_ARGUMENT TOO_MANY_TASKS; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED
+    QUEUE_NOT_YOURS for supervisors who do not belong to both.
     """
 
 class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -193,6 +255,73 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_dispatch_service_pb2.ListShardsResponse, _abc.Awaitable[_dispatch_service_pb2.ListShardsResponse]]:
         """Who leads which shard of the installation, and how far each has got. UNAVAILABLE UNANSWERED
         when the bus does not say.
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitTask(
+        self,
+        request: _dispatch_service_pb2.SubmitTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.SubmitTaskResponse, _abc.Awaitable[_dispatch_service_pb2.SubmitTaskResponse]]:
+        """Begin a task in a queue or at a group. A task_id begins once: again, also within a day of
+        its end, it changes nothing and is answered alike. INVALID_ARGUMENT TASK_ID_INVALID,
+        DESTINATION_INVALID; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
+        QUEUE_NOT_YOURS, GROUP_NOT_YOURS for supervisors who do not belong to it.
+        """
+
+    @_abc_1.abstractmethod
+    def ReportUnreachable(
+        self,
+        request: _dispatch_service_pb2.ReportUnreachableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.ReportUnreachableResponse, _abc.Awaitable[_dispatch_service_pb2.ReportUnreachableResponse]]:
+        """The agent's device could not ring: the offer ends, the task goes on with its original age,
+        and the agent is not blamed. FAILED_PRECONDITION OFFER_NOT_YOURS when it does not ring there.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelTask(
+        self,
+        request: _dispatch_service_pb2.CancelTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.CancelTaskResponse, _abc.Awaitable[_dispatch_service_pb2.CancelTaskResponse]]:
+        """Whoever waited has given up. What ended already is not ended again. PERMISSION_DENIED
+        TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION
+        TASK_ALREADY_ASSIGNED.
+        """
+
+    @_abc_1.abstractmethod
+    def TakeBackTask(
+        self,
+        request: _dispatch_service_pb2.TakeBackTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.TakeBackTaskResponse, _abc.Awaitable[_dispatch_service_pb2.TakeBackTaskResponse]]:
+        """Take a task from its holder: it goes back with its original age. Audited. PERMISSION_DENIED
+        TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION TASK_NOT_ASSIGNED,
+        TASK_IN_AFTER_SERVICE when only that is left of it.
+        """
+
+    @_abc_1.abstractmethod
+    def SetQueueMode(
+        self,
+        request: _dispatch_service_pb2.SetQueueModeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.SetQueueModeResponse, _abc.Awaitable[_dispatch_service_pb2.SetQueueModeResponse]]:
+        """Open, pause or drain a queue. Holds until it is set again. Audited. INVALID_ARGUMENT
+        QUEUE_MODE_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for
+        supervisors who do not belong to it.
+        """
+
+    @_abc_1.abstractmethod
+    def MoveTasks(
+        self,
+        request: _dispatch_service_pb2.MoveTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.MoveTasksResponse, _abc.Awaitable[_dispatch_service_pb2.MoveTasksResponse]]:
+        """Move what waits in a queue to another, with its age, in one step; 1,000 tasks at most, first
+        come first, so repeat it (with a new request_id) until it answers 0. What rings stays.
+        Audited. INVALID_ARGUMENT TOO_MANY_TASKS; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED
+        QUEUE_NOT_YOURS for supervisors who do not belong to both.
         """
 
 def add_DispatchServiceServicer_to_server(servicer: DispatchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

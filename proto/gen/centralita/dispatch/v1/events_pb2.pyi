@@ -59,6 +59,32 @@ OFFER_END_CALLER_GAVE_UP: OfferEnd.ValueType  # 6
 """The customer hung up or the conversation was closed."""
 Global___OfferEnd: _TypeAlias = OfferEnd  # noqa: Y015
 
+class _QueueMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QueueModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QueueMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUEUE_MODE_UNSPECIFIED: _QueueMode.ValueType  # 0
+    QUEUE_MODE_OPEN: _QueueMode.ValueType  # 1
+    """As it is configured."""
+    QUEUE_MODE_PAUSED: _QueueMode.ValueType  # 2
+    """Nothing is offered. Tasks come in, wait, and keep their age; what rings may be accepted."""
+    QUEUE_MODE_DRAINING: _QueueMode.ValueType  # 3
+    """Nothing comes in: new tasks overflow. What waits is served."""
+
+class QueueMode(_QueueMode, metaclass=_QueueModeEnumTypeWrapper):
+    """What a supervisor lets a queue do."""
+
+QUEUE_MODE_UNSPECIFIED: QueueMode.ValueType  # 0
+QUEUE_MODE_OPEN: QueueMode.ValueType  # 1
+"""As it is configured."""
+QUEUE_MODE_PAUSED: QueueMode.ValueType  # 2
+"""Nothing is offered. Tasks come in, wait, and keep their age; what rings may be accepted."""
+QUEUE_MODE_DRAINING: QueueMode.ValueType  # 3
+"""Nothing comes in: new tasks overflow. What waits is served."""
+Global___QueueMode: _TypeAlias = QueueMode  # noqa: Y015
+
 @_typing.final
 class TaskQueued(_message.Message):
     """A task waits in a queue: for the first time, or again with its original age."""

@@ -46,6 +46,12 @@ class Input(_message.Message):
     OPENINGS_FORESEEN_FIELD_NUMBER: _builtins.int
     FINISH_AFTER_SERVICE_FIELD_NUMBER: _builtins.int
     EXTEND_AFTER_SERVICE_FIELD_NUMBER: _builtins.int
+    SUBMIT_TASK_FIELD_NUMBER: _builtins.int
+    REPORT_UNREACHABLE_FIELD_NUMBER: _builtins.int
+    CANCEL_TASK_FIELD_NUMBER: _builtins.int
+    TAKE_BACK_TASK_FIELD_NUMBER: _builtins.int
+    SET_QUEUE_MODE_FIELD_NUMBER: _builtins.int
+    MOVE_TASKS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     request_id: _builtins.str
     """Commands: the id made by the client. Facts: empty."""
@@ -77,6 +83,18 @@ class Input(_message.Message):
     def finish_after_service(self) -> Global___FinishAfterService: ...
     @_builtins.property
     def extend_after_service(self) -> Global___ExtendAfterService: ...
+    @_builtins.property
+    def submit_task(self) -> Global___SubmitTask: ...
+    @_builtins.property
+    def report_unreachable(self) -> Global___ReportUnreachable: ...
+    @_builtins.property
+    def cancel_task(self) -> Global___CancelTask: ...
+    @_builtins.property
+    def take_back_task(self) -> Global___TakeBackTask: ...
+    @_builtins.property
+    def set_queue_mode(self) -> Global___SetQueueMode: ...
+    @_builtins.property
+    def move_tasks(self) -> Global___MoveTasks: ...
     def __init__(
         self,
         *,
@@ -96,12 +114,18 @@ class Input(_message.Message):
         openings_foreseen: Global___OpeningsForeseen | None = ...,
         finish_after_service: Global___FinishAfterService | None = ...,
         extend_after_service: Global___ExtendAfterService | None = ...,
+        submit_task: Global___SubmitTask | None = ...,
+        report_unreachable: Global___ReportUnreachable | None = ...,
+        cancel_task: Global___CancelTask | None = ...,
+        take_back_task: Global___TakeBackTask | None = ...,
+        set_queue_mode: Global___SetQueueMode | None = ...,
+        move_tasks: Global___MoveTasks | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "task_closed", b"task_closed", "task_submitted", b"task_submitted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "report_unreachable", b"report_unreachable", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "reply_to", b"reply_to", "request_id", b"request_id", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "reply_to", b"reply_to", "report_unreachable", b"report_unreachable", "request_id", b"request_id", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_configured", "agent_configured", "presence_observed", "task_submitted", "task_closed", "group_configured", "accept_offer", "decline_offer", "assign_task", "complete_task", "openings_foreseen", "finish_after_service", "extend_after_service"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_configured", "agent_configured", "presence_observed", "task_submitted", "task_closed", "group_configured", "accept_offer", "decline_offer", "assign_task", "complete_task", "openings_foreseen", "finish_after_service", "extend_after_service", "submit_task", "report_unreachable", "cancel_task", "take_back_task", "set_queue_mode", "move_tasks"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -674,6 +698,85 @@ class FinishAfterService(_message.Message):
 Global___FinishAfterService: _TypeAlias = FinishAfterService  # noqa: Y015
 
 @_typing.final
+class SubmitTask(_message.Message):
+    """Command: see DispatchService.SubmitTask. The task's age counts from the decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    ACTOR_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ROLE_FIELD_NUMBER: _builtins.int
+    actor_id: _builtins.str
+    actor_role: _options_pb2.Role.ValueType
+    @_builtins.property
+    def task(self) -> Global___TaskSubmitted: ...
+    def __init__(
+        self,
+        *,
+        task: Global___TaskSubmitted | None = ...,
+        actor_id: _builtins.str = ...,
+        actor_role: _options_pb2.Role.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor_id", b"actor_id", "actor_role", b"actor_role", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitTask: _TypeAlias = SubmitTask  # noqa: Y015
+
+@_typing.final
+class ReportUnreachable(_message.Message):
+    """Command: see DispatchService.ReportUnreachable."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    agent_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportUnreachable: _TypeAlias = ReportUnreachable  # noqa: Y015
+
+@_typing.final
+class CancelTask(_message.Message):
+    """Command: see DispatchService.CancelTask."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ROLE_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    actor_id: _builtins.str
+    actor_role: _options_pb2.Role.ValueType
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        actor_id: _builtins.str = ...,
+        actor_role: _options_pb2.Role.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor_id", b"actor_id", "actor_role", b"actor_role", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelTask: _TypeAlias = CancelTask  # noqa: Y015
+
+@_typing.final
 class ExtendAfterService(_message.Message):
     """Command: see DispatchService.ExtendAfterService."""
 
@@ -696,6 +799,100 @@ class ExtendAfterService(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExtendAfterService: _TypeAlias = ExtendAfterService  # noqa: Y015
+
+@_typing.final
+class TakeBackTask(_message.Message):
+    """Command: see DispatchService.TakeBackTask."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ROLE_FIELD_NUMBER: _builtins.int
+    EXCLUDE_AGENT_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    actor_id: _builtins.str
+    actor_role: _options_pb2.Role.ValueType
+    exclude_agent: _builtins.bool
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        actor_id: _builtins.str = ...,
+        actor_role: _options_pb2.Role.ValueType = ...,
+        exclude_agent: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor_id", b"actor_id", "actor_role", b"actor_role", "exclude_agent", b"exclude_agent", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeBackTask: _TypeAlias = TakeBackTask  # noqa: Y015
+
+@_typing.final
+class SetQueueMode(_message.Message):
+    """Command: see DispatchService.SetQueueMode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    ACTOR_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ROLE_FIELD_NUMBER: _builtins.int
+    queue_id: _builtins.str
+    mode: _events_pb2.QueueMode.ValueType
+    actor_id: _builtins.str
+    actor_role: _options_pb2.Role.ValueType
+    def __init__(
+        self,
+        *,
+        queue_id: _builtins.str = ...,
+        mode: _events_pb2.QueueMode.ValueType = ...,
+        actor_id: _builtins.str = ...,
+        actor_role: _options_pb2.Role.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor_id", b"actor_id", "actor_role", b"actor_role", "mode", b"mode", "queue_id", b"queue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetQueueMode: _TypeAlias = SetQueueMode  # noqa: Y015
+
+@_typing.final
+class MoveTasks(_message.Message):
+    """Command: see DispatchService.MoveTasks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    TARGET_QUEUE_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ROLE_FIELD_NUMBER: _builtins.int
+    TASK_IDS_FIELD_NUMBER: _builtins.int
+    queue_id: _builtins.str
+    target_queue_id: _builtins.str
+    actor_id: _builtins.str
+    actor_role: _options_pb2.Role.ValueType
+    @_builtins.property
+    def task_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        queue_id: _builtins.str = ...,
+        target_queue_id: _builtins.str = ...,
+        actor_id: _builtins.str = ...,
+        actor_role: _options_pb2.Role.ValueType = ...,
+        task_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor_id", b"actor_id", "actor_role", b"actor_role", "queue_id", b"queue_id", "target_queue_id", b"target_queue_id", "task_ids", b"task_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveTasks: _TypeAlias = MoveTasks  # noqa: Y015
 
 @_typing.final
 class Record(_message.Message):
@@ -789,6 +986,8 @@ class Decision(_message.Message):
     OVERFLOWED_FIELD_NUMBER: _builtins.int
     AFTER_SERVICE_STARTED_FIELD_NUMBER: _builtins.int
     WIDENED_FIELD_NUMBER: _builtins.int
+    QUEUE_MODE_SET_FIELD_NUMBER: _builtins.int
+    ACTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queue_set(self) -> Global___QueueSet: ...
     @_builtins.property
@@ -821,6 +1020,10 @@ class Decision(_message.Message):
     def after_service_started(self) -> Global___AfterServiceStarted: ...
     @_builtins.property
     def widened(self) -> Global___Widened: ...
+    @_builtins.property
+    def queue_mode_set(self) -> Global___QueueModeSet: ...
+    @_builtins.property
+    def acted(self) -> Global___Acted: ...
     def __init__(
         self,
         *,
@@ -840,12 +1043,14 @@ class Decision(_message.Message):
         overflowed: Global___Overflowed | None = ...,
         after_service_started: Global___AfterServiceStarted | None = ...,
         widened: Global___Widened | None = ...,
+        queue_mode_set: Global___QueueModeSet | None = ...,
+        acted: Global___Acted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["after_service_started", b"after_service_started", "agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued", "widened", b"widened"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "after_service_started", b"after_service_started", "agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_mode_set", b"queue_mode_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued", "widened", b"widened"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service_started", b"after_service_started", "agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued", "widened", b"widened"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "after_service_started", b"after_service_started", "agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_mode_set", b"queue_mode_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued", "widened", b"widened"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_set", "agent_set", "presence_set", "queued", "offered", "offer_closed", "assigned", "completed", "cancelled", "answered", "group_set", "openings_set", "queue_turned", "overflowed", "after_service_started", "widened"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_set", "agent_set", "presence_set", "queued", "offered", "offer_closed", "assigned", "completed", "cancelled", "answered", "group_set", "openings_set", "queue_turned", "overflowed", "after_service_started", "widened", "queue_mode_set", "acted"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -873,6 +1078,33 @@ class QueueSet(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueueSet: _TypeAlias = QueueSet  # noqa: Y015
+
+@_typing.final
+class QueueModeSet(_message.Message):
+    """Not open any more, or again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    queue_id: _builtins.str
+    mode: _events_pb2.QueueMode.ValueType
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+        mode: _events_pb2.QueueMode.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "queue_id", b"queue_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueModeSet: _TypeAlias = QueueModeSet  # noqa: Y015
 
 @_typing.final
 class GroupSet(_message.Message):
@@ -1316,6 +1548,51 @@ class Cancelled(_message.Message):
 Global___Cancelled: _TypeAlias = Cancelled  # noqa: Y015
 
 @_typing.final
+class Acted(_message.Message):
+    """Somebody with authority changed the course of work."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ID_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    TARGET_QUEUE_ID_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    actor_id: _builtins.str
+    action: _events_pb2.SupervisorActed.Action.ValueType
+    queue_id: _builtins.str
+    task_id: _builtins.str
+    agent_id: _builtins.str
+    target_queue_id: _builtins.str
+    tasks: _builtins.int
+    at_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        actor_id: _builtins.str = ...,
+        action: _events_pb2.SupervisorActed.Action.ValueType = ...,
+        queue_id: _builtins.str = ...,
+        task_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        target_queue_id: _builtins.str = ...,
+        tasks: _builtins.int = ...,
+        at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor_id", b"actor_id", "agent_id", b"agent_id", "at_ms", b"at_ms", "queue_id", b"queue_id", "target_queue_id", b"target_queue_id", "task_id", b"task_id", "tasks", b"tasks", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Acted: _TypeAlias = Acted  # noqa: Y015
+
+@_typing.final
 class Answered(_message.Message):
     """The outcome of a command, kept for a while so that its repetition is answered alike."""
 
@@ -1325,11 +1602,14 @@ class Answered(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REPLY_TO_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     request_id: _builtins.str
     reason: _builtins.str
     """Empty: done. Otherwise why not: stable, UPPER_SNAKE."""
     reply_to: _builtins.str
+    count: _builtins.int
+    """Of tasks that were moved."""
     def __init__(
         self,
         *,
@@ -1337,10 +1617,11 @@ class Answered(_message.Message):
         request_id: _builtins.str = ...,
         reason: _builtins.str = ...,
         reply_to: _builtins.str = ...,
+        count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "reply_to", b"reply_to", "request_id", b"request_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "reason", b"reason", "reply_to", b"reply_to", "request_id", b"request_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1366,6 +1647,7 @@ class Snapshot(_message.Message):
     ORDER_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     HOURS_FIELD_NUMBER: _builtins.int
+    MODES_FIELD_NUMBER: _builtins.int
     LAST_AGENTS_FIELD_NUMBER: _builtins.int
     journal_sequence: _builtins.int
     """Journal sequence of the last record folded in."""
@@ -1397,6 +1679,10 @@ class Snapshot(_message.Message):
     @_builtins.property
     def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___HoursState]: ...
     @_builtins.property
+    def modes(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueModeSet]:
+        """Of queues that are not open."""
+
+    @_builtins.property
     def last_agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___LastAgent]:
         """Oldest first."""
 
@@ -1417,11 +1703,12 @@ class Snapshot(_message.Message):
         order: _builtins.int = ...,
         groups: _abc.Iterable[Global___GroupSet] | None = ...,
         hours: _abc.Iterable[Global___HoursState] | None = ...,
+        modes: _abc.Iterable[Global___QueueModeSet] | None = ...,
         last_agents: _abc.Iterable[Global___LastAgent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "groups", b"groups", "hours", b"hours", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "last_agents", b"last_agents", "order", b"order", "queues", b"queues", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "groups", b"groups", "hours", b"hours", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "last_agents", b"last_agents", "modes", b"modes", "order", b"order", "queues", b"queues", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

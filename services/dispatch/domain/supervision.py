@@ -1,0 +1,123 @@
+"""What those with authority do to queues and to the tasks of others.
+
+Permission is decided in the same step as what it is for: nobody acts on what they lost before.
+"""
+
+from dataclasses import replace
+from itertools import islice
+
+from .decisions import Acted, Action, Queued, QueueModeSet, Reason
+from .following import Decisions, again, answer, find_agent, match_queue, place
+from .inputs import MoveTasks, QueueMode, Role, SetQueueMode, TakeBackTask
+from .parties import Task
+from .tenant import Tenant
+
+MOVED_AT_ONCE = 1000
+"""Tasks that one command moves at most: they commit together, and others wait meanwhile."""
+
+_ACTIONS = {
+    QueueMode.OPEN: Action.QUEUE_OPENED,
+    QueueMode.PAUSED: Action.QUEUE_PAUSED,
+    QueueMode.DRAINING: Action.QUEUE_DRAINED,
+}
+
+
+def supervises(tenant: Tenant, actor_id: str, role: Role, queue_id: str) -> bool:
+    """Tell whether somebody has a say in a queue: a supervisor in their own, a manager in all."""
+    actor = tenant.agents.get(actor_id)
+    theirs = actor is not None and queue_id in actor.config.queue_ids
+    return role >= Role.MANAGER or (role is Role.SUPERVISOR and theirs)
+
+
+def supervises_task(tenant: Tenant, actor_id: str, role: Role, task: Task) -> bool:
+    """Tell whether somebody has a say in a task of a queue or a group."""
+    actor = tenant.agents.get(actor_id)
+    theirs = actor is not None and tenant.reaches(task, actor)
+    return role >= Role.MANAGER or (role is Role.SUPERVISOR and theirs)
+
+
+def known_queue(tenant: Tenant, queue_id: str) -> bool:
+    """Tell whether there is such a queue."""
+    queue = tenant.queues.get(queue_id)
+    return queue is not None and not queue.removed
+
+
+def set_queue_mode(tenant: Tenant, it: SetQueueMode, at: int) -> Decisions:
+    if (no := _not_over(tenant, it, it.queue_id)) is not None:
+        yield answer(it, no)
+        return
+    if tenant.modes.get(it.queue_id, QueueMode.OPEN) is not it.mode:
+        yield QueueModeSet(it.tenant_id, it.queue_id, it.mode)
+        yield Acted(it.tenant_id, it.actor_id, _ACTIONS[it.mode], at, it.queue_id)
+        yield from match_queue(tenant, it.queue_id, at)
+    yield answer(it, Reason.DONE)
+
+
+def move_tasks(tenant: Tenant, it: MoveTasks, at: int) -> Decisions:
+    for queue_id in (it.queue_id, it.target_queue_id):
+        if (no := _not_over(tenant, it, queue_id)) is not None:
+            yield answer(it, no)
+            return
+    moved = _first_waiting(tenant, it) if it.queue_id != it.target_queue_id else []
+    if moved:
+        yield Acted(
+            it.tenant_id,
+            it.actor_id,
+            Action.TASKS_MOVED,
+            at,
+            it.queue_id,
+            target_queue_id=it.target_queue_id,
+            tasks=len(moved),
+        )
+    for task in moved:
+        there = replace(task.submitted, queue_id=it.target_queue_id)
+        yield Queued(there, task.revision + 1, task.excluded)
+    # Only now, and in the order of where they are: nothing overtakes on the way.
+    for task in sorted(moved, key=lambda one: tenant.precedence(one, at)):
+        yield from place(tenant, task, at, new=True)
+    yield answer(it, Reason.DONE, len(moved))
+
+
+def take_back_task(tenant: Tenant, it: TakeBackTask, at: int) -> Decisions:
+    task = tenant.tasks.get(it.task_id)
+    if task is None:
+        yield answer(it, Reason.TASK_NOT_FOUND)
+    elif not supervises_task(tenant, it.actor_id, it.actor_role, task):
+        yield answer(it, Reason.TASK_NOT_IN_YOUR_QUEUES)
+    elif not task.held:
+        yield answer(it, Reason.TASK_NOT_ASSIGNED)
+    elif task.after_service is not None:
+        yield answer(it, Reason.TASK_IN_AFTER_SERVICE)
+    else:
+        holder, queue_id = tenant.agents[task.agent_id], task.submitted.queue_id
+        yield Acted(
+            it.tenant_id,
+            it.actor_id,
+            Action.TASK_TAKEN_BACK,
+            at,
+            queue_id,
+            it.task_id,
+            holder.id,
+        )
+        without = {holder.id} if it.exclude_agent else set()
+        yield replace(again(task), excluded=tuple(sorted({*task.excluded, *without})))
+        # The holder has room and the task has nobody: whatever comes first goes first.
+        while (first := tenant.best_task(holder, at)) is not None:
+            yield from find_agent(tenant, first, at)
+        yield from place(tenant, task, at)
+        yield answer(it, Reason.DONE)
+
+
+def _not_over(tenant: Tenant, it: SetQueueMode | MoveTasks, queue_id: str) -> Reason | None:
+    if not known_queue(tenant, queue_id):
+        return Reason.QUEUE_NOT_FOUND
+    if not supervises(tenant, it.actor_id, it.actor_role, queue_id):
+        return Reason.QUEUE_NOT_YOURS
+    return None
+
+
+def _first_waiting(tenant: Tenant, it: MoveTasks) -> list[Task]:
+    named = frozenset(it.task_ids)
+    waiting = tenant.lines.waiting(it.queue_id)
+    moved = (task_id for task_id in waiting if not named or task_id in named)
+    return [tenant.tasks[task_id] for task_id in islice(moved, MOVED_AT_ONCE)]
