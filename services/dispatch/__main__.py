@@ -26,6 +26,7 @@ from .adapters.logs import JetStreamInputLog, JetStreamIntake, JetStreamJournal
 from .adapters.outlets import JetStreamOutlets
 from .adapters.replies import replies
 from .adapters.snapshots import ObjectStoreSnapshots
+from .adapters.waits import AnswerWaits, AskLeader
 from .domain.errors import Refusal
 from .explain_api import ExplainApi
 from .grpc_api import CODES, DispatchApi
@@ -33,9 +34,11 @@ from .handlers import handlers
 from .settings import Settings
 from .use_cases.commands import Ask
 from .use_cases.explain import Explain
+from .use_cases.foresee import Foresee
 from .use_cases.lead import LAST_WORDS_S, Lead
 from .use_cases.ports import Checkpoint, Ports, passed
 from .use_cases.shards import ListShards
+from .use_cases.waits import GetWait
 
 
 def clock() -> int:
@@ -60,6 +63,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
         connected(settings.nats_url, name="dispatch") as bus,
         leases(bus, owner_id, settings.shards, settings.settled_after.total_seconds()) as held,
     ):
+        intake = JetStreamIntake(bus, settings.shards)
         ports = Ports(
             inputs=JetStreamInputLog(bus),
             journal=JetStreamJournal(bus, owner_id),
@@ -68,10 +72,11 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
             leases=held,
             clock=clock,
             checkpoint=checkpoint,
+            duties=(Foresee(intake, clock), AnswerWaits(bus, clock)),
         )
-        intake = JetStreamIntake(bus, settings.shards)
         list_shards = ListShards(held, ports.journal)
         explain = Explain(JetStreamEvidence(bus, settings.shards), clock)
+        get_wait = GetWait(AskLeader(bus, settings.shards))
         async with (
             leading(Lead(ports), held, settings.shards),
             consuming(bus, handlers(intake), answers=(Refusal,)),
@@ -81,7 +86,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
                 [
                     Exposed(
                         add_DispatchServiceServicer_to_server,
-                        DispatchApi(Ask(intake, inbox), list_shards),
+                        DispatchApi(Ask(intake, inbox), list_shards, get_wait),
                     ),
                     Exposed(add_ExplainServiceServicer_to_server, ExplainApi(explain)),
                 ],

@@ -17,6 +17,8 @@ from centralita.dispatch.v1.dispatch_service_pb2 import (
     ExtendAfterServiceResponse,
     FinishAfterServiceRequest,
     FinishAfterServiceResponse,
+    GetWaitRequest,
+    GetWaitResponse,
     ListShardsRequest,
     ListShardsResponse,
     MoveTasksRequest,
@@ -61,6 +63,7 @@ from .domain.supervision import MOVED_AT_ONCE
 from .matching import read_skills
 from .use_cases.commands import Ask
 from .use_cases.shards import ListShards
+from .use_cases.waits import GetWait
 
 CODES = {
     errors.NotFound: StatusCode.NOT_FOUND,
@@ -82,9 +85,18 @@ MOST_SKILLS = 50
 class DispatchApi(DispatchServiceServicer):
     """Who asks comes from the token; what is asked, from the request."""
 
-    def __init__(self, ask: Ask, list_shards: ListShards) -> None:
+    def __init__(self, ask: Ask, list_shards: ListShards, get_wait: GetWait) -> None:
         self._ask = ask
         self._list_shards = list_shards
+        self._get_wait = get_wait
+
+    async def GetWait(self, request: GetWaitRequest, context: Context) -> GetWaitResponse:
+        told = await self._get_wait(caller().tenant_id, _id(request.task_id, "task_id"))
+        answer = GetWaitResponse(position=told.position)
+        if told.foretold is not None:
+            answer.p50.FromMilliseconds(round(told.foretold.p50))
+            answer.p90.FromMilliseconds(round(told.foretold.p90))
+        return answer
 
     async def AcceptOffer(
         self, request: AcceptOfferRequest, context: Context

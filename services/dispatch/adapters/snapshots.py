@@ -13,6 +13,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from services.dispatch.domain.decisions import Reason
 from services.dispatch.domain.demand import Load
+from services.dispatch.domain.estimates import Wait
 from services.dispatch.domain.inputs import (
     AgentConfigured,
     GroupConfigured,
@@ -38,9 +39,11 @@ from .states import (
     Offers,
     read_agent_state,
     read_hours_state,
+    read_pace,
     read_task_state,
     write_agent_state,
     write_hours_state,
+    write_pace,
     write_task_state,
 )
 
@@ -59,6 +62,7 @@ _Task = tuple[
     int,
     tuple[str, ...],
     AfterServiceSpan | None,
+    Wait | None,
     Load,
     str,
     int,
@@ -82,6 +86,7 @@ class _Photograph:
     ended: tuple[tuple[str, str, int], ...]
     hours: tuple[Hours, ...]
     last_agents: tuple[tuple[str, str, str, int], ...]
+    paces: tuple[wire.PaceState, ...]
 
 
 class ObjectStoreSnapshots:
@@ -151,6 +156,8 @@ def read_snapshot(data: bytes) -> tuple[State, Position]:
         tenant(hours.openings.tenant_id).hours[hours.openings.queue_id] = hours
     for last in message.last_agents:
         tenant(last.tenant_id).last_agents.remember(last.contact_id, last.agent_id, last.at_ms)
+    for pace in message.paces:
+        tenant(pace.tenant_id).paces[pace.queue_id] = read_pace(pace)
     position = Position(
         message.journal_sequence, message.input_cursor, message.chain, message.emitted
     )
@@ -192,6 +199,7 @@ def _photograph(state: State, position: Position) -> _Photograph:
                 task.waits_since,
                 task.overflowed,
                 task.after_service,
+                task.wait,
                 task.load,
                 task.kept_for,
                 task.kept_until,
@@ -215,6 +223,11 @@ def _photograph(state: State, position: Position) -> _Photograph:
         ),
         hours=tuple(hours for tenant in tenants for hours in tenant.hours.values()),
         last_agents=tuple((tenant.id, *last) for tenant in tenants for last in tenant.last_agents),
+        paces=tuple(
+            write_pace(tenant.id, queue_id, pace)
+            for tenant in tenants
+            for queue_id, pace in tenant.paces.items()
+        ),
     )
 
 
@@ -229,27 +242,12 @@ def _pieces(photograph: _Photograph) -> Iterator[wire.Snapshot]:
         at_ms=photograph.at,
         order=photograph.order,
     )
-    for queues in _slices(photograph.queues):
-        yield wire.Snapshot(
-            queues=[
-                wire.QueueSet(tenant_id=queue.tenant_id, queue=write_queue(queue))
-                for queue in queues
-            ]
-        )
+    yield from _of_queues(photograph)
     for groups in _slices(photograph.groups):
         yield wire.Snapshot(
             groups=[
                 wire.GroupSet(tenant_id=group.tenant_id, group=write_group(group))
                 for group in groups
-            ]
-        )
-    for modes in _slices(photograph.modes):
-        yield wire.Snapshot(
-            modes=[
-                wire.QueueModeSet(
-                    tenant_id=tenant_id, queue_id=queue_id, mode=public.QueueMode.ValueType(mode)
-                )
-                for tenant_id, queue_id, mode in modes
             ]
         )
     for agents in _slices(photograph.agents):
@@ -276,8 +274,6 @@ def _pieces(photograph: _Photograph) -> Iterator[wire.Snapshot]:
                 for tenant_id, task_id, at in ended
             ]
         )
-    for hours in _slices(photograph.hours):
-        yield wire.Snapshot(hours=[write_hours_state(it) for it in hours])
     for last_agents in _slices(photograph.last_agents):
         yield wire.Snapshot(
             last_agents=[
@@ -287,6 +283,29 @@ def _pieces(photograph: _Photograph) -> Iterator[wire.Snapshot]:
                 for tenant_id, contact_id, agent_id, at in last_agents
             ]
         )
+
+
+def _of_queues(photograph: _Photograph) -> Iterator[wire.Snapshot]:
+    for queues in _slices(photograph.queues):
+        yield wire.Snapshot(
+            queues=[
+                wire.QueueSet(tenant_id=queue.tenant_id, queue=write_queue(queue))
+                for queue in queues
+            ]
+        )
+    for modes in _slices(photograph.modes):
+        yield wire.Snapshot(
+            modes=[
+                wire.QueueModeSet(
+                    tenant_id=tenant_id, queue_id=queue_id, mode=public.QueueMode.ValueType(mode)
+                )
+                for tenant_id, queue_id, mode in modes
+            ]
+        )
+    for hours in _slices(photograph.hours):
+        yield wire.Snapshot(hours=[write_hours_state(it) for it in hours])
+    for paces in _slices(photograph.paces):
+        yield wire.Snapshot(paces=paces)
 
 
 def _slices(of: Iterable[Any]) -> Iterator[list[Any]]:

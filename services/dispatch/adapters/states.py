@@ -1,8 +1,9 @@
-"""What a snapshot holds of one agent, one task, one queue's hours."""
+"""What a snapshot holds of one agent, one task, one queue's hours and pace."""
 
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 
 from services.dispatch.domain.demand import NO_LOAD, Load
+from services.dispatch.domain.estimates import Estimate, Pace, Wait
 from services.dispatch.domain.inputs import AgentConfigured, PresenceObserved, TaskSubmitted
 from services.dispatch.domain.parties import AfterServiceSpan, Agent, Task
 from services.dispatch.domain.tenant import Hours
@@ -61,6 +62,7 @@ def write_task_state(  # noqa: PLR0913, PLR0917 - one argument a column
     waits_since: int,
     overflowed: tuple[str, ...],
     after_service: AfterServiceSpan | None,
+    wait: Wait | None,
     load: Load,
     kept_for: str,
     kept_until: int,
@@ -81,6 +83,7 @@ def write_task_state(  # noqa: PLR0913, PLR0917 - one argument a column
         after_service=None
         if after_service is None
         else wire.AfterServiceSpan(ends_at_ms=after_service.ends_at),
+        wait=None if wait is None else _write_wait(wait),
         load=write_load(load),
         kept_for=kept_for,
         kept_until_ms=kept_until,
@@ -104,6 +107,7 @@ def read_task_state(state: wire.TaskState) -> Task:
         AfterServiceSpan(state.after_service.ends_at_ms)
         if state.HasField("after_service")
         else None,
+        _read_wait(state.wait) if state.HasField("wait") else None,
         state.kept_for,
         state.kept_until_ms,
         state.relaxed,
@@ -123,6 +127,31 @@ def write_hours_state(hours: Hours) -> wire.HoursState:
 def read_hours_state(state: wire.HoursState) -> Hours:
     openings = read_openings(state.tenant_id, state.openings)
     return Hours(openings, state.open, state.turns_at_ms)
+
+
+def write_pace(tenant_id: str, queue_id: str, pace: Pace) -> wire.PaceState:
+    return wire.PaceState(
+        tenant_id=tenant_id,
+        queue_id=queue_id,
+        starts=pace.starts,
+        waited_ms=pace.waited,
+        since_ms=pace.since,
+        ratio50=pace.ratio50,
+        ratio90=pace.ratio90,
+    )
+
+
+def read_pace(pace: wire.PaceState) -> Pace:
+    return Pace(pace.starts, pace.waited_ms, pace.since_ms, pace.ratio50, pace.ratio90)
+
+
+def _write_wait(wait: Wait) -> wire.WaitState:
+    foretold = wait.foretold or Estimate(0, 0)
+    return wire.WaitState(since_ms=wait.since, p50_ms=foretold.p50, p90_ms=foretold.p90)
+
+
+def _read_wait(wait: wire.WaitState) -> Wait:
+    return Wait(wait.since_ms, Estimate(wait.p50_ms, wait.p90_ms) if wait.p90_ms else None)
 
 
 def _read_load(state: wire.TaskState) -> Load:

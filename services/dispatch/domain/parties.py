@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from heapq import heappop
 
 from .demand import NO_LOAD, WHOLE, Demand, Load, Room, channels_of, has, room_of
+from .estimates import Wait
 from .inputs import AgentConfigured, AgentSelection, PresenceObserved, Skills, TaskSubmitted
 
 TaskEntry = tuple[int, int, str, int, "Task"]
@@ -98,6 +99,8 @@ class Task:
     overflowed: tuple[str, ...] = ()
     """The queues that it could not stay in."""
     after_service: AfterServiceSpan | None = None
+    wait: Wait | None = None
+    """Until somebody holds it: what was foretold."""
     kept_for: str = ""
     kept_until: int = 0
     relaxed: int = 0

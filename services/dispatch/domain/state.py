@@ -102,11 +102,11 @@ def _queue_set(state: State, it: QueueSet, at: int) -> None:
         if task.submitted.queue_id == queue.queue_id and task.waits
     ]
     for task in waiting:
-        tenant.take_out(task)
+        tenant.take_out(task, at)
     tenant.index.select(queue)
     for task in waiting:
         task.relaxed = steps_due(queue, task.submitted.enqueued_at, at)
-        _line_up(state, tenant, task)
+        _line_up(state, tenant, task, at)
 
 
 def _openings_set(state: State, it: OpeningsSet, _at: int) -> None:
@@ -154,18 +154,18 @@ def _presence_set(state: State, it: PresenceSet, at: int) -> None:
 def _present(state: State, tenant: Tenant, agent: Agent, at: int, *, was_receiving: bool) -> None:
     if agent.receiving and not was_receiving:
         state.load_changed(agent, at)
-        _readmit(state, tenant, agent)
+        _readmit(state, tenant, agent, at)
     tenant.index.place_agent(agent)
     tenant.staff.place(agent)
 
 
-def _readmit(state: State, tenant: Tenant, agent: Agent) -> None:
+def _readmit(state: State, tenant: Tenant, agent: Agent, at: int) -> None:
     """Who turns to work again may be offered again what they had refused."""
     for task in agent.excluded_from.values():
         task.excluded = tuple(other for other in task.excluded if other != agent.id)
         if task.entry is not None:
-            tenant.leave_queue(task)
-            _line_up(state, tenant, task)
+            tenant.leave_queue(task, at)
+            _line_up(state, tenant, task, at)
     agent.excluded_from.clear()
 
 
@@ -180,34 +180,37 @@ def _queued(state: State, it: Queued, at: int) -> None:
             _priority(tenant, submitted),
             waits_since=min(submitted.enqueued_at, at),
         )
+        new = True
     else:
-        tenant.take_out(task)
-        if task.agent_id:
+        tenant.take_out(task, at)
+        new = task.held or task.submitted.queue_id != submitted.queue_id
+        if task.held:
             _release(state, tenant, task, task.agent_id, at)
-            task.waits_since = at
         if task.submitted.queue_id != submitted.queue_id:
             task.priority = _priority(tenant, submitted)
+        if new:
             task.waits_since = at
     task.submitted = submitted
     task.revision = it.revision
     _exclude(tenant, task, it.excluded)
     task.kept_for, task.kept_until = it.kept_for, it.kept_until
     task.relaxed = steps_due(tenant.queue(submitted.queue_id), submitted.enqueued_at, at)
-    _line_up(state, tenant, task)
+    _line_up(state, tenant, task, at, new=new)
 
 
-def _widened(state: State, it: Widened, _at: int) -> None:
+def _widened(state: State, it: Widened, at: int) -> None:
     tenant = state.tenants[it.tenant_id]
     task = tenant.tasks[it.task_id]
-    tenant.take_out(task)
+    tenant.take_out(task, at)
     task.relaxed = it.relaxed
     if not it.kept_for:
         task.kept_for, task.kept_until = "", 0
-    _line_up(state, tenant, task)
+    _line_up(state, tenant, task, at)
 
 
-def _line_up(state: State, tenant: Tenant, task: Task) -> None:
+def _line_up(state: State, tenant: Tenant, task: Task, at: int, *, new: bool = False) -> None:
     tenant.line_up(task)
+    tenant.begin_wait(task, at, new=new)
     state.timers.set(WideningDue(tenant.id, task.submitted.task_id))
     state.timers.set(WaitedTooLong(tenant.id, task.submitted.task_id))
 
@@ -247,7 +250,10 @@ def _offer_closed(state: State, it: OfferClosed, at: int) -> None:
 def _assigned(state: State, it: Assigned, at: int) -> None:
     tenant = state.tenants[it.tenant_id]
     task = tenant.tasks[it.task_id]
-    tenant.take_out(task)
+    tenant.take_out(task, at, started=True)
+    if task.wait is not None:
+        tenant.paces[it.queue_id].over(task.wait, at)
+        task.wait = None
     if it.agent_id not in task.offers:
         _load(state, tenant, task, it.agent_id, at)
     task.revision = it.revision
@@ -279,10 +285,10 @@ def _remember(tenant: Tenant, task: Task, at: int) -> None:
         tenant.last_agents.remember(submitted.contact_id, task.agent_id, at)
 
 
-def _overflowed(state: State, it: Overflowed, _at: int) -> None:
+def _overflowed(state: State, it: Overflowed, at: int) -> None:
     tenant = state.tenants[it.tenant_id]
     task = tenant.tasks[it.task_id]
-    tenant.take_out(task)
+    tenant.take_out(task, at)
     task.revision = it.revision
     task.overflowed = (*task.overflowed, it.queue_id)
 
@@ -306,7 +312,7 @@ def _answered(state: State, it: Answered, at: int) -> None:
 
 def _load(state: State, tenant: Tenant, task: Task, agent_id: str, at: int) -> None:
     agent = tenant.agent(agent_id)
-    tenant.leave_queue(task)
+    tenant.leave_queue(task, at, started=True)
     task.kept_for, task.kept_until, task.widens_at = "", 0, 0
     _put(agent, task)
     state.load_changed(agent, at)
@@ -334,7 +340,7 @@ def _put(agent: Agent, task: Task) -> None:
 def _end(tenant: Tenant, task_id: str, at: int) -> None:
     task = tenant.tasks.pop(task_id, None)
     if task is not None:
-        tenant.take_out(task)
+        tenant.take_out(task, at)
         for agent_id in task.excluded:
             tenant.agent(agent_id).excluded_from.pop(task_id, None)
     ended = tenant.ended

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from .decisions import Reason
 from .demand import Precedence, demand_of, precedence, urgency_of
+from .estimates import Estimate, Pace, Wait
 from .groups import Groups
 from .index import Index
 from .inputs import AgentConfigured, OpeningsForeseen, PresenceObserved, QueueConfigured, QueueMode
@@ -45,6 +46,7 @@ class Tenant:
     answers: dict[str, Kept] = field(default_factory=dict)
     hours: dict[str, Hours] = field(default_factory=dict)
     last_agents: LastAgents = field(default_factory=LastAgents)
+    paces: dict[str, Pace] = field(default_factory=dict)
     index: Index = field(default_factory=Index)
     groups: Groups = field(default_factory=Groups)
     staff: Staff = field(default_factory=Staff)
@@ -114,12 +116,37 @@ class Tenant:
             due.append(submitted.enqueued_at + queue.relaxations[task.relaxed].after_ms)
         task.widens_at = min(due, default=0)
 
-    def take_out(self, task: Task) -> None:
+    def take_out(self, task: Task, at: int, *, started: bool = False) -> None:
         """Take a task out of its line; harmless when it is in none."""
-        self.leave_queue(task)
+        self.leave_queue(task, at, started=started)
         self.groups.remove_task(task)
 
-    def leave_queue(self, task: Task) -> None:
+    def leave_queue(self, task: Task, at: int, *, started: bool = False) -> None:
         """Take a task out of its queue's line; it stays in its group's while it rings."""
         self.index.remove_task(task)
-        self.lines.remove(task)
+        if not self.lines.remove(task):
+            return
+        if started and task.wait is not None and task.wait.since == at:
+            task.wait = None  # there was an agent at once: that is no wait to learn from
+        queue_id = task.submitted.queue_id
+        waited = started and task.wait is not None
+        pace = self.paces.setdefault(queue_id, Pace())
+        pace.left(self.lines.length(queue_id), at, started=waited)
+
+    def begin_wait(self, task: Task, at: int, *, new: bool) -> None:
+        """Note that a task stands in its queue's line; foretell the wait of a new one."""
+        queue_id = task.submitted.queue_id
+        if task.submitted.group_id:
+            task.wait = None
+            return
+        self.paces.setdefault(queue_id, Pace()).joined(self.lines.length(queue_id), at)
+        if new:
+            task.wait = Wait(at, self.foretell(task, at))
+
+    def foretell(self, task: Task, at: int) -> Estimate | None:
+        """Foretell how long a task in line waits from now on; None when nobody can."""
+        queue_id = task.submitted.queue_id
+        pace = self.paces.get(queue_id)
+        if pace is None or not self.staff.of(queue_id):
+            return None
+        return pace.estimate(self.lines.rank(task.submitted.task_id), at)

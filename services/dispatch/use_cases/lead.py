@@ -7,7 +7,7 @@ Whatever goes wrong, the leader steps down and forgets its state: the next one f
 import asyncio
 import logging
 from collections.abc import Coroutine
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -62,8 +62,11 @@ class Lead:
                 ports.outlets.open(shard, position.emitted) as outlet,
                 aclosing(ports.inputs.follow(shard, position.cursor)) as entries,
                 News(entries) as news,
+                AsyncExitStack() as beside,
             ):
                 await self._tell_again(shard, position, outlet)
+                for duty in ports.duties:
+                    await beside.enter_async_context(duty(shard, fold.state))
                 log.info("leading", extra={"shard": shard, "sequence": position.sequence})
                 term = _Term(ports, shard, fold, outlet)
                 self._led.add(1, {"shard": shard})

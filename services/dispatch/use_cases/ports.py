@@ -190,6 +190,10 @@ def passed(_: str) -> None:
     """Go on: nothing happens between two steps."""
 
 
+Duty = Callable[[Shard, State], AbstractAsyncContextManager[None]]
+"""What a leader does beside its loop, as long as it leads. It looks at the state, and no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """What a leader needs."""
@@ -201,3 +205,4 @@ class Ports:
     leases: Leases
     clock: Millis
     checkpoint: Checkpoint = passed
+    duties: Sequence[Duty] = ()

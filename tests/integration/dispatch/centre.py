@@ -9,6 +9,7 @@ import grpc
 from centralita.conversations.v1.events_pb2 import ConversationClosed, ConversationOpened
 from centralita.directory.v1.events_pb2 import QueueChanged, UserChanged
 from centralita.directory.v1.resources_pb2 import Queue
+from centralita.dispatch.journal.v1 import journal_pb2 as journal
 from centralita.dispatch.v1 import dispatch_service_pb2 as api
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from centralita.dispatch.v1.explain_service_pb2 import ExplainTaskRequest
@@ -43,8 +44,10 @@ class Centre:
         at = datetime.now(UTC)
         await self._bus.publish(outgoing(event, event_id=event_id or new_id(), at=at))
 
-    async def queue(self, queue_id: str = "sales", *, seconds: int = 20, priority: int = 0) -> None:
-        settings = Queue(offer_timeout=Duration(seconds=seconds), priority=priority)
+    async def queue(
+        self, queue_id: str = "sales", *, seconds: int = 20, priority: int = 0, **more: Any
+    ) -> None:
+        settings = Queue(offer_timeout=Duration(seconds=seconds), priority=priority, **more)
         self._versions += 1
         await self.tell(
             QueueChanged(
@@ -115,6 +118,17 @@ class Centre:
         call: Asked = self._explain.ExplainTask(request, metadata=bearer(token))
         return call
 
+    def finish(self, actor_id: str, task_id: str, role: str = "agent") -> Asked:
+        request = api.FinishAfterServiceRequest(task_id=task_id, request_id=new_id())
+        return self._call("FinishAfterService", request, actor_id, role)
+
+    def extend(self, agent_id: str, task_id: str) -> Asked:
+        request = api.ExtendAfterServiceRequest(task_id=task_id, request_id=new_id())
+        return self._call("ExtendAfterService", request, agent_id)
+
+    def wait(self, task_id: str) -> Asked:
+        return self._call("GetWait", api.GetWaitRequest(task_id=task_id), "ana")
+
     def _call(self, method: str, request: Message, user_id: str, role: str = "agent") -> Asked:
         token = self._issuer.user(self.tenant, user_id, role)
         call: Asked = getattr(self._stub, method)(request, metadata=bearer(token))
@@ -134,6 +148,20 @@ class Centre:
             )
 
         await until(there, within=10)
+
+    async def openings_are_known(self) -> None:
+        """Wait until the router has decided on when its queues are open."""
+
+        async def known() -> bool:
+            records = await journal_reader.stored(self._bus.js, "DISPATCH_JOURNAL")
+            return any(
+                decision.WhichOneof("body") == "queue_turned"
+                for record in records
+                for step in journal.Record.FromString(record.data).steps
+                for decision in step.decisions
+            )
+
+        await until(known, within=10)
 
     async def audited(self) -> None:
         streams = [

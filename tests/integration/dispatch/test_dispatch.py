@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
+from centralita.directory.v1.resources_pb2 import AfterService, BusinessHours, OpenDate, Overflow
 from grpc import StatusCode
 
 from services.dispatch.adapters.outlets import JetStreamOutlets
@@ -172,3 +173,47 @@ async def test_an_event_that_no_stream_takes_is_kept_and_sent_again(
             await until(lambda: outlet.emitted == 7, within=10)
         (stored,) = await journal_reader.stored(bus.js, "DISPATCH")
     assert stored.headers["ce-id"] == "d0-7-1"
+
+
+async def test_a_wait_is_told_by_whoever_leads(desk: Centre) -> None:
+    await desk.works("ana")
+    for task in ("c-1", "c-2", "c-3"):
+        await desk.opens(task)
+        await desk.heard("TaskQueued", task)
+    assert (await desk.wait("c-1")).position == 0
+    told = await desk.wait("c-3")
+    assert told.position == 2
+    assert not told.HasField("p50")  # nobody has been served yet
+    assert await refusal(desk.wait("c-9")) == (StatusCode.NOT_FOUND, "TASK_NOT_FOUND")
+
+
+async def test_the_after_service_holds_its_agent_until_they_finish(desk: Centre) -> None:
+    unlimited = AfterService(mode=AfterService.MODE_UNLIMITED)
+    await desk.queue(after_service=unlimited)
+    await desk.works("ana")
+    await desk.opens("c-1")
+    await desk.heard("TaskOffered", "c-1", "ana")
+    await desk.accept("ana", "c-1")
+    await desk.closes("c-1")
+    await desk.heard("AfterServiceStarted", "c-1", "ana")
+    assert await refusal(desk.extend("ana", "c-1")) == (
+        StatusCode.FAILED_PRECONDITION,
+        "AFTER_SERVICE_NOT_EXTENDABLE",
+    )
+    await desk.finish("ana", "c-1")
+    await desk.heard("TaskCompleted", "c-1", "ana")
+    await desk.audited()
+
+
+async def test_a_queue_out_of_hours_sends_its_tasks_elsewhere(desk: Centre) -> None:
+    never = BusinessHours(
+        time_zone="Europe/Madrid",
+        exceptions=[OpenDate(date="2020-01-01")],
+        overflow=Overflow(message="We are closed."),
+    )
+    await desk.queue(business_hours=never)
+    await desk.openings_are_known()
+    await desk.opens("c-1")
+    await desk.heard("TaskOverflowed", "c-1")
+    await desk.heard("TaskCancelled", "c-1", "We are closed.")
+    await desk.audited()

@@ -4,6 +4,7 @@ Beside the state that decides stand a replica that only folds the records, and a
 restored from a snapshot and decides once more. The ledger and the oracle judge every step.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
@@ -374,6 +375,7 @@ def truth(state: State) -> Any:
                         task.kept_until,
                         task.relaxed,
                         task.widens_at,
+                        task.wait,
                     )
                     for task_id, task in tenant.tasks.items()
                 },
@@ -381,6 +383,7 @@ def truth(state: State) -> Any:
                 list(tenant.answers.items()),
                 tenant.hours,
                 list(tenant.last_agents),
+                {queue_id: replace(pace) for queue_id, pace in tenant.paces.items()},
             )
             for tenant in state.tenants.values()
             if any((tenant.queues, tenant.groups.configured, tenant.agents, tenant.tasks))

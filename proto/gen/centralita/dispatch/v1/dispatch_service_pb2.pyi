@@ -9,6 +9,7 @@ from centralita.directory.v1 import resources_pb2 as _resources_pb2
 from centralita.dispatch.v1 import events_pb2 as _events_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
@@ -606,3 +607,56 @@ class MoveTasksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MoveTasksResponse: _TypeAlias = MoveTasksResponse  # noqa: Y015
+
+@_typing.final
+class GetWaitRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWaitRequest: _TypeAlias = GetWaitRequest  # noqa: Y015
+
+@_typing.final
+class GetWaitResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    P50_FIELD_NUMBER: _builtins.int
+    P90_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Place in the queue's own order, from 1. 0: it rings, or somebody holds it."""
+    @_builtins.property
+    def p50(self) -> _duration_pb2.Duration:
+        """From now on: the wait is over by then in half the cases. Unset: nobody can say, because too
+        little is known of how fast the queue is served, or nobody is there.
+        """
+
+    @_builtins.property
+    def p90(self) -> _duration_pb2.Duration:
+        """The same, in nine of ten cases."""
+
+    def __init__(
+        self,
+        *,
+        position: _builtins.int = ...,
+        p50: _duration_pb2.Duration | None = ...,
+        p90: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["p50", b"p50", "p90", b"p90"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["p50", b"p50", "p90", b"p90", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWaitResponse: _TypeAlias = GetWaitResponse  # noqa: Y015

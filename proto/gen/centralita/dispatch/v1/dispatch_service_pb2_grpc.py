@@ -58,6 +58,11 @@ class DispatchServiceStub:
                 request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CompleteTaskRequest.SerializeToString,
                 response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CompleteTaskResponse.FromString,
                 _registered_method=True)
+        self.GetWait = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/GetWait',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitResponse.FromString,
+                _registered_method=True)
         self.FinishAfterService = channel.unary_unary(
                 '/centralita.dispatch.v1.DispatchService/FinishAfterService',
                 request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.FinishAfterServiceRequest.SerializeToString,
@@ -142,6 +147,14 @@ class DispatchServiceServicer:
         """The work is done: free the capacity, after the after-service if the queue has one. Only the
         holder, or a supervisor and above.
         FAILED_PRECONDITION TASK_NOT_YOURS, TASK_NOT_ASSIGNED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWait(self, request, context):
+        """How long the customer of a task will wait, as far as anybody can say. Changes nothing.
+        UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer at the moment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -249,6 +262,11 @@ def add_DispatchServiceServicer_to_server(servicer, server):
                     servicer.CompleteTask,
                     request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CompleteTaskRequest.FromString,
                     response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CompleteTaskResponse.SerializeToString,
+            ),
+            'GetWait': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWait,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitResponse.SerializeToString,
             ),
             'FinishAfterService': grpc.unary_unary_rpc_method_handler(
                     servicer.FinishAfterService,
@@ -408,6 +426,33 @@ class DispatchService:
             '/centralita.dispatch.v1.DispatchService/CompleteTask',
             centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CompleteTaskRequest.SerializeToString,
             centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CompleteTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWait(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/GetWait',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitResponse.FromString,
             options,
             channel_credentials,
             insecure,

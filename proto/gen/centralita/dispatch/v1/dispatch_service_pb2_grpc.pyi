@@ -58,6 +58,10 @@ class DispatchServiceStub:
     holder, or a supervisor and above.
     FAILED_PRECONDITION TASK_NOT_YOURS, TASK_NOT_ASSIGNED.
     """
+    GetWait: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetWaitRequest, _dispatch_service_pb2.GetWaitResponse]
+    """How long the customer of a task will wait, as far as anybody can say. Changes nothing.
+    UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer at the moment.
+    """
     FinishAfterService: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.FinishAfterServiceRequest, _dispatch_service_pb2.FinishAfterServiceResponse]
     """End the after-service of a task: free the capacity. Only the holder, or a supervisor and
     above. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS.
@@ -130,6 +134,10 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     """The work is done: free the capacity, after the after-service if the queue has one. Only the
     holder, or a supervisor and above.
     FAILED_PRECONDITION TASK_NOT_YOURS, TASK_NOT_ASSIGNED.
+    """
+    GetWait: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetWaitRequest, _dispatch_service_pb2.GetWaitResponse]  # type: ignore[assignment]
+    """How long the customer of a task will wait, as far as anybody can say. Changes nothing.
+    UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer at the moment.
     """
     FinishAfterService: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.FinishAfterServiceRequest, _dispatch_service_pb2.FinishAfterServiceResponse]  # type: ignore[assignment]
     """End the after-service of a task: free the capacity. Only the holder, or a supervisor and
@@ -224,6 +232,16 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         """The work is done: free the capacity, after the after-service if the queue has one. Only the
         holder, or a supervisor and above.
         FAILED_PRECONDITION TASK_NOT_YOURS, TASK_NOT_ASSIGNED.
+        """
+
+    @_abc_1.abstractmethod
+    def GetWait(
+        self,
+        request: _dispatch_service_pb2.GetWaitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.GetWaitResponse, _abc.Awaitable[_dispatch_service_pb2.GetWaitResponse]]:
+        """How long the customer of a task will wait, as far as anybody can say. Changes nothing.
+        UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer at the moment.
         """
 
     @_abc_1.abstractmethod

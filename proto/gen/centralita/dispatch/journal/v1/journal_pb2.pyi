@@ -1647,6 +1647,7 @@ class Snapshot(_message.Message):
     ORDER_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     HOURS_FIELD_NUMBER: _builtins.int
+    PACES_FIELD_NUMBER: _builtins.int
     MODES_FIELD_NUMBER: _builtins.int
     LAST_AGENTS_FIELD_NUMBER: _builtins.int
     journal_sequence: _builtins.int
@@ -1679,6 +1680,8 @@ class Snapshot(_message.Message):
     @_builtins.property
     def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___HoursState]: ...
     @_builtins.property
+    def paces(self) -> _containers.RepeatedCompositeFieldContainer[Global___PaceState]: ...
+    @_builtins.property
     def modes(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueModeSet]:
         """Of queues that are not open."""
 
@@ -1703,12 +1706,13 @@ class Snapshot(_message.Message):
         order: _builtins.int = ...,
         groups: _abc.Iterable[Global___GroupSet] | None = ...,
         hours: _abc.Iterable[Global___HoursState] | None = ...,
+        paces: _abc.Iterable[Global___PaceState] | None = ...,
         modes: _abc.Iterable[Global___QueueModeSet] | None = ...,
         last_agents: _abc.Iterable[Global___LastAgent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "groups", b"groups", "hours", b"hours", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "last_agents", b"last_agents", "modes", b"modes", "order", b"order", "queues", b"queues", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "groups", b"groups", "hours", b"hours", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "last_agents", b"last_agents", "modes", b"modes", "order", b"order", "paces", b"paces", "queues", b"queues", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1878,6 +1882,7 @@ class TaskState(_message.Message):
     WAITS_SINCE_MS_FIELD_NUMBER: _builtins.int
     OVERFLOWED_FIELD_NUMBER: _builtins.int
     AFTER_SERVICE_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
     LOAD_FIELD_NUMBER: _builtins.int
     KEPT_FOR_FIELD_NUMBER: _builtins.int
     KEPT_UNTIL_MS_FIELD_NUMBER: _builtins.int
@@ -1912,6 +1917,10 @@ class TaskState(_message.Message):
         """Unset unless the work is over and its agent finishes it."""
 
     @_builtins.property
+    def wait(self) -> Global___WaitState:
+        """Unset when somebody has held it, or was free for it at once."""
+
+    @_builtins.property
     def load(self) -> Global___Load:
         """Fixed when it began to ring. Unset: a chat of its cost."""
 
@@ -1929,14 +1938,15 @@ class TaskState(_message.Message):
         waits_since_ms: _builtins.int = ...,
         overflowed: _abc.Iterable[_builtins.str] | None = ...,
         after_service: Global___AfterServiceSpan | None = ...,
+        wait: Global___WaitState | None = ...,
         load: Global___Load | None = ...,
         kept_for: _builtins.str = ...,
         kept_until_ms: _builtins.int = ...,
         relaxed: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "load", b"load", "task", b"task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "load", b"load", "task", b"task", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "agent_id", b"agent_id", "also_rings", b"also_rings", "excluded", b"excluded", "expires_at_ms", b"expires_at_ms", "kept_for", b"kept_for", "kept_until_ms", b"kept_until_ms", "load", b"load", "overflowed", b"overflowed", "priority", b"priority", "relaxed", b"relaxed", "revision", b"revision", "task", b"task", "tenant_id", b"tenant_id", "waits_since_ms", b"waits_since_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "agent_id", b"agent_id", "also_rings", b"also_rings", "excluded", b"excluded", "expires_at_ms", b"expires_at_ms", "kept_for", b"kept_for", "kept_until_ms", b"kept_until_ms", "load", b"load", "overflowed", b"overflowed", "priority", b"priority", "relaxed", b"relaxed", "revision", b"revision", "task", b"task", "tenant_id", b"tenant_id", "wait", b"wait", "waits_since_ms", b"waits_since_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1985,6 +1995,133 @@ class AfterServiceSpan(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AfterServiceSpan: _TypeAlias = AfterServiceSpan  # noqa: Y015
+
+@_typing.final
+class WaitState(_message.Message):
+    """A wait in a queue, and what was foretold of it when it began."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_MS_FIELD_NUMBER: _builtins.int
+    P50_MS_FIELD_NUMBER: _builtins.int
+    P90_MS_FIELD_NUMBER: _builtins.int
+    since_ms: _builtins.int
+    p50_ms: _builtins.float
+    """0: nothing."""
+    p90_ms: _builtins.float
+    def __init__(
+        self,
+        *,
+        since_ms: _builtins.int = ...,
+        p50_ms: _builtins.float = ...,
+        p90_ms: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["p50_ms", b"p50_ms", "p90_ms", b"p90_ms", "since_ms", b"since_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitState: _TypeAlias = WaitState  # noqa: Y015
+
+@_typing.final
+class PaceState(_message.Message):
+    """How fast a queue was served lately."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    STARTS_FIELD_NUMBER: _builtins.int
+    WAITED_MS_FIELD_NUMBER: _builtins.int
+    SINCE_MS_FIELD_NUMBER: _builtins.int
+    RATIO50_FIELD_NUMBER: _builtins.int
+    RATIO90_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    queue_id: _builtins.str
+    starts: _builtins.float
+    """Starts of service while somebody waited, older ones for less."""
+    waited_ms: _builtins.float
+    """Milliseconds in which somebody waited, weighted alike."""
+    since_ms: _builtins.int
+    """Since the last start, or since somebody waits; 0: nobody does."""
+    ratio50: _builtins.float
+    """What past errors have taught of each quantile."""
+    ratio90: _builtins.float
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+        starts: _builtins.float = ...,
+        waited_ms: _builtins.float = ...,
+        since_ms: _builtins.int = ...,
+        ratio50: _builtins.float = ...,
+        ratio90: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_id", b"queue_id", "ratio50", b"ratio50", "ratio90", b"ratio90", "since_ms", b"since_ms", "starts", b"starts", "tenant_id", b"tenant_id", "waited_ms", b"waited_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaceState: _TypeAlias = PaceState  # noqa: Y015
+
+@_typing.final
+class WaitAsked(_message.Message):
+    """Asked of a shard's leader, on dispatch.wait.<shard>."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    task_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        task_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitAsked: _TypeAlias = WaitAsked  # noqa: Y015
+
+@_typing.final
+class WaitTold(_message.Message):
+    """What it answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNKNOWN_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    P50_MS_FIELD_NUMBER: _builtins.int
+    P90_MS_FIELD_NUMBER: _builtins.int
+    unknown: _builtins.bool
+    """No such task."""
+    position: _builtins.int
+    p50_ms: _builtins.int
+    p90_ms: _builtins.int
+    """0: nobody can say."""
+    def __init__(
+        self,
+        *,
+        unknown: _builtins.bool = ...,
+        position: _builtins.int = ...,
+        p50_ms: _builtins.int = ...,
+        p90_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["p50_ms", b"p50_ms", "p90_ms", b"p90_ms", "position", b"position", "unknown", b"unknown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitTold: _TypeAlias = WaitTold  # noqa: Y015
 
 @_typing.final
 class HoursState(_message.Message):
