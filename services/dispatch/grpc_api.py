@@ -7,6 +7,8 @@ from centralita.dispatch.v1.dispatch_service_pb2 import (
     AcceptOfferResponse,
     AssignTaskRequest,
     AssignTaskResponse,
+    CancelForTenantRequest,
+    CancelForTenantResponse,
     CancelTaskRequest,
     CancelTaskResponse,
     CompleteTaskRequest,
@@ -27,6 +29,8 @@ from centralita.dispatch.v1.dispatch_service_pb2 import (
     ReportUnreachableResponse,
     SetQueueModeRequest,
     SetQueueModeResponse,
+    SubmitForTenantRequest,
+    SubmitForTenantResponse,
     SubmitTaskRequest,
     SubmitTaskResponse,
     TakeBackTaskRequest,
@@ -185,17 +189,26 @@ class DispatchApi(DispatchServiceServicer):
         )
 
     async def SubmitTask(self, request: SubmitTaskRequest, context: Context) -> SubmitTaskResponse:
-        actor_id, rank = _actor()
-        request_id, task = _request_id(request.request_id), _task(request)
-        await self._ask(
-            lambda reply_to: SubmitTask(task.tenant_id, task, actor_id, rank, request_id, reply_to)
-        )
+        await self._submit(caller().tenant_id, request)
         return SubmitTaskResponse()
+
+    async def SubmitForTenant(
+        self, request: SubmitForTenantRequest, context: Context
+    ) -> SubmitForTenantResponse:
+        await self._submit(_id(request.tenant_id, "tenant_id"), request.task)
+        return SubmitForTenantResponse()
+
+    async def _submit(self, tenant_id: str, request: SubmitTaskRequest) -> None:
+        (actor_id, rank), request_id = _actor(), _request_id(request.request_id)
+        task = _task(tenant_id, request)
+        await self._ask(
+            lambda reply_to: SubmitTask(tenant_id, task, actor_id, rank, request_id, reply_to)
+        )
 
     async def ReportUnreachable(
         self, request: ReportUnreachableRequest, context: Context
     ) -> ReportUnreachableResponse:
-        tenant_id, request_id = _tenant(request.tenant_id), _request_id(request.request_id)
+        tenant_id, request_id = _id(request.tenant_id, "tenant_id"), _request_id(request.request_id)
         task_id, agent_id = _id(request.task_id, "task_id"), _id(request.agent_id, "agent_id")
         await self._ask(
             lambda reply_to: ReportUnreachable(tenant_id, task_id, agent_id, request_id, reply_to)
@@ -203,12 +216,21 @@ class DispatchApi(DispatchServiceServicer):
         return ReportUnreachableResponse()
 
     async def CancelTask(self, request: CancelTaskRequest, context: Context) -> CancelTaskResponse:
-        tenant_id, request_id = _tenant(request.tenant_id), _request_id(request.request_id)
-        task_id, (actor_id, rank) = _id(request.task_id, "task_id"), _actor()
+        await self._cancel(caller().tenant_id, request)
+        return CancelTaskResponse()
+
+    async def CancelForTenant(
+        self, request: CancelForTenantRequest, context: Context
+    ) -> CancelForTenantResponse:
+        await self._cancel(_id(request.tenant_id, "tenant_id"), request.task)
+        return CancelForTenantResponse()
+
+    async def _cancel(self, tenant_id: str, request: CancelTaskRequest) -> None:
+        (actor_id, rank), request_id = _actor(), _request_id(request.request_id)
+        task_id = _id(request.task_id, "task_id")
         await self._ask(
             lambda reply_to: CancelTask(tenant_id, task_id, actor_id, rank, request_id, reply_to)
         )
-        return CancelTaskResponse()
 
     async def TakeBackTask(
         self, request: TakeBackTaskRequest, context: Context
@@ -269,19 +291,13 @@ class DispatchApi(DispatchServiceServicer):
         return MoveTasksResponse(moved=answer.count)
 
 
-def _tenant(named: str) -> str:
-    """Return the caller's tenant; only a service, which has none, names it."""
-    who = caller()
-    return _id(named, "tenant_id") if who.service else who.tenant_id
-
-
 def _actor() -> tuple[str, Role]:
     """Say who acts; a service of the installation speaks for the whole tenant."""
     who = caller()
     return (f"service:{who.service}", Role.OWNER) if who.service else (who.user_id, Role(who.role))
 
 
-def _task(request: SubmitTaskRequest) -> TaskSubmitted:
+def _task(tenant_id: str, request: SubmitTaskRequest) -> TaskSubmitted:
     if not is_token(request.task_id):
         raise errors.Invalid(
             "TASK_ID_INVALID", "Name the task_id: 1 to 64 letters, digits, - or _."
@@ -298,7 +314,7 @@ def _task(request: SubmitTaskRequest) -> TaskSubmitted:
             "FIELD_INVALID", "Send a channel there is, a priority of 1 to 100, 50 skills."
         )
     return TaskSubmitted(
-        _tenant(request.tenant_id),
+        tenant_id,
         request.task_id,
         request.queue_id,
         enqueued_at=0,

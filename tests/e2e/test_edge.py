@@ -32,6 +32,8 @@ BETWEEN_SERVICES = {
     "/centralita.directory.v1.DirectoryService/ResolveChannelAccount",
     "/centralita.contacts.v1.ContactsService/ResolveContact",
     "/centralita.dispatch.v1.DispatchService/ReportUnreachable",
+    "/centralita.dispatch.v1.DispatchService/SubmitForTenant",
+    "/centralita.dispatch.v1.DispatchService/CancelForTenant",
 }
 TENANT = "/centralita.directory.v1.DirectoryService/GetTenant"
 MIB = 1 << 20

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from .demand import Demand, Load, demand_of, has, merit, steps_due
+from .inputs import QueueMode
 from .parties import Agent, Task, order_of, score
 from .state import State
 from .tenant import Tenant
@@ -28,6 +29,7 @@ class Filter(StrEnum):
     EXCLUDED = "EXCLUDED"
     RINGS_ALREADY = "RINGS_ALREADY"
     RESERVED_FOR_OTHER = "RESERVED_FOR_OTHER"
+    QUEUE_PAUSED = "QUEUE_PAUSED"
     # They could later.
     NOT_CONNECTED = "NOT_CONNECTED"
     NOT_RECEIVING = "NOT_RECEIVING"
@@ -66,8 +68,13 @@ def candidates(state: State, task: Task, at: int) -> list[Candidate]:
         task.submitted, queue, steps_due(queue, task.submitted.enqueued_at, at)
     )
     turns = _turns(tenant, task)
+    paused = turns is None and tenant.modes.get(demand.queue_id) is QueueMode.PAUSED
     found = (
-        Candidate(agent.id, _removed_by(agent, task, demand, turns), _rank(agent, demand, turns))
+        Candidate(
+            agent.id,
+            _removed_by(agent, task, demand, turns, paused=paused),
+            _rank(agent, demand, turns),
+        )
         for agent in tenant.agents.values()
     )
     return sorted(found, key=lambda it: (it.removed_by is not Filter.NONE, it.rank))
@@ -105,7 +112,9 @@ def _removed_for_now(agent: Agent, load: Load) -> Filter:
     return Filter.NONE if agent.fits(load) else Filter.NO_CAPACITY
 
 
-def _removed_by(agent: Agent, task: Task, demand: Demand, turns: dict[str, int] | None) -> Filter:
+def _removed_by(
+    agent: Agent, task: Task, demand: Demand, turns: dict[str, int] | None, *, paused: bool
+) -> Filter:
     if turns is None:
         never = removed_for_good(agent, demand)
     else:
@@ -118,6 +127,8 @@ def _removed_by(agent: Agent, task: Task, demand: Demand, turns: dict[str, int] 
         return Filter.RINGS_ALREADY
     if task.kept_for not in {"", agent.id}:
         return Filter.RESERVED_FOR_OTHER
+    if paused:
+        return Filter.QUEUE_PAUSED
     return _removed_for_now(agent, demand.load)
 
 

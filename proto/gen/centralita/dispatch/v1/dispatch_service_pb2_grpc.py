@@ -83,6 +83,16 @@ class DispatchServiceStub:
                 request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitTaskRequest.SerializeToString,
                 response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitTaskResponse.FromString,
                 _registered_method=True)
+        self.SubmitForTenant = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/SubmitForTenant',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitForTenantRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitForTenantResponse.FromString,
+                _registered_method=True)
+        self.CancelForTenant = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/CancelForTenant',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CancelForTenantRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CancelForTenantResponse.FromString,
+                _registered_method=True)
         self.ReportUnreachable = channel.unary_unary(
                 '/centralita.dispatch.v1.DispatchService/ReportUnreachable',
                 request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ReportUnreachableRequest.SerializeToString,
@@ -195,6 +205,20 @@ class DispatchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SubmitForTenant(self, request, context):
+        """SubmitTask by a service, which belongs to no tenant and acts for any.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelForTenant(self, request, context):
+        """CancelTask by a service, which belongs to no tenant and acts for any.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReportUnreachable(self, request, context):
         """The agent's device could not ring: the offer ends, the task goes on with its original age,
         and the agent is not blamed. FAILED_PRECONDITION OFFER_NOT_YOURS when it does not ring there.
@@ -287,6 +311,16 @@ def add_DispatchServiceServicer_to_server(servicer, server):
                     servicer.SubmitTask,
                     request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitTaskRequest.FromString,
                     response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitTaskResponse.SerializeToString,
+            ),
+            'SubmitForTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitForTenant,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitForTenantRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitForTenantResponse.SerializeToString,
+            ),
+            'CancelForTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelForTenant,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CancelForTenantRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CancelForTenantResponse.SerializeToString,
             ),
             'ReportUnreachable': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportUnreachable,
@@ -561,6 +595,60 @@ class DispatchService:
             '/centralita.dispatch.v1.DispatchService/SubmitTask',
             centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitTaskRequest.SerializeToString,
             centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitForTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/SubmitForTenant',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitForTenantRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SubmitForTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelForTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/CancelForTenant',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CancelForTenantRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CancelForTenantResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -81,6 +81,10 @@ class DispatchServiceStub:
     DESTINATION_INVALID; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
     QUEUE_NOT_YOURS, GROUP_NOT_YOURS for supervisors who do not belong to it.
     """
+    SubmitForTenant: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.SubmitForTenantRequest, _dispatch_service_pb2.SubmitForTenantResponse]
+    """SubmitTask by a service, which belongs to no tenant and acts for any."""
+    CancelForTenant: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.CancelForTenantRequest, _dispatch_service_pb2.CancelForTenantResponse]
+    """CancelTask by a service, which belongs to no tenant and acts for any."""
     ReportUnreachable: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReportUnreachableRequest, _dispatch_service_pb2.ReportUnreachableResponse]
     """The agent's device could not ring: the offer ends, the task goes on with its original age,
     and the agent is not blamed. FAILED_PRECONDITION OFFER_NOT_YOURS when it does not ring there.
@@ -158,6 +162,10 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     DESTINATION_INVALID; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
     QUEUE_NOT_YOURS, GROUP_NOT_YOURS for supervisors who do not belong to it.
     """
+    SubmitForTenant: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.SubmitForTenantRequest, _dispatch_service_pb2.SubmitForTenantResponse]  # type: ignore[assignment]
+    """SubmitTask by a service, which belongs to no tenant and acts for any."""
+    CancelForTenant: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.CancelForTenantRequest, _dispatch_service_pb2.CancelForTenantResponse]  # type: ignore[assignment]
+    """CancelTask by a service, which belongs to no tenant and acts for any."""
     ReportUnreachable: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReportUnreachableRequest, _dispatch_service_pb2.ReportUnreachableResponse]  # type: ignore[assignment]
     """The agent's device could not ring: the offer ends, the task goes on with its original age,
     and the agent is not blamed. FAILED_PRECONDITION OFFER_NOT_YOURS when it does not ring there.
@@ -286,6 +294,22 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         DESTINATION_INVALID; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
         QUEUE_NOT_YOURS, GROUP_NOT_YOURS for supervisors who do not belong to it.
         """
+
+    @_abc_1.abstractmethod
+    def SubmitForTenant(
+        self,
+        request: _dispatch_service_pb2.SubmitForTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.SubmitForTenantResponse, _abc.Awaitable[_dispatch_service_pb2.SubmitForTenantResponse]]:
+        """SubmitTask by a service, which belongs to no tenant and acts for any."""
+
+    @_abc_1.abstractmethod
+    def CancelForTenant(
+        self,
+        request: _dispatch_service_pb2.CancelForTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.CancelForTenantResponse, _abc.Awaitable[_dispatch_service_pb2.CancelForTenantResponse]]:
+        """CancelTask by a service, which belongs to no tenant and acts for any."""
 
     @_abc_1.abstractmethod
     def ReportUnreachable(

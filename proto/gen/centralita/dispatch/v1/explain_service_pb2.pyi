@@ -78,6 +78,8 @@ class _CandidateFilterEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Candi
     """They do not take this kind of work at the moment."""
     CANDIDATE_FILTER_NO_CAPACITY: _CandidateFilter.ValueType  # 12
     """What they have leaves no room for it."""
+    CANDIDATE_FILTER_QUEUE_PAUSED: _CandidateFilter.ValueType  # 13
+    """A supervisor has paused the queue: nobody is asked. Said before what could change later."""
 
 class CandidateFilter(_CandidateFilter, metaclass=_CandidateFilterEnumTypeWrapper):
     """What removes an agent from those who are asked: the first that does, in this order."""
@@ -108,6 +110,8 @@ CANDIDATE_FILTER_CHANNEL_NOT_WANTED: CandidateFilter.ValueType  # 11
 """They do not take this kind of work at the moment."""
 CANDIDATE_FILTER_NO_CAPACITY: CandidateFilter.ValueType  # 12
 """What they have leaves no room for it."""
+CANDIDATE_FILTER_QUEUE_PAUSED: CandidateFilter.ValueType  # 13
+"""A supervisor has paused the queue: nobody is asked. Said before what could change later."""
 Global___CandidateFilter: _TypeAlias = CandidateFilter  # noqa: Y015
 
 class _TieBreak:
