@@ -100,7 +100,7 @@ release: check-protos ## Make the protos of this commit what `buf breaking` comp
 	cp proto/gen/centralita.binpb proto/released.binpb
 
 lock: setup ## Resolve pyproject.toml into the locks (UPGRADE=--upgrade takes newer versions)
-	$(LOCK) --extra standalone --extra dev -o requirements.lock
+	$(LOCK) --extra plot --extra standalone --extra dev -o requirements.lock
 	$(LOCK) --constraints requirements.lock -o deploy/docker/requirements.lock
 
 chaos: setup ## Torment real processes for half an hour (CHAOS_S seconds; SEED repeats a run)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from services.dispatch import simulate
+from services.dispatch.adapters.plots import plot
 from services.dispatch.adapters.scenarios import read_scenario, read_trace
 from services.dispatch.domain.inputs import AgentSelection
 from services.dispatch.simulation.arrivals import DailyProfile, trace
@@ -277,3 +278,22 @@ def test_the_examples_of_the_manual_run(
     found = json.loads(found_in.read_text())
     assert found["queues"]["technical"]["wait_p90"]["mean"] > 0
     assert found["compared"]["differences"]["technical"]["service_level"]["mean"] > 0
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_figures_become_a_picture(tmp_path: Path, kind: str, begins: bytes) -> None:
+    found = report(simulated(busy(hours=1, replications=2)))
+    path = tmp_path / f"found.{kind}"
+    plot({"as it is": found, "what if": found}, path)
+    drawn = path.read_bytes()
+    assert drawn.startswith(begins)
+    assert kind == "png" or b"what if" in drawn
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
+    monkeypatch.delitem(sys.modules, "services.dispatch.adapters.plots")
+    with pytest.raises(BadScenario, match=r"pip install centralita\[plot\]"):
+        told(capsys, monkeypatch, EXAMPLES / "support.toml", "--plot", tmp_path / "found.svg")
