@@ -16,6 +16,8 @@ from services.dispatch.simulation.report import Estimate, report, simulated
 from services.dispatch.simulation.scenario import scenario
 from tests.unit.dispatch.erlang import ErlangA, ErlangC
 
+pytestmark = pytest.mark.timeout(180)
+
 AHT = 180
 RUNS = 10
 WARM_UP_MINUTES = 120
@@ -36,7 +38,7 @@ def calls(per_hour: float, mean_s: float, **more: Any) -> dict[str, Any]:
 @cache
 def m_m_50() -> Found:
     return found(
-        hours=20,
+        hours=16,
         queues={"q": {}},
         traffic=[calls(45 * 3600 / AHT, AHT)],
         team=[{"name": "a", "agents": 50}],
@@ -47,7 +49,7 @@ def m_m_50() -> Found:
 def m_m_50_m() -> Found:
     patience = {"distribution": "exponential", "mean_s": 120}
     return found(
-        hours=8,
+        hours=6,
         warm_up_minutes=30,
         queues={"q": {}},
         traffic=[calls(48 * 60, 60, patience=patience)],
@@ -59,7 +61,7 @@ def m_m_50_m() -> Found:
 def six_classes(served: int) -> Found:
     """Six kinds of calls of 9 Erlang each and 60 agents, who serve so many kinds in a row."""
     return found(
-        hours=20,
+        hours=14,
         queues={"q": {}},
         traffic=[calls(9 * 3600 / AHT, AHT, skills={f"s{kind}": 1}) for kind in range(6)],
         team=[
