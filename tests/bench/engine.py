@@ -1,10 +1,14 @@
 """The engine alone: no bus, no clock."""
 
+import os
 import random
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
+from multiprocessing import get_context
+from pathlib import Path
 
 from services.dispatch.domain.decisions import Decision, Offered
 from services.dispatch.domain.engine import step
@@ -59,10 +63,18 @@ def measure() -> list[Figure]:
         Figure("engine.match_us", match, "us", floor, f"{conditions}; floor: a heap of as many"),
         Figure("engine.decide_us", decide, "us", floor, f"{conditions}; mean over the mix"),
         Figure("engine.growth", decide / small, "x", None, "decide at 10,000 agents over 100"),
+        Figure("engine.memory_mb", _memory_mb(), "MB", None, "100,000 waiting, 10,000 agents"),
+        Figure(
+            "engine.queue_size_effect",
+            middle([(_queue_size_effect(),) for _ in range(RUNS)])[0],
+            "x",
+            None,
+            "offer in a queue with 2,000 agents over one with 5, p50",
+        ),
     ]
 
 
-def _centre(agents: int) -> Centre:
+def _centre(agents: int, waiting: int = WAITING) -> Centre:
     rng = random.Random(1)
     queues = [f"queue-{number}" for number in range(QUEUES)]
     profiles = [
@@ -89,10 +101,10 @@ def _centre(agents: int) -> Centre:
         serves, has = profiles[number % PROFILES]
         centre.do(AgentConfigured("t", f"agent-{number}", 1, False, serves, has, 1))
         centre.do(PresenceObserved("t", f"agent-{number}", 1, True, True))
-    waiting = 0
-    while waiting < WAITING:
+    left = waiting
+    while left > 0:
         offers = [one for one in centre.do(centre.arrival()) if isinstance(one, Offered)]
-        waiting += not offers
+        left -= not offers
         for offer in offers:
             centre.do(AcceptOffer("t", offer.task_id, offer.agent_id, offer.task_id))
     return centre
@@ -147,6 +159,50 @@ def _match_us(agents: int) -> float:
     for _ in range(ROUNDS):
         freed()
         arrived()
+    return statistics.median(costs) * 1e6
+
+
+def _memory_mb() -> float:
+    """Return what a busy centre takes, in a process of its own: this one has seen others."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as fresh:
+        return fresh.submit(_fill_memory).result()
+
+
+def _fill_memory() -> float:
+    before = _resident_mb()
+    centre = _centre(10_000, waiting=100_000)
+    assert len(centre.tenant.tasks) >= 100_000
+    return _resident_mb() - before
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _queue_size_effect() -> float:
+    """Return how much longer an offer takes where the queue has many agents."""
+    small, large = _offer_us(5), _offer_us(2_000)
+    return large / small
+
+
+def _offer_us(agents: int) -> float:
+    """Return the p50 of a task's arrival at a queue in which everybody has room."""
+    state = State()
+    step(state, QueueConfigured("t", "queue", 1), 1)
+    for number in range(agents):
+        agent_id = f"agent-{number}"
+        step(state, AgentConfigured("t", agent_id, 1, False, ("queue",), (), 50), 1)
+        step(state, PresenceObserved("t", agent_id, 1, True, True), 1)
+    costs = []
+    for number in range(ROUNDS):
+        at, task_id = number + 2, f"task-{number}"
+        began = time.perf_counter()
+        decisions = step(state, TaskSubmitted("t", task_id, "queue", at), at)
+        costs.append(time.perf_counter() - began)
+        (offer,) = (one for one in decisions if isinstance(one, Offered))
+        step(state, AcceptOffer("t", task_id, offer.agent_id, f"a{number}"), at)
+        step(state, CompleteTask("t", task_id, offer.agent_id, Role.AGENT, f"c{number}"), at)
     return statistics.median(costs) * 1e6
 
 

@@ -142,6 +142,8 @@ def precedence(urgency: int, weight: int, task: TaskSubmitted, at: int) -> Prece
 
 def channels_of(agent: AgentConfigured, presence: PresenceObserved) -> tuple[int, ...]:
     """Return the channels that an agent can and wants to work on."""
+    if not agent.channels and not presence.channels:
+        return _ALL_CHANNELS
     can = agent.channels or _ALL_CHANNELS
     wants = presence.channels or can
     return tuple(sorted(set(can) & set(wants)))

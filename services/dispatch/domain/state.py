@@ -211,7 +211,8 @@ def _widened(state: State, it: Widened, at: int) -> None:
 def _line_up(state: State, tenant: Tenant, task: Task, at: int, *, new: bool = False) -> None:
     tenant.line_up(task)
     tenant.begin_wait(task, at, new=new)
-    state.timers.set(WideningDue(tenant.id, task.submitted.task_id))
+    if task.widens_at:
+        state.timers.set(WideningDue(tenant.id, task.submitted.task_id))
     state.timers.set(WaitedTooLong(tenant.id, task.submitted.task_id))
 
 

@@ -29,6 +29,7 @@ from services.dispatch.domain.inputs import (
 )
 from services.dispatch.domain.policy import Policy
 from tests.faults.book import HELD, RINGS
+from tests.unit.dispatch import fits
 from tests.unit.dispatch.ordering import Ordering
 from tests.unit.dispatch.policies import policies
 from tests.unit.dispatch.telling import (
@@ -78,6 +79,7 @@ class Routing(Ordering):
         timeout=st.sampled_from([1, 1_000, 20_000, 20_000, 2**62, -5, 0]),
         priority=priorities,
         policy=policies,
+        fit=fits.of_queue,
     )
     def a_queue_is_configured(
         self,
@@ -89,10 +91,20 @@ class Routing(Ordering):
         timeout: int,
         priority: int,
         policy: Policy,
+        fit: dict[str, Any],
     ) -> None:
-        version = self.version(age)
         self.give(
-            QueueConfigured(tenant, queue, version, removed, selection, timeout, priority, policy)
+            QueueConfigured(
+                tenant,
+                queue,
+                self.version(age),
+                removed,
+                selection,
+                timeout,
+                priority,
+                policy,
+                **fit,
+            )
         )
 
     @precondition(lambda self: bool(self.desk.ledger.queues))
@@ -144,6 +156,7 @@ class Routing(Ordering):
         of=st.lists(queues, max_size=3, unique=True),
         has=skills,
         capacity=st.sampled_from([0, 1, 1, 2, 3, 5, 2**32 - 1]),
+        can=fits.channels,
     )
     def an_agent_is_configured(
         self,
@@ -154,9 +167,10 @@ class Routing(Ordering):
         of: list[str],
         has: Any,
         capacity: int,
+        can: Any,
     ) -> None:
-        version = self.version(age)
-        it = AgentConfigured(tenant, agent, version, removed, tuple(sorted(of)), has, capacity)
+        version, of = self.version(age), sorted(of)
+        it = AgentConfigured(tenant, agent, version, removed, tuple(of), has, capacity, can)
         self.give(it)
 
     @rule(tenant=tenants, agent=agents, capacity=st.sampled_from([1, 2, 3]), has=skills)
@@ -166,11 +180,18 @@ class Routing(Ordering):
         self.give(it)
         self.give(PresenceObserved(tenant, agent, version, True, True))
 
-    @rule(tenant=tenants, agent=agents, age=number, there=st.booleans(), willing=st.booleans())
+    @rule(
+        tenant=tenants,
+        agent=agents,
+        age=number,
+        there=st.booleans(),
+        willing=st.booleans(),
+        wants=fits.channels,
+    )
     def an_agent_is_seen(
-        self, tenant: str, agent: str, age: int, there: bool, willing: bool
+        self, tenant: str, agent: str, age: int, there: bool, willing: bool, wants: Any
     ) -> None:
-        self.give(PresenceObserved(tenant, agent, self.version(age), there, willing))
+        self.give(PresenceObserved(tenant, agent, self.version(age), there, willing, wants))
 
     @rule(
         tenant=tenants,
@@ -181,6 +202,7 @@ class Routing(Ordering):
         needs=skills,
         priority=priorities,
         group=st.sampled_from(["", "", "desk", "night"]),
+        fit=fits.of_task,
     )
     def a_task_is_submitted(
         self,
@@ -192,9 +214,11 @@ class Routing(Ordering):
         needs: Any,
         priority: int,
         group: str,
+        fit: dict[str, Any],
     ) -> None:
-        since, needs = self.desk.now - age, () if group else needs
-        self.give(TaskSubmitted(tenant, task, queue, since, cost, needs, priority, group_id=group))
+        since = self.desk.now - age
+        it = TaskSubmitted(tenant, task, queue, since, cost, needs, priority, group_id=group, **fit)
+        self.give(it)
 
     @rule(tenant=tenants, task=tasks, strategy=st.sampled_from(RingStrategy))
     def a_group_is_called(self, tenant: str, task: str, strategy: RingStrategy) -> None:

@@ -9,13 +9,19 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from services.dispatch.adapters import snapshots, states
-from services.dispatch.domain import engine, following, index, state
-from services.dispatch.domain.decisions import Answered, Decision, OfferEnd, Queued, Reason
-from services.dispatch.domain.demand import Room
+from services.dispatch.domain import demand, engine, following, index, moments, state, tenant
+from services.dispatch.domain.decisions import Answered, Decision, Offered, OfferEnd, Queued, Reason
+from services.dispatch.domain.demand import NO_LOAD, Load, Room
 from services.dispatch.domain.groups import Groups
-from services.dispatch.domain.inputs import AgentConfigured, PresenceObserved
+from services.dispatch.domain.inputs import (
+    AgentConfigured,
+    Channel,
+    ChannelRouting,
+    PresenceObserved,
+)
 from services.dispatch.domain.parties import Agent, Task
 from services.dispatch.domain.tenant import Tenant
+from services.dispatch.domain.timers import WideningDue
 from tests.unit.dispatch.machine import Routing
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -210,7 +216,94 @@ def a_snapshot_forgets_all_but_one_ring(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(snapshots, "write_task_state", one)
 
 
+def a_call_does_not_take_all(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(demand._UNSAID, Channel.CALL, ChannelRouting(Channel.CALL))
+
+
+def what_takes_all_leaves_room(patch: pytest.MonkeyPatch) -> None:
+    def roomy(self: Room, load: Load) -> bool:
+        counted = [(one, n) for one, n in self.loads if one.channel not in load.interrupts]
+        used = sum(one.cost * n for one, n in counted if not one.takes_all)
+        return used + load.cost <= self.capacity
+
+    patch.setattr(Room, "fits", roomy)
+
+
+def experts_are_not_preferred(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(demand, "_qualification", lambda *_: 0)
+
+
+def wishes_are_ignored(patch: pytest.MonkeyPatch) -> None:
+    merit = demand.merit
+    patch.setattr(index, "merit", lambda levels, it: (0, merit(levels, it)[1]))
+
+
+def turns_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    offered = state._offered
+
+    def forgetful(shard: state.State, it: Offered, at: int) -> None:
+        offered(shard, it, at)
+        shard.tenants[it.tenant_id].agent(it.agent_id).turns.clear()
+
+    patch.setitem(state._FOLDS, Offered, forgetful)
+
+
+def weights_are_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(index, "_weight", lambda _: 1)
+
+
+def a_queue_by_age_goes_by_priority(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(tenant, "urgency_of", lambda priority, _: priority)
+
+
+def nothing_is_relaxed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(demand, "_relaxed", lambda needs, *_: needs)
+
+
+def a_step_of_relaxation_never_comes(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(moments._MOMENTS, WideningDue, lambda *_: 0)
+
+
+def a_customer_is_not_known(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(state, "_remember", lambda *_: None)
+
+
+def a_task_is_kept_for_nobody(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(engine, "keeper_of", lambda *_: ("", 0))
+
+
+def a_task_is_kept_for_who_went_home(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(engine, "release_kept", lambda *_: iter(()))
+
+
+def who_wants_no_calls_gets_them(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Agent, "channels", property(lambda _: (1, 2, 3)))
+
+
+def a_changed_queue_is_not_matched(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(engine, "match_queue", lambda *_: iter(()))
+
+
+def what_is_held_changes_its_cost(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(states, "_read_load", lambda _: NO_LOAD)
+
+
 PLANTS = [
+    a_call_does_not_take_all,
+    what_takes_all_leaves_room,
+    experts_are_not_preferred,
+    wishes_are_ignored,
+    turns_are_forgotten,
+    weights_are_ignored,
+    a_queue_by_age_goes_by_priority,
+    nothing_is_relaxed,
+    a_step_of_relaxation_never_comes,
+    a_customer_is_not_known,
+    a_task_is_kept_for_nobody,
+    a_task_is_kept_for_who_went_home,
+    who_wants_no_calls_gets_them,
+    a_changed_queue_is_not_matched,
+    what_is_held_changes_its_cost,
     a_group_rings_at_one_only,
     a_group_forgets_its_order,
     who_becomes_able_is_left_out_of_the_ringing,
