@@ -51,6 +51,8 @@ def close(ledger: "Ledger") -> None:
             continue
         kept = bool(task.kept_for) and task.kept_until <= ledger.at
         ledger.insist(not kept, f"{task_id} is kept for {task.kept_for} too long")
+        vain = bool(task.kept_for) and not ledger.hopes(tenant_id, task, task.kept_for)
+        ledger.insist(not vain, f"{task_id} is kept for {task.kept_for} in vain")
         queue = ledger.queue(tenant_id, task.submitted.queue_id)
         due = rules.steps_due(task.submitted, queue, ledger.at)
         ledger.insist(task.relaxed >= due, f"{task_id} asks for too much after its wait")

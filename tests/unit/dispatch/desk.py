@@ -4,9 +4,7 @@ Beside the state that decides stand a replica that only folds the records, and a
 restored from a snapshot and decides once more. The ledger and the oracle judge every step.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
@@ -15,8 +13,7 @@ from services.dispatch.adapters.inputs import UnreadableInput, decode_input, enc
 from services.dispatch.adapters.records import decode_record, encode_record
 from services.dispatch.adapters.snapshots import read_snapshot, write_snapshot
 from services.dispatch.domain import engine
-from services.dispatch.domain.candidates import Filter, candidates
-from services.dispatch.domain.decisions import Answered, Decision, Offered, Reason
+from services.dispatch.domain.decisions import Answered, Decision, Reason
 from services.dispatch.domain.inputs import (
     AcceptOffer,
     AgentConfigured,
@@ -50,12 +47,11 @@ from services.dispatch.domain.state import State, evolve
 from services.dispatch.use_cases.ports import Position, Step
 from tests.faults.ledger import Ledger
 from tests.faults.oracle import When, judge
+from tests.unit.dispatch.explained import explained
 
 NINE = 1_767_603_600_000
 ACME = "acme"
 NEVER = When(0, 0)
-LOOKED_AT = 5
-"""Waiting tasks that are explained after each step: more would take the time of a day."""
 
 
 class Desk:
@@ -120,32 +116,11 @@ class Desk:
         return steps
 
     def _step(self, sequence: int, it: Input, at: int) -> Step:
-        made = Step(sequence, at, tuple(self._decide(it, at)))
+        made = Step(sequence, at, tuple(explained(self.state, it, at, self._insist)))
         if self.shadow is not None:
             again = tuple(engine.step(self.shadow, it, at))
             self._insist(again == made.decisions, "the restored state decides differently")
         return made
-
-    def _decide(self, it: Input, at: int) -> Iterator[Decision]:
-        """Do as the engine's step; whom Explain puts first is offered it, and nobody is left."""
-        for decision in engine.decide(self.state, it, at):
-            if isinstance(decision, Offered):
-                task = self.state.tenants[decision.tenant_id].tasks[decision.task_id]
-                first = candidates(self.state, task, at)[0]
-                explained = (first.agent_id, first.removed_by) == (decision.agent_id, Filter.NONE)
-                self._insist(explained, f"{task.submitted.task_id}: {first} was to be offered it")
-            evolve(self.state, decision, at)
-            yield decision
-        waiting = (
-            task
-            for tenant in self.state.tenants.values()
-            for task in tenant.tasks.values()
-            if task.waits
-        )
-        for task in islice(waiting, LOOKED_AT):
-            head = next(iter(candidates(self.state, task, at)), None)
-            left = head is not None and head.removed_by is Filter.NONE
-            self._insist(not left, f"{task.submitted.task_id} waits, and not for {head}")
 
     def _commit(
         self, steps: list[Step], it: wire.Input | None = None, when: When = NEVER, own: int = -1

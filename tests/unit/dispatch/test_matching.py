@@ -17,8 +17,6 @@ from services.dispatch.domain.inputs import (
     Relaxation,
     Role,
     Skills,
-    Sticky,
-    StickyTo,
     TaskSelection,
 )
 from tests.unit.dispatch.desk import ACME, Desk
@@ -215,93 +213,6 @@ def test_what_a_queue_no_longer_needs_is_matched_at_once(desk: Desk) -> None:
         desk.submit(task_id)
     made = desk.give(QueueConfigured(ACME, "sales", 2))
     assert rung(made) == ["ana", "bo", "ana"]
-
-
-# Sticky
-
-
-def known(desk: Desk, sticky: Sticky) -> None:
-    """Let bo know kim, and ana be the one who is idle longer."""
-    desk.queue("sales", sticky=sticky)
-    desk.works("bo")
-    desk.submit("before", contact_id="kim")
-    done(desk, "bo", "before")
-    desk.works("ana")
-    desk.submit("other")
-    done(desk, "bo", "other")
-
-
-def test_a_customer_goes_back_to_the_agent_they_know(desk: Desk) -> None:
-    known(desk, Sticky(StickyTo.LAST))
-    desk.submit("t1", contact_id="kim")
-    desk.submit("t2", contact_id="lee")
-    assert (desk.place("t1"), desk.place("t2")) == ("rings bo", "rings ana")
-
-
-def test_after_the_window_nobody_is_known(desk: Desk) -> None:
-    known(desk, Sticky(StickyTo.LAST, window_ms=MINUTE))
-    desk.wait(MINUTE)
-    desk.submit("t1", contact_id="kim")
-    assert desk.place("t1") == "rings ana"
-
-
-def test_a_task_is_kept_a_while_for_who_is_busy_and_then_goes_to_everybody(desk: Desk) -> None:
-    known(desk, Sticky(StickyTo.LAST, hold_ms=5_000))
-    desk.submit("busy", contact_id="kim")
-    desk.accept("bo", "busy")
-    desk.submit("t1", contact_id="kim")
-    assert removed_by(desk, "t1") == {"bo": Filter.NO_CAPACITY, "ana": Filter.RESERVED_FOR_OTHER}
-    assert rung(desk.wait(4_999)) == []
-    assert rung(desk.wait(1)) == ["ana"]
-
-
-def test_who_is_waited_for_gets_the_task_as_soon_as_they_are_free(desk: Desk) -> None:
-    known(desk, Sticky(StickyTo.LAST, hold_ms=5_000))
-    desk.submit("busy", contact_id="kim")
-    desk.accept("bo", "busy")
-    desk.submit("t1", contact_id="kim")
-    desk.complete("bo", "busy")
-    assert desk.place("t1") == "rings bo"
-
-
-def test_without_a_hold_nobody_waits_for_who_is_busy(desk: Desk) -> None:
-    known(desk, Sticky(StickyTo.LAST))
-    desk.submit("busy", contact_id="kim")
-    desk.accept("bo", "busy")
-    desk.submit("t1", contact_id="kim")
-    assert desk.place("t1") == "rings ana"
-
-
-def test_nobody_waits_for_who_has_gone_home(desk: Desk) -> None:
-    known(desk, Sticky(StickyTo.LAST, hold_ms=5 * MINUTE))
-    desk.submit("busy", contact_id="kim")
-    desk.accept("bo", "busy")
-    desk.submit("t1", contact_id="kim")
-    desk.gone("bo")
-    assert desk.place("t1") == "rings ana"
-
-
-def test_who_declines_their_customer_is_not_waited_for(desk: Desk) -> None:
-    known(desk, Sticky(StickyTo.LAST, hold_ms=5 * MINUTE))
-    desk.submit("t1", contact_id="kim")
-    desk.decline("bo", "t1")
-    assert desk.place("t1") == "rings ana"
-
-
-def test_a_task_may_name_whom_it_prefers(desk: Desk) -> None:
-    desk.queue("sales", sticky=Sticky(StickyTo.PREFERRED))
-    desk.works("ana")
-    desk.works("bo")
-    desk.submit("t1", preferred_agent_id="bo")
-    assert desk.place("t1") == "rings bo"
-
-
-def test_the_preferred_agent_is_meant_when_no_last_one_is_there(desk: Desk) -> None:
-    known(desk, Sticky(StickyTo.LAST))
-    desk.gone("bo")
-    desk.works("cyd")
-    desk.submit("t1", contact_id="kim", preferred_agent_id="cyd")
-    assert desk.place("t1") == "rings cyd"
 
 
 # Capacity

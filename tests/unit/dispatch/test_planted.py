@@ -18,10 +18,15 @@ from services.dispatch.domain.inputs import (
     Channel,
     ChannelRouting,
     PresenceObserved,
+    QueueConfigured,
+    Sticky,
+    StickyTo,
+    TaskSelection,
 )
 from services.dispatch.domain.parties import Agent, Task
 from services.dispatch.domain.tenant import Tenant
 from services.dispatch.domain.timers import WideningDue
+from tests.unit.dispatch.desk import ACME, Desk
 from tests.unit.dispatch.machine import Routing
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -295,14 +300,9 @@ PLANTS = [
     wishes_are_ignored,
     turns_are_forgotten,
     weights_are_ignored,
-    a_queue_by_age_goes_by_priority,
     nothing_is_relaxed,
     a_step_of_relaxation_never_comes,
-    a_customer_is_not_known,
-    a_task_is_kept_for_nobody,
-    a_task_is_kept_for_who_went_home,
     who_wants_no_calls_gets_them,
-    a_changed_queue_is_not_matched,
     what_is_held_changes_its_cost,
     a_group_rings_at_one_only,
     a_group_forgets_its_order,
@@ -336,3 +336,46 @@ def test_a_router_is_caught_in_which(plant: Plant, monkeypatch: pytest.MonkeyPat
     plant(monkeypatch)
     with pytest.raises(Exception):  # noqa: B017, PT011 - a broken router may also break down
         run_state_machine_as_test(Routing, settings=SEARCH)
+
+
+def an_evening() -> Desk:
+    """Let come together what chance seldom brings: a known customer, an age, a changed queue."""
+    desk = Desk()
+    desk.queue("sales", sticky=Sticky(StickyTo.LAST, hold_ms=5_000))
+    desk.works("bo")
+    for task_id in ("first", "second"):
+        desk.submit(task_id, contact_id="kim")
+        desk.accept("bo", task_id)
+        if task_id == "first":
+            desk.complete("bo", task_id)
+    desk.works("ana")
+    desk.submit("third", contact_id="kim")
+    desk.gone("bo")
+    desk.accept("ana", "third")
+    desk.queue("support", skills=(("es", 1),), task_selection=TaskSelection.AGE)
+    desk.works("cyd", "support")
+    desk.submit("old", "support", priority=1, age=9_000)
+    desk.submit("young", "support", priority=9)
+    desk.give(QueueConfigured(ACME, "support", 2, task_selection=TaskSelection.AGE))
+    return desk
+
+
+BY_EXAMPLE = [
+    a_queue_by_age_goes_by_priority,
+    a_customer_is_not_known,
+    a_task_is_kept_for_nobody,
+    a_task_is_kept_for_who_went_home,
+    a_changed_queue_is_not_matched,
+]
+
+
+def test_an_evening_goes_well() -> None:
+    assert an_evening().problems == []
+
+
+@pytest.mark.parametrize("plant", BY_EXAMPLE, ids=lambda plant: plant.__name__)
+def test_on_an_evening_a_router_is_caught_in_which(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    assert an_evening().problems

@@ -1,0 +1,122 @@
+"""Back to the agent whom the customer knows. Each step is checked by the ledger too."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from services.dispatch.domain.candidates import Filter, candidates
+from services.dispatch.domain.decisions import Decision, Offered
+from services.dispatch.domain.inputs import (
+    Sticky,
+    StickyTo,
+)
+from tests.unit.dispatch.desk import Desk
+
+MINUTE = 60_000
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk()
+    yield desk
+    desk.save_and_load()
+    assert desk.problems == []
+
+
+def rung(made: list[Decision]) -> list[str]:
+    """List who was rung, in order."""
+    return [one.agent_id for one in made if isinstance(one, Offered)]
+
+
+def done(desk: Desk, agent_id: str, task_id: str) -> None:
+    desk.accept(agent_id, task_id)
+    desk.complete(agent_id, task_id)
+
+
+def removed_by(desk: Desk, task_id: str) -> dict[str, Filter]:
+    found = candidates(desk.state, desk.task(task_id), desk.now)
+    return {one.agent_id: one.removed_by for one in found}
+
+
+def known(desk: Desk, sticky: Sticky) -> None:
+    """Let bo know kim, and ana be the one who is idle longer."""
+    desk.queue("sales", sticky=sticky)
+    desk.works("bo")
+    desk.submit("before", contact_id="kim")
+    done(desk, "bo", "before")
+    desk.works("ana")
+    desk.submit("other")
+    done(desk, "bo", "other")
+
+
+def test_a_customer_goes_back_to_the_agent_they_know(desk: Desk) -> None:
+    known(desk, Sticky(StickyTo.LAST))
+    desk.submit("t1", contact_id="kim")
+    desk.submit("t2", contact_id="lee")
+    assert (desk.place("t1"), desk.place("t2")) == ("rings bo", "rings ana")
+
+
+def test_after_the_window_nobody_is_known(desk: Desk) -> None:
+    known(desk, Sticky(StickyTo.LAST, window_ms=MINUTE))
+    desk.wait(MINUTE)
+    desk.submit("t1", contact_id="kim")
+    assert desk.place("t1") == "rings ana"
+
+
+def test_a_task_is_kept_a_while_for_who_is_busy_and_then_goes_to_everybody(desk: Desk) -> None:
+    known(desk, Sticky(StickyTo.LAST, hold_ms=5_000))
+    desk.submit("busy", contact_id="kim")
+    desk.accept("bo", "busy")
+    desk.submit("t1", contact_id="kim")
+    assert removed_by(desk, "t1") == {"bo": Filter.NO_CAPACITY, "ana": Filter.RESERVED_FOR_OTHER}
+    assert rung(desk.wait(4_999)) == []
+    assert rung(desk.wait(1)) == ["ana"]
+
+
+def test_who_is_waited_for_gets_the_task_as_soon_as_they_are_free(desk: Desk) -> None:
+    known(desk, Sticky(StickyTo.LAST, hold_ms=5_000))
+    desk.submit("busy", contact_id="kim")
+    desk.accept("bo", "busy")
+    desk.submit("t1", contact_id="kim")
+    desk.complete("bo", "busy")
+    assert desk.place("t1") == "rings bo"
+
+
+def test_without_a_hold_nobody_waits_for_who_is_busy(desk: Desk) -> None:
+    known(desk, Sticky(StickyTo.LAST))
+    desk.submit("busy", contact_id="kim")
+    desk.accept("bo", "busy")
+    desk.submit("t1", contact_id="kim")
+    assert desk.place("t1") == "rings ana"
+
+
+def test_nobody_waits_for_who_has_gone_home(desk: Desk) -> None:
+    known(desk, Sticky(StickyTo.LAST, hold_ms=5 * MINUTE))
+    desk.submit("busy", contact_id="kim")
+    desk.accept("bo", "busy")
+    desk.submit("t1", contact_id="kim")
+    desk.gone("bo")
+    assert desk.place("t1") == "rings ana"
+
+
+def test_who_declines_their_customer_is_not_waited_for(desk: Desk) -> None:
+    known(desk, Sticky(StickyTo.LAST, hold_ms=5 * MINUTE))
+    desk.submit("t1", contact_id="kim")
+    desk.decline("bo", "t1")
+    assert desk.place("t1") == "rings ana"
+
+
+def test_a_task_may_name_whom_it_prefers(desk: Desk) -> None:
+    desk.queue("sales", sticky=Sticky(StickyTo.PREFERRED))
+    desk.works("ana")
+    desk.works("bo")
+    desk.submit("t1", preferred_agent_id="bo")
+    assert desk.place("t1") == "rings bo"
+
+
+def test_the_preferred_agent_is_meant_when_no_last_one_is_there(desk: Desk) -> None:
+    known(desk, Sticky(StickyTo.LAST))
+    desk.gone("bo")
+    desk.works("cyd")
+    desk.submit("t1", contact_id="kim", preferred_agent_id="cyd")
+    assert desk.place("t1") == "rings cyd"
