@@ -14,7 +14,7 @@ from pymongo import ReturnDocument
 
 from services.kernel.bus import Bus, BusUnavailable, connected
 from services.kernel.mongo import Database, database
-from services.kernel.outbox import Collection, Outbox, entry, outbox
+from services.kernel.outbox import Collection, Outbox, entry, outbox, pulling
 from services.kernel.tail import Tailed, tail
 from services.kernel.wire import Outgoing
 from tests.handled import STREAM, queue_task
@@ -85,6 +85,29 @@ async def test_a_nudge_that_is_told_what_waits_need_not_read(
         await relay.nudge("one", saved["outbox"])
     assert await empty(db["things"]), "leaving pulls what is out"
     assert ids(await stored(bus, 2)) == [one["id"] for one in entries]
+
+
+async def test_a_write_of_the_owners_own_takes_out_what_has_left_and_nothing_else(
+    bus: Bus, db: Database, tenant: str
+) -> None:
+    first, second = queued(tenant, "task-1"), queued(tenant, "task-2")
+    relay = Outbox(db["things"], bus)
+    await save(db["things"], "one", first)
+    await relay.nudge("one", [first])
+    out = relay.out(["one", "unknown"])
+    assert out == {"one": {first["id"]}}
+
+    await save(db["things"], "one", second)
+    await db["things"].update_one({"_id": "one"}, {"$set": {"seen": 1}, "$pull": pulling(out)})
+    relay.pulled(out)
+    left = (await db["things"].find_one({"_id": "one"}) or {})["outbox"]
+    assert [each["id"] for each in left] == [second["id"]]
+    assert relay.out(["one"]) == {}
+
+    await relay.nudge("one")
+    await relay.close()
+    assert await empty(db["things"])
+    assert ids(await stored(bus, 2)) == [first["id"], second["id"]]
 
 
 async def test_the_sweep_finds_what_nobody_nudged(bus: Bus, db: Database, tenant: str) -> None:
