@@ -15,7 +15,8 @@ from .keys import ALGORITHMS, Keys
 LEEWAY = timedelta(seconds=5)
 """How far the clocks of two machines may be apart."""
 
-_MOST_REMEMBERED = 10_000
+_MOST_REMEMBERED = 50_000
+"""About a kilobyte each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Tokens:
         except (jwt.PyJWTError, ValueError, OverflowError, TypeError):
             raise TokenInvalid("The token is not valid here.") from None
         if len(self._known) >= _MOST_REMEMBERED:
-            self._known.clear()
+            del self._known[next(iter(self._known))]
         self._known[token] = who, kid, key
         return who
 

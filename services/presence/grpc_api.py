@@ -62,6 +62,9 @@ CODES: Mapping[type[Exception], StatusCode] = {
 Context = ServicerContext[Any, Any]
 
 
+REMEMBERED = 20_000  # agents, as last answered
+
+
 class PresenceApi(PresenceServiceServicer):
     def __init__(
         self,
@@ -74,8 +77,9 @@ class PresenceApi(PresenceServiceServicer):
         self._agents, self._read, self._history = agents, read, history
         self._heartbeat, self._disconnect = heartbeat, disconnect
         # Most heartbeats answer what the one before did.
-        self._dressed = lru_cache(maxsize=4096)(from_presence)
-        self._lease, self._again_after = duration(heartbeat.lease), duration(heartbeat.lease / 3)
+        self._dressed = lru_cache(maxsize=REMEMBERED)(from_presence)
+        self._lease = duration(heartbeat.lease)
+        self._again_after = duration(heartbeat.lease * 2 / 3)
 
     async def Heartbeat(self, request: HeartbeatRequest, context: Context) -> HeartbeatResponse:
         found = await self._heartbeat(_user(), request.device_id)

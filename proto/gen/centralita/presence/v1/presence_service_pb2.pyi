@@ -157,7 +157,9 @@ class HeartbeatResponse(_message.Message):
 
     @_builtins.property
     def again_after(self) -> _duration_pb2.Duration:
-        """When to call again: a third of the lease, so that one call may be lost."""
+        """When to call again: two thirds of the lease. A call that fails is repeated at once, for which
+        the last third is.
+        """
 
     def __init__(
         self,
