@@ -20,7 +20,7 @@ from services.kernel.keys import Jwks
 from services.kernel.run import Running, run
 from services.kernel.serve import Exposed, serving
 
-from .adapters.evidence import JetStreamEvidence
+from .adapters.asking import ExplainElsewhere
 from .adapters.leases import KeyValueLeases, leases
 from .adapters.logs import JetStreamInputLog, JetStreamIntake, JetStreamJournal
 from .adapters.outlets import JetStreamOutlets
@@ -33,7 +33,6 @@ from .grpc_api import CODES, DispatchApi
 from .handlers import handlers
 from .settings import Settings
 from .use_cases.commands import Ask
-from .use_cases.explain import Explain
 from .use_cases.foresee import Foresee
 from .use_cases.lead import LAST_WORDS_S, Lead
 from .use_cases.ports import Checkpoint, Ports, passed
@@ -75,7 +74,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
             duties=(Foresee(intake, clock), AnswerWaits(bus, clock)),
         )
         list_shards = ListShards(held, ports.journal)
-        explain = Explain(JetStreamEvidence(bus, settings.shards), clock)
+        explain = ExplainElsewhere(settings.nats_url, settings.shards)
         get_wait = GetWait(AskLeader(bus, settings.shards))
         async with (
             leading(Lead(ports), held, settings.shards),

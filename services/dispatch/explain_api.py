@@ -1,5 +1,6 @@
 """ExplainService over gRPC: translate, ask, translate back."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC
 from typing import Any
 
@@ -13,7 +14,7 @@ from services.kernel.ids import is_token
 
 from .domain.candidates import Filter, Rank
 from .domain.errors import Invalid
-from .use_cases.explain import Considered, Explain, Explanation, Question
+from .use_cases.explain import Considered, Explanation, Question
 
 TIE_BREAKS: tuple[api.TieBreak.ValueType, ...] = (
     api.TIE_BREAK_PREFERRED_SKILLS,
@@ -25,8 +26,11 @@ TIE_BREAKS: tuple[api.TieBreak.ValueType, ...] = (
 """One for each part of a rank, in its order."""
 
 
+Asked = Callable[[Question], Awaitable[api.ExplainTaskResponse]]
+
+
 class ExplainApi(ExplainServiceServicer):
-    def __init__(self, explain: Explain) -> None:
+    def __init__(self, explain: Asked) -> None:
         self._explain = explain
 
     async def ExplainTask(
@@ -46,7 +50,11 @@ class ExplainApi(ExplainServiceServicer):
                 _millis(request.since) if request.HasField("since") else 0,
             )
         )
-        return _response(found, request.agent_id)
+        if request.agent_id:
+            kept = [it for it in found.candidates if it.agent_id == request.agent_id]
+            del found.candidates[:]
+            found.candidates.extend(kept)
+        return found
 
 
 def tie_break(best: Rank, second: Rank) -> api.TieBreak.ValueType:
@@ -56,7 +64,8 @@ def tie_break(best: Rank, second: Rank) -> api.TieBreak.ValueType:
     )
 
 
-def _response(it: Explanation, agent_id: str) -> api.ExplainTaskResponse:
+def response(it: Explanation) -> api.ExplainTaskResponse:
+    """Say an explanation in the words of the contract."""
     able = [one.candidate for one in it.candidates if one.candidate.removed_by is Filter.NONE]
     return api.ExplainTaskResponse(
         standing=api.Standing.Value(f"STANDING_{it.standing}"),
@@ -65,9 +74,7 @@ def _response(it: Explanation, agent_id: str) -> api.ExplainTaskResponse:
         tie_break=(
             tie_break(able[0].rank, able[1].rank) if able[1:] else api.TIE_BREAK_UNSPECIFIED
         ),
-        candidates=[
-            _candidate(one) for one in it.candidates if agent_id in {"", one.candidate.agent_id}
-        ],
+        candidates=[_candidate(one) for one in it.candidates],
         queue_id=it.queue.queue_id,
         queue_version=it.queue.version,
         priority=it.priority,

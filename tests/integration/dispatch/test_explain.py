@@ -1,5 +1,7 @@
 """Why, asked over gRPC of a router that runs, which goes on working meanwhile."""
 
+import asyncio
+import signal
 from typing import Any
 
 import grpc
@@ -7,6 +9,9 @@ import pytest
 from centralita.dispatch.v1 import explain_service_pb2 as api
 from grpc import StatusCode
 
+from services.dispatch.adapters import asking
+from services.dispatch.domain.errors import TooLong
+from services.dispatch.use_cases.explain import Question
 from tests.integration.dispatch.centre import Centre, refusal
 
 
@@ -73,3 +78,19 @@ async def test_an_agent_is_not_told(desk: Centre) -> None:
         StatusCode.PERMISSION_DENIED,
         "ROLE_TOO_LOW",
     )
+
+
+async def test_who_reads_for_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[asyncio.subprocess.Process] = []
+    start = asyncio.create_subprocess_exec
+
+    async def seen(*command: str, **more: Any) -> asyncio.subprocess.Process:
+        started.append(await start(*command, **more))
+        return started[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", seen)
+    monkeypatch.setattr(asking, "LONGEST_S", 0.5 - asking._START_S)
+    nowhere = asking.ExplainElsewhere("nats://127.0.0.1:1", 1)
+    with pytest.raises(TooLong):
+        await nowhere(Question("acme", "t-1"))
+    assert [it.returncode for it in started] == [-signal.SIGKILL]

@@ -19,8 +19,10 @@ from services.dispatch.domain.inputs import (
     CompleteTask,
     DeclineOffer,
     Fact,
+    GroupConfigured,
     PresenceObserved,
     QueueConfigured,
+    RingStrategy,
     Role,
     TaskClosed,
     TaskSubmitted,
@@ -119,6 +121,9 @@ def busy(seed: int, tasks: int, agents: int = 12, every_ms: int = 900) -> Record
     for queue_id in QUEUES:
         selection = dice.choice(tuple(AgentSelection))
         recorder.give(QueueConfigured(ACME, queue_id, 1, agent_selection=selection))
+    members = tuple(f"agent-{number}" for number in range(0, agents, 2))
+    strategy = dice.choice(tuple(RingStrategy))
+    recorder.give(GroupConfigured(ACME, "desk", 1, False, members, strategy))
     for number in range(agents):
         queues = tuple(sorted(dice.sample(QUEUES, dice.randint(1, len(QUEUES)))))
         skills = (("es", dice.randint(1, 5)),)
@@ -131,7 +136,9 @@ def busy(seed: int, tasks: int, agents: int = 12, every_ms: int = 900) -> Record
         queue_id = dice.choice(QUEUES)
         needs = (("es", 2),) if dice.random() < 0.3 else ()
         since = recorder.now - dice.randrange(50)
-        made = recorder.give(TaskSubmitted(ACME, f"task-{number}", queue_id, since, 1, needs))
+        group_id = "desk" if dice.random() < 0.2 else ""
+        task = TaskSubmitted(ACME, f"task-{number}", queue_id, since, 1, needs, group_id=group_id)
+        made = recorder.give(task)
         if held and dice.random() < 0.97:
             task_id, agent_id = held.pop(dice.randrange(len(held)))
             end = CompleteTask(ACME, task_id, agent_id, Role.AGENT, f"c-{number}", "inbox.1")

@@ -138,11 +138,10 @@ def test_an_offer_tells_by_what_and_by_which_settings_it_was_decided() -> None:
     versions = [(one.settings_version, one.presence_version) for one in it.candidates]
     assert versions == [(1, 11), (2, 12), (3, 13)]
     assert it.at == recorder.now
-    response = explain_api._response(it, "")
+    response = explain_api.response(it)
     assert response.tie_break == api.TIE_BREAK_IDLE_LONGEST
     assert [one.agent_id for one in response.candidates] == ["ana", "bo", "cy"]
-    (only,) = explain_api._response(it, "cy").candidates
-    assert only.removed_by == api.CANDIDATE_FILTER_NOT_IN_QUEUE
+    assert response.candidates[2].removed_by == api.CANDIDATE_FILTER_NOT_IN_QUEUE
 
 
 def test_nobody_got_it_because_of_what_each_was_doing() -> None:

@@ -13,12 +13,12 @@ from services.dispatch.adapters.recordings import NoRecording, from_file, into_f
 from services.dispatch.domain import engine
 from services.dispatch.domain.decisions import Offered
 from services.dispatch.domain.index import Index
-from services.dispatch.domain.inputs import TaskClosed
+from services.dispatch.domain.inputs import TaskClosed, TaskSubmitted
 from services.dispatch.domain.parties import Agent
 from services.dispatch.replay import shown
 from services.dispatch.use_cases.replay import Cause, Divergence
 from tests.simulation.history import history
-from tests.unit.dispatch.recording import Recorder, busy, recording_of, replayed
+from tests.unit.dispatch.recording import ACME, Recorder, busy, recording_of, replayed
 
 TASKS = 300
 
@@ -133,7 +133,11 @@ async def test_an_input_that_was_passed_over_is_found() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(engine._RULES, TaskClosed, ignored)
-        day = busy(37, TASKS)
+        day = busy(7, 20)
+        for task_id in ("one", "another"):
+            day.give(TaskSubmitted(ACME, task_id, "sales", day.now))
+            day.give(TaskClosed(ACME, task_id))
+        day.give(TaskSubmitted(ACME, "the last", "sales", day.now))
     found = await divergence_of(day.recording)
     assert found.cause is Cause.PASSED_OVER
     assert isinstance(found.input, TaskClosed)
