@@ -7,8 +7,8 @@ from typing import Any
 
 import grpc
 from centralita.conversations.v1.events_pb2 import ConversationClosed, ConversationOpened
-from centralita.directory.v1.events_pb2 import QueueChanged, UserChanged
-from centralita.directory.v1.resources_pb2 import Queue
+from centralita.directory.v1.events_pb2 import GroupChanged, QueueChanged, UserChanged
+from centralita.directory.v1.resources_pb2 import Group, Queue
 from centralita.dispatch.journal.v1 import journal_pb2 as journal
 from centralita.dispatch.v1 import dispatch_service_pb2 as api
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
@@ -52,6 +52,15 @@ class Centre:
         await self.tell(
             QueueChanged(
                 tenant_id=self.tenant, queue_id=queue_id, version=self._versions, queue=settings
+            )
+        )
+
+    async def group(self, group_id: str, *user_ids: str) -> None:
+        self._versions += 1
+        group = Group(group_id=group_id, user_ids=user_ids)
+        await self.tell(
+            GroupChanged(
+                tenant_id=self.tenant, group_id=group_id, version=self._versions, group=group
             )
         )
 
@@ -132,6 +141,15 @@ class Centre:
     def _call(self, method: str, request: Message, user_id: str, role: str = "agent") -> Asked:
         token = self._issuer.user(self.tenant, user_id, role)
         call: Asked = getattr(self._stub, method)(request, metadata=bearer(token))
+        return call
+
+    def ask(self, method: str, request: Message, user_id: str = "", role: str = "manager") -> Asked:
+        """Call a method: as a user, or as the service that brings calls."""
+        if user_id:
+            return self._call(method, request, user_id, role)
+        call: Asked = getattr(self._stub, method)(
+            request, metadata=bearer(self._issuer.service("voice"))
+        )
         return call
 
     # What can be heard

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from services.dispatch.domain.inputs import (
+    AgentConfigured,
     CancelTask,
     MoveTasks,
+    PresenceObserved,
+    QueueConfigured,
     QueueMode,
     ReportUnreachable,
     Role,
@@ -62,6 +65,29 @@ class Ordering(Telling):
         self, tenant: str, queue: str, mode: QueueMode, actor: str, role: Role, request: str
     ) -> None:
         self.give(SetQueueMode(tenant, queue, mode, actor, role, request))
+
+    @rule(
+        tenant=tenants,
+        queue=st.sampled_from(["sales", "support"]),
+        mode=st.sampled_from(QueueMode),
+        moves=st.booleans(),
+        capacity=st.sampled_from([0, 1, 2]),
+    )
+    def a_manager_rules_a_queue_at_work(
+        self, tenant: str, queue: str, mode: QueueMode, moves: bool, capacity: int
+    ) -> None:
+        version = self.version(0)
+        both = ("sales", "support")
+        for one in both:
+            self.give(QueueConfigured(tenant, one, version))
+        self.give(SetQueueMode(tenant, queue, mode, "boss", Role.MANAGER, self.request(0)))
+        self.give(AgentConfigured(tenant, "eve", version, queue_ids=both, capacity=capacity))
+        self.give(PresenceObserved(tenant, "eve", version, connected=True, receive_new=True))
+        self.give(TaskSubmitted(tenant, f"o{version}", queue, self.desk.now))
+        if moves:
+            (other,) = {*both} - {queue}
+            order = MoveTasks(tenant, queue, other, "boss", Role.MANAGER, (), self.request(0))
+            self.give(order)
 
     @rule(
         tenant=tenants,

@@ -9,7 +9,17 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from services.dispatch.adapters import snapshots, states
-from services.dispatch.domain import demand, engine, following, index, moments, state, tenant
+from services.dispatch.domain import (
+    demand,
+    engine,
+    following,
+    index,
+    moments,
+    requests,
+    state,
+    supervision,
+    tenant,
+)
 from services.dispatch.domain.decisions import Answered, Decision, Offered, OfferEnd, Queued, Reason
 from services.dispatch.domain.demand import NO_LOAD, Load, Room
 from services.dispatch.domain.groups import Groups
@@ -45,7 +55,7 @@ SEARCH = settings(
 
 def everywhere(patch: pytest.MonkeyPatch, name: str, planted: Any) -> None:
     """Plant a function in every module of the rules that calls it."""
-    for module in (engine, following):
+    for module in (engine, following, requests, supervision):
         if hasattr(module, name):
             patch.setattr(module, name, planted)
 

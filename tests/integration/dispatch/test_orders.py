@@ -1,0 +1,96 @@
+"""What services and supervisors order, over gRPC with real tokens, and what is heard of it."""
+
+import grpc
+from centralita.dispatch.v1 import dispatch_service_pb2 as api
+from centralita.dispatch.v1.events_pb2 import (
+    QUEUE_MODE_DRAINING,
+    QUEUE_MODE_OPEN,
+    QUEUE_MODE_PAUSED,
+)
+from grpc import StatusCode
+
+from services.kernel.answers import reason_of
+from services.kernel.ids import new_id
+from tests.integration.dispatch.centre import Asked, Centre, refusal
+
+
+def call(desk: Centre, task_id: str, group_id: str = "", queue_id: str = "") -> Asked:
+    task = api.SubmitTaskRequest(
+        task_id=task_id, group_id=group_id, queue_id=queue_id, request_id=new_id()
+    )
+    request = api.SubmitForTenantRequest(tenant_id=desk.tenant, task=task)
+    return desk.ask("SubmitForTenant", request)
+
+
+async def test_a_call_rings_at_a_whole_group_and_one_has_it(desk: Centre) -> None:
+    for agent in ("ana", "bo", "cyd"):
+        await desk.works(agent)
+    await desk.group("desk", "ana", "bo", "cyd")
+    await _known(desk, "c-1", group_id="desk")
+    for agent in ("ana", "bo", "cyd"):
+        await desk.heard("TaskOffered", "c-1", agent)
+    unreachable = api.ReportUnreachableRequest(
+        tenant_id=desk.tenant, task_id="c-1", agent_id="cyd", request_id=new_id()
+    )
+    await desk.ask("ReportUnreachable", unreachable)
+    await desk.heard("OfferEnded", "c-1", "cyd")
+    await desk.accept("bo", "c-1")
+    await desk.heard("OfferEnded", "c-1", "ana")
+    await desk.heard("TaskAssigned", "c-1", "bo")
+    assert (await refusal(desk.accept("ana", "c-1")))[1] == "OFFER_NOT_YOURS"
+    await desk.audited()
+
+
+async def test_a_queue_is_paused_moved_and_opened_and_all_of_it_is_audited(desk: Centre) -> None:
+    for queue_id in ("sales", "support"):
+        await desk.queue(queue_id)
+    await desk.works("ana")
+    await _known(desk, "c-0", queue_id="support")
+    paused = api.SetQueueModeRequest(queue_id="sales", mode=QUEUE_MODE_PAUSED, request_id=new_id())
+    await desk.ask("SetQueueMode", paused, "mia")
+    await desk.heard("SupervisorActed", "sales", "mia")
+    await desk.opens("c-1")
+    await desk.heard("TaskQueued", "c-1")
+    move = api.MoveTasksRequest(queue_id="support", target_queue_id="sales", request_id=new_id())
+    assert (await desk.ask("MoveTasks", move, "mia")).moved == 1
+    assert (await desk.ask("MoveTasks", move, "mia")).moved == 1  # the same request, answered alike
+    opened = api.SetQueueModeRequest(queue_id="sales", mode=QUEUE_MODE_OPEN, request_id=new_id())
+    await desk.ask("SetQueueMode", opened, "mia")
+    await desk.heard("TaskOffered", "c-0", "ana")
+    await desk.audited()
+
+
+async def test_who_has_no_say_is_told_so(desk: Centre) -> None:
+    await desk.queue("sales")
+    await _known(desk, "c-1", queue_id="sales")
+    drain = api.SetQueueModeRequest(queue_id="sales", mode=QUEUE_MODE_DRAINING, request_id=new_id())
+    denied = StatusCode.PERMISSION_DENIED
+    asked = desk.ask("SetQueueMode", drain, "ana", "supervisor")
+    assert await refusal(asked) == (denied, "QUEUE_NOT_YOURS")
+    assert await refusal(desk.ask("SetQueueMode", drain, "ana", "agent")) == (
+        denied,
+        "ROLE_TOO_LOW",
+    )
+    cancel = api.CancelTaskRequest(task_id="c-1", request_id=new_id())
+    await desk.ask("CancelTask", cancel, "mia")
+    await desk.heard("TaskCancelled", "c-1")
+    assert await refusal(call(desk, "c-2", queue_id="mistyped")) == (
+        StatusCode.NOT_FOUND,
+        "QUEUE_NOT_FOUND",
+    )
+    assert (await refusal(call(desk, "c.2", queue_id="sales")))[1] == "TASK_ID_INVALID"
+    assert (await refusal(call(desk, "c-2")))[1] == "DESTINATION_INVALID"
+    assert (await refusal(call(desk, "c-2", "desk", "sales")))[1] == "DESTINATION_INVALID"
+
+
+async def _known(desk: Centre, task_id: str, *, group_id: str = "", queue_id: str = "") -> None:
+    """Submit as soon as the router has heard of where to."""
+    for _ in range(200):
+        try:
+            await call(desk, task_id, group_id, queue_id)
+        except grpc.aio.AioRpcError as no:
+            if reason_of(no) not in {"QUEUE_NOT_FOUND", "GROUP_NOT_FOUND"}:
+                raise
+        else:
+            return
+    raise AssertionError("the router has not heard of it")

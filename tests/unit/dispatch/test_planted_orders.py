@@ -1,0 +1,77 @@
+"""The checkers of what services and supervisors order are worth something, too."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis.stateful import run_state_machine_as_test
+
+from services.dispatch.adapters import snapshots
+from services.dispatch.domain import engine, following, overflow, requests, supervision
+from services.dispatch.domain.decisions import Acted, Decision, Queued
+from services.dispatch.domain.index import Index
+from services.dispatch.domain.inputs import MoveTasks, TakeBackTask
+from services.dispatch.domain.tenant import Tenant
+from tests.unit.dispatch.machine import Routing
+from tests.unit.dispatch.test_planted import SEARCH, Plant
+
+
+def a_paused_queue_is_served(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Index, "pause", lambda *_, **__: None)
+
+
+def a_drained_queue_lets_in(patch: pytest.MonkeyPatch) -> None:
+    shut_out = overflow.shut_out
+    patch.setattr(overflow, "shut_out", lambda *of, **_: shut_out(*of, new=False))
+
+
+def any_supervisor_has_a_say_in_any_queue(patch: pytest.MonkeyPatch) -> None:
+    for module in (supervision, requests):
+        patch.setattr(module, "supervises", lambda *_: True)
+
+
+def a_task_moves_without_its_age(patch: pytest.MonkeyPatch) -> None:
+    move = supervision.move_tasks
+
+    def young(tenant: Tenant, it: MoveTasks, at: int) -> Iterator[Decision]:
+        for decision in move(tenant, it, at):
+            if isinstance(decision, Queued):
+                task = replace(decision.task, enqueued_at=decision.task.enqueued_at + 1)
+                yield replace(decision, task=task)
+            else:
+                yield decision
+
+    patch.setitem(engine._RULES, MoveTasks, following.once(young))
+
+
+def who_took_a_task_back_is_not_written_down(patch: pytest.MonkeyPatch) -> None:
+    take_back = supervision.take_back_task
+
+    def silent(tenant: Tenant, it: TakeBackTask, at: int) -> Iterator[Decision]:
+        return (made for made in take_back(tenant, it, at) if not isinstance(made, Acted))
+
+    patch.setitem(engine._RULES, TakeBackTask, following.once(silent))
+
+
+def a_snapshot_forgets_that_a_queue_is_paused(patch: pytest.MonkeyPatch) -> None:
+    pieces = snapshots._pieces
+    kept: Callable[..., Any] = lambda it: (one for one in pieces(it) if not one.modes)  # noqa: E731 - one line of a plant
+    patch.setattr(snapshots, "_pieces", kept)
+
+
+PLANTS = [
+    a_paused_queue_is_served,
+    a_drained_queue_lets_in,
+    any_supervisor_has_a_say_in_any_queue,
+    a_task_moves_without_its_age,
+    who_took_a_task_back_is_not_written_down,
+    a_snapshot_forgets_that_a_queue_is_paused,
+]
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+def test_a_router_is_caught_in_which(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    with pytest.raises(Exception):  # noqa: B017, PT011 - a broken router may also break down
+        run_state_machine_as_test(Routing, settings=SEARCH)
