@@ -125,15 +125,15 @@ def _dispatch(router: NatsRouter, fold: FoldFact) -> None:
         )
     )
     async def task_offered(event: TaskOffered) -> None:
-        """It rings at an agent."""
-        await stands(event, CardState.OFFERED, event.agent_id, moment(event.expires_at))
+        """It rings at an agent, or at one more."""
+        await fold(event.tenant_id, event.task_id, _rings(event, event.agent_id))
 
     @router.subscriber(
         **consumer(OfferEnded, stream=stream, durable="workspace-offer-ended", max_workers=WORKERS)
     )
     async def offer_ended(event: OfferEnded) -> None:
-        """It rings no more; what becomes of it follows, and until then it waits."""
-        await stands(event, CardState.WAITING)
+        """It rings on at others of the group; or what becomes of it follows, and it waits."""
+        await fold(event.tenant_id, event.task_id, _rings(event))
 
     @router.subscriber(
         **consumer(
@@ -174,3 +174,12 @@ def _dispatch(router: NatsRouter, fold: FoldFact) -> None:
     async def task_cancelled(event: TaskCancelled) -> None:
         """It ended before anybody held it and leaves every view."""
         await stands(event, CardState.CLOSED)
+
+
+def _rings(event: TaskOffered | OfferEnded, *rung: str) -> Routed:
+    """Say at whom a task rings after an event; at nobody, it waits."""
+    agent_ids = (*rung, *event.also_ringing_agent_ids)
+    if not agent_ids:
+        return Routed(event.revision, Standing(CardState.WAITING, event.queue_id))
+    standing = Standing(CardState.OFFERED, event.queue_id, agent_ids[0], agent_ids[1:])
+    return Routed(event.revision, standing, moment(event.expires_at))

@@ -138,7 +138,8 @@ def to_card(tenant_id: str, card: CardMessage) -> Card:
 
 
 def to_standing(it: StandingMessage) -> Standing:
-    return Standing(CardState(it.state), it.queue_id, it.agent_id)
+    also_ringing = tuple(it.also_ringing_agent_ids)
+    return Standing(CardState(it.state), it.queue_id, it.agent_id, also_ringing)
 
 
 def moment(stamp: Timestamp) -> datetime:
@@ -152,6 +153,7 @@ def _from_standing(it: Standing) -> StandingMessage:
         state=it.state.value,  # type: ignore[arg-type] # the same numbers
         queue_id=it.queue_id,
         agent_id=it.agent_id,
+        also_ringing_agent_ids=it.also_ringing,
     )
 
 

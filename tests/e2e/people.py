@@ -194,7 +194,8 @@ class Agent(User):
         for card in self.view.values():
             if card.standing.state != state:
                 continue
-            if state == CARD_STATE_OFFERED and card.standing.agent_id != self.id:
+            rung = {card.standing.agent_id, *card.standing.also_ringing_agent_ids}
+            if state == CARD_STATE_OFFERED and self.id not in rung:
                 continue
             if conversation_id in {"", card.conversation_id}:
                 return card

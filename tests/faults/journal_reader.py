@@ -144,7 +144,9 @@ def _said(made: type[Message], decision: Message) -> Message:
                 continue
             if known.name in source.DESCRIPTOR.fields_by_name:
                 value = getattr(source, known.name)
-                if isinstance(value, Message):
+                if known.is_repeated:
+                    getattr(event, known.name).extend(value)
+                elif isinstance(value, Message):
                     getattr(event, known.name).CopyFrom(value)
                 else:
                     setattr(event, known.name, value)

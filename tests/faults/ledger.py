@@ -229,6 +229,8 @@ class Ledger(Book):
         several = group is not None and groups.at_once(group)
         self.insist(task.place == WAITS or several, f"{it.task_id} rings at one more")
         self.insist(it.group_id == task.submitted.group_id, "offered as of another group")
+        others = list(it.also_ringing_agent_ids)
+        self.insist(others == sorted(task.offers), f"{it.task_id} is said to ring at others")
         if (tenant_id, it.agent_id) not in self.agents:
             self.insist(False, f"offered to {it.agent_id}, who is unknown")
             return
@@ -279,6 +281,11 @@ class Ledger(Book):
             return
         until = task.offers.pop(it.agent_id, None)
         self.insist(until is not None, f"{it.task_id} did not ring at {it.agent_id}")
+        self.insist(
+            (list(it.also_ringing_agent_ids), it.expires_at_ms)
+            == (sorted(task.offers), min(task.offers.values(), default=0)),
+            f"{it.task_id} is said to ring on at others",
+        )
         if it.end == public.OFFER_END_TIMED_OUT:
             self.insist((until or 0) <= self.at, f"{it.task_id} rang out too early")
         if it.end in REFUSED:

@@ -40,6 +40,7 @@ _WRITERS: dict[type[Any], Callable[[Any], Message]] = {
         agent_id=d.agent_id,
         expires_at=_timestamp(d.expires_at),
         group_id=d.group_id,
+        also_ringing_agent_ids=d.also_ringing,
     ),
     made.OfferClosed: lambda d: public.OfferEnded(
         tenant_id=d.tenant_id,
@@ -48,6 +49,8 @@ _WRITERS: dict[type[Any], Callable[[Any], Message]] = {
         queue_id=d.queue_id,
         agent_id=d.agent_id,
         end=public.OfferEnd.ValueType(d.end),
+        also_ringing_agent_ids=d.also_ringing,
+        expires_at=_timestamp(d.expires_at) if d.expires_at else None,
     ),
     made.Assigned: lambda d: public.TaskAssigned(
         tenant_id=d.tenant_id,

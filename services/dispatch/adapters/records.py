@@ -149,6 +149,7 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
             agent_id=d.agent_id,
             expires_at_ms=d.expires_at,
             group_id=d.group_id,
+            also_ringing_agent_ids=d.also_ringing,
         )
     ),
     made.OfferClosed: lambda d: wire.Decision(
@@ -159,6 +160,8 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
             revision=d.revision,
             agent_id=d.agent_id,
             end=public.OfferEnd.ValueType(d.end),
+            also_ringing_agent_ids=d.also_ringing,
+            expires_at_ms=d.expires_at,
         )
     ),
     made.Assigned: lambda d: wire.Decision(
@@ -257,10 +260,24 @@ _READERS: dict[str, Callable[[Any], made.Decision]] = {
     ),
     "widened": lambda m: made.Widened(m.tenant_id, m.task_id, m.relaxed, m.kept_for),
     "offered": lambda m: made.Offered(
-        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.expires_at_ms, m.group_id
+        m.tenant_id,
+        m.task_id,
+        m.queue_id,
+        m.revision,
+        m.agent_id,
+        m.expires_at_ms,
+        m.group_id,
+        tuple(m.also_ringing_agent_ids),
     ),
     "offer_closed": lambda m: made.OfferClosed(
-        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, OfferEnd(m.end)
+        m.tenant_id,
+        m.task_id,
+        m.queue_id,
+        m.revision,
+        m.agent_id,
+        OfferEnd(m.end),
+        tuple(m.also_ringing_agent_ids),
+        m.expires_at_ms,
     ),
     "assigned": lambda m: made.Assigned(
         m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.assigned_by

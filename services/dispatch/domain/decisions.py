@@ -142,6 +142,8 @@ class Offered:
     agent_id: str
     expires_at: int
     group_id: str = ""
+    also_ringing: tuple[str, ...] = ()
+    """At whom else it rings, by id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,10 @@ class OfferClosed:
     revision: int
     agent_id: str
     end: OfferEnd
+    also_ringing: tuple[str, ...] = ()
+    """At whom it still rings, by id."""
+    expires_at: int = 0
+    """When the first of these rings out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,7 @@ def offer(tenant: Tenant, task: Task, agent: Agent, at: int) -> Offered:
         agent.id,
         at + tenant.rings_for(task),
         submitted.group_id,
+        tuple(sorted(task.offers)),
     )
 
 
@@ -160,6 +161,7 @@ def closed(task: Task, agent_ids: Iterable[str], end: OfferEnd) -> Decisions:
     """End the offers to some."""
     submitted = task.submitted
     for agent_id in agent_ids:
+        others = {other: until for other, until in task.offers.items() if other != agent_id}
         yield OfferClosed(
             submitted.tenant_id,
             submitted.task_id,
@@ -167,6 +169,8 @@ def closed(task: Task, agent_ids: Iterable[str], end: OfferEnd) -> Decisions:
             task.revision + 1,
             agent_id,
             end,
+            tuple(sorted(others)),
+            min(others.values(), default=0),
         )
 
 

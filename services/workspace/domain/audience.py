@@ -59,7 +59,8 @@ class Audience(Generic[W]):
             found |= self._everything.get(tenant_id, set())
             found |= self._queues.get((tenant_id, standing.queue_id), set())
         if standing.somebodys:
-            found |= self._users.get((tenant_id, standing.agent_id), set())
+            for agent_id in standing.agent_ids:
+                found |= self._users.get((tenant_id, agent_id), set())
         return found
 
 

@@ -51,7 +51,7 @@ class Board:
         queues: Mapping[str, Shelf] = self._unassigned.get(viewer.tenant_id, {})
         for queue_id in list(queues) if viewer.sees_every_queue else viewer.queue_ids:
             for card in queues.get(queue_id, {}).values():
-                if card.standing.agent_id != viewer.user_id:
+                if viewer.user_id not in card.standing.agent_ids:
                     yield card
 
     def view(self, viewer: Viewer, position: int) -> Whole:
@@ -73,9 +73,7 @@ class Board:
 
     def _index(self, card: Card, *, put: bool) -> None:
         standing = card.standing
-        shelves: list[Shelf] = []
-        if standing.agent_id:
-            shelves.append(self._held[card.tenant_id, standing.agent_id])
+        shelves = [self._held[card.tenant_id, agent_id] for agent_id in standing.agent_ids]
         if standing.unassigned:
             shelves.append(self._unassigned[card.tenant_id][standing.queue_id])
         for shelf in shelves:

@@ -23,6 +23,13 @@ class Standing:
     state: CardState = CardState.UNKNOWN
     queue_id: str = ""
     agent_id: str = ""
+    also_ringing: tuple[str, ...] = ()
+    """At whom else it rings."""
+
+    @property
+    def agent_ids(self) -> tuple[str, ...]:
+        """Return who holds it, or everybody at whom it rings."""
+        return (self.agent_id, *self.also_ringing) if self.agent_id else ()
 
     @property
     def unassigned(self) -> bool:
@@ -31,7 +38,7 @@ class Standing:
 
     @property
     def somebodys(self) -> bool:
-        """One agent has it, so that they see it."""
+        """Somebody has it or is rung, so that they see it."""
         return self.state in (CardState.OFFERED, CardState.ASSIGNED, CardState.AFTER_SERVICE)
 
 

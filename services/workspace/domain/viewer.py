@@ -40,4 +40,4 @@ class Viewer:
         """Their own work, and what nobody holds in their queues."""
         if standing.unassigned and (self.sees_every_queue or standing.queue_id in self.queue_ids):
             return True
-        return standing.somebodys and standing.agent_id == self.user_id
+        return standing.somebodys and self.user_id in standing.agent_ids

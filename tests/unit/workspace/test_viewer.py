@@ -21,6 +21,7 @@ MAX = Viewer("acme", "max", Role.MANAGER, frozenset(), 1)
         (Standing(CardState.WAITING, "other"), {"max"}),
         (Standing(CardState.OFFERED, "sales", "ana"), {"ana", "max"}),
         (Standing(CardState.OFFERED, "help", "ana"), {"ana", "sue", "max"}),
+        (Standing(CardState.OFFERED, "", "ana", ("sue",)), {"ana", "sue", "max"}),
         (Standing(CardState.ASSIGNED, "sales", "sue"), {"sue"}),
         (Standing(CardState.ASSIGNED, "sales", "max"), {"max"}),
         (Standing(CardState.CLOSED, "sales", "ana"), set()),
@@ -42,7 +43,8 @@ names = st.sampled_from(["ana", "ben", "cat"])
 queues = st.sampled_from(["sales", "help", "vip"])
 tenants = st.sampled_from(["acme", "bolt"])
 viewers = st.builds(Viewer, tenants, names, st.sampled_from(Role), st.frozensets(queues))
-standings = st.builds(Standing, st.sampled_from(CardState), queues, names | st.just(""))
+several = st.lists(names, max_size=2, unique=True).map(tuple)
+standings = st.builds(Standing, st.sampled_from(CardState), queues, names | st.just(""), several)
 
 
 @given(st.lists(viewers, max_size=8), tenants, standings)

@@ -6,9 +6,11 @@ event of the task, so a reader drops what it has seen and notices what it has mi
 """
 
 from centralita.directory.v1 import resources_pb2 as _resources_pb2
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -143,6 +145,7 @@ class TaskOffered(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
+    ALSO_RINGING_AGENT_IDS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
@@ -155,6 +158,10 @@ class TaskOffered(_message.Message):
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """Accepting is good until here."""
 
+    @_builtins.property
+    def also_ringing_agent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At whom else it rings now, by id: other members of the group."""
+
     def __init__(
         self,
         *,
@@ -166,10 +173,11 @@ class TaskOffered(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         channel: _resources_pb2.TaskChannel.ValueType = ...,
         group_id: _builtins.str = ...,
+        also_ringing_agent_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channel", b"channel", "expires_at", b"expires_at", "group_id", b"group_id", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "also_ringing_agent_ids", b"also_ringing_agent_ids", "channel", b"channel", "expires_at", b"expires_at", "group_id", b"group_id", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -177,7 +185,9 @@ Global___TaskOffered: _TypeAlias = TaskOffered  # noqa: Y015
 
 @_typing.final
 class OfferEnded(_message.Message):
-    """An offer ended without being accepted. What becomes of the task follows as its own event."""
+    """An offer ended without being accepted. What becomes of the task follows as its own event, unless
+    it still rings at others.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -188,6 +198,8 @@ class OfferEnded(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
+    ALSO_RINGING_AGENT_IDS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
@@ -195,6 +207,14 @@ class OfferEnded(_message.Message):
     agent_id: _builtins.str
     end: Global___OfferEnd.ValueType
     channel: _resources_pb2.TaskChannel.ValueType
+    @_builtins.property
+    def also_ringing_agent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At whom it still rings, by id: other members of the group."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When the first of these rings out."""
+
     def __init__(
         self,
         *,
@@ -205,10 +225,12 @@ class OfferEnded(_message.Message):
         agent_id: _builtins.str = ...,
         end: Global___OfferEnd.ValueType = ...,
         channel: _resources_pb2.TaskChannel.ValueType = ...,
+        also_ringing_agent_ids: _abc.Iterable[_builtins.str] | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channel", b"channel", "end", b"end", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "also_ringing_agent_ids", b"also_ringing_agent_ids", "channel", b"channel", "end", b"end", "expires_at", b"expires_at", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

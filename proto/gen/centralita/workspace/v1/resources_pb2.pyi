@@ -4,9 +4,11 @@ isort:skip_file
 Cards: what an agent sees of a conversation in a list."""
 
 from centralita.directory.v1 import resources_pb2 as _resources_pb2
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -62,20 +64,26 @@ class Standing(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
+    ALSO_RINGING_AGENT_IDS_FIELD_NUMBER: _builtins.int
     state: Global___CardState.ValueType
     queue_id: _builtins.str
     agent_id: _builtins.str
     """The agent at whom it rings or who holds it. Empty while it waits."""
+    @_builtins.property
+    def also_ringing_agent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At whom else it rings: other members of its group. The first to accept has it."""
+
     def __init__(
         self,
         *,
         state: Global___CardState.ValueType = ...,
         queue_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
+        also_ringing_agent_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "queue_id", b"queue_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "also_ringing_agent_ids", b"also_ringing_agent_ids", "queue_id", b"queue_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

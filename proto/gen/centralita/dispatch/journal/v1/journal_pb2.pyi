@@ -1311,6 +1311,7 @@ class Offered(_message.Message):
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
+    ALSO_RINGING_AGENT_IDS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
@@ -1319,6 +1320,10 @@ class Offered(_message.Message):
     queue_id: _builtins.str
     group_id: _builtins.str
     """Set when it rings at a group."""
+    @_builtins.property
+    def also_ringing_agent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At whom else it rings now."""
+
     def __init__(
         self,
         *,
@@ -1329,10 +1334,11 @@ class Offered(_message.Message):
         expires_at_ms: _builtins.int = ...,
         queue_id: _builtins.str = ...,
         group_id: _builtins.str = ...,
+        also_ringing_agent_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "expires_at_ms", b"expires_at_ms", "group_id", b"group_id", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "also_ringing_agent_ids", b"also_ringing_agent_ids", "expires_at_ms", b"expires_at_ms", "group_id", b"group_id", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1348,12 +1354,19 @@ class OfferClosed(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
+    ALSO_RINGING_AGENT_IDS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
     agent_id: _builtins.str
     end: _events_pb2.OfferEnd.ValueType
     queue_id: _builtins.str
+    expires_at_ms: _builtins.int
+    @_builtins.property
+    def also_ringing_agent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At whom it still rings, and until when at the first of them to ring out."""
+
     def __init__(
         self,
         *,
@@ -1363,10 +1376,12 @@ class OfferClosed(_message.Message):
         agent_id: _builtins.str = ...,
         end: _events_pb2.OfferEnd.ValueType = ...,
         queue_id: _builtins.str = ...,
+        also_ringing_agent_ids: _abc.Iterable[_builtins.str] | None = ...,
+        expires_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "end", b"end", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "also_ringing_agent_ids", b"also_ringing_agent_ids", "end", b"end", "expires_at_ms", b"expires_at_ms", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
