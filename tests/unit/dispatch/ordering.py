@@ -79,7 +79,9 @@ class Ordering(Telling):
         version = self.version(0)
         both = ("sales", "support")
         for one in both:
-            self.give(QueueConfigured(tenant, one, version))
+            known = self.desk.ledger.queues.get((tenant, one))
+            if known is None or known.removed:
+                self.give(QueueConfigured(tenant, one, version))
         self.give(SetQueueMode(tenant, queue, mode, "boss", Role.MANAGER, self.request(0)))
         self.give(AgentConfigured(tenant, "eve", version, queue_ids=both, capacity=capacity))
         self.give(PresenceObserved(tenant, "eve", version, connected=True, receive_new=True))
