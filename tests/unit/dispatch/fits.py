@@ -51,7 +51,7 @@ _stickies = st.sampled_from(
     ]
 )
 
-of_queue: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+_of_queue = st.fixed_dictionaries(
     {},
     optional={
         "task_selection": st.sampled_from(TaskSelection),
@@ -63,7 +63,7 @@ of_queue: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "sticky": _stickies,
     },
 )
-of_task: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+_of_task = st.fixed_dictionaries(
     {},
     optional={
         "channel": st.sampled_from([Channel.CHAT, Channel.CALL, Channel.CALL, Channel.VOICEMAIL]),
@@ -72,3 +72,8 @@ of_task: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "preferred_agent_id": st.sampled_from(["ana", "bo", "nobody"]),
     },
 )
+
+_usual: st.SearchStrategy[dict[str, Any]] = st.just({})
+of_queue = st.one_of(_usual, _of_queue)
+"""Half of it as usual, so that chance finds what goes wrong in other ways as well."""
+of_task = st.one_of(_usual, _usual, _of_task)

@@ -249,6 +249,15 @@ class Routing(Ordering):
         kind = AcceptOffer if yes else DeclineOffer
         self.give(kind(tenant, task, agent, self.request(request), f"inbox.{index}"))
 
+    @rule(tenant=tenants, strategy=st.sampled_from(RingStrategy), one=number)
+    def work_is_taken_and_ended(self, tenant: str, strategy: RingStrategy, one: int) -> None:
+        task = f"w{len(self.given)}"
+        self.a_group_is_called(tenant, task, strategy)
+        for agent in ("ana", "bo", "cyd"):
+            self.give(AcceptOffer(tenant, task, agent, self.request(0), "inbox.w"))
+        for agent in ("ana", "bo", "cyd"):
+            self.give(CompleteTask(tenant, task, agent, Role.AGENT, self.request(one), "inbox.w"))
+
     @precondition(lambda self: self.any_in(HELD))
     @rule(index=number, request=number)
     def who_holds_it_completes(self, index: int, request: int) -> None:

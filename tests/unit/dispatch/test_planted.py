@@ -25,10 +25,12 @@ from services.dispatch.domain.demand import NO_LOAD, Load, Room
 from services.dispatch.domain.groups import Groups
 from services.dispatch.domain.inputs import (
     AgentConfigured,
+    AgentSelection,
     Channel,
     ChannelRouting,
     PresenceObserved,
     QueueConfigured,
+    Relaxation,
     Sticky,
     StickyTo,
     TaskSelection,
@@ -304,14 +306,6 @@ def what_is_held_changes_its_cost(patch: pytest.MonkeyPatch) -> None:
 
 
 PLANTS = [
-    a_call_does_not_take_all,
-    what_takes_all_leaves_room,
-    experts_are_not_preferred,
-    wishes_are_ignored,
-    turns_are_forgotten,
-    weights_are_ignored,
-    nothing_is_relaxed,
-    a_step_of_relaxation_never_comes,
     who_wants_no_calls_gets_them,
     what_is_held_changes_its_cost,
     a_group_rings_at_one_only,
@@ -367,10 +361,52 @@ def an_evening() -> Desk:
     desk.submit("old", "support", priority=1, age=9_000)
     desk.submit("young", "support", priority=9)
     desk.give(QueueConfigured(ACME, "support", 2, task_selection=TaskSelection.AGE))
+    _night(desk)
     return desk
 
 
+def _night(desk: Desk) -> None:
+    """Let experts, wishes, turns, weights and steps of relaxation matter, one after the other."""
+    desk.queue("hard", AgentSelection.MOST_QUALIFIED, relaxations=(Relaxation(5_000, "de", 5),))
+    desk.works("novice", "hard", skills=(("es", 1),))
+    desk.works("expert", "hard", skills=(("es", 5),))
+    desk.submit("one", "hard", skills=(("es", 1),))
+    desk.queue("kind")
+    desk.works("dull", "kind")
+    desk.works("gifted", "kind", skills=(("es", 3),))
+    desk.submit("two", "kind", wishes=(("es", 2),))
+    desk.queue("turns", AgentSelection.ROUND_ROBIN)
+    desk.works("eva", "turns", capacity=3)
+    desk.works("fay", "turns")
+    for task_id in ("three", "four", "five"):
+        desk.submit(task_id, "turns")
+        if task_id == "three":
+            desk.accept("eva", task_id)
+            desk.gone("fay")
+            desk.here("fay")
+            desk.complete("eva", task_id)
+            desk.gone("fay")
+            desk.here("fay")
+    desk.queue("heavy", weight=9)
+    desk.submit("six", "heavy", age=2_000)
+    desk.submit("seven", "light", age=4_000)
+    desk.works("gus", "heavy", "light")
+    desk.submit("eight", "hard", skills=(("de", 4),))
+    desk.wait(6_000)
+    desk.works("hal", "phones", capacity=3)
+    desk.submit("call", "phones", channel=Channel.CALL)
+    desk.submit("chat", "phones")
+
+
 BY_EXAMPLE = [
+    a_call_does_not_take_all,
+    what_takes_all_leaves_room,
+    experts_are_not_preferred,
+    wishes_are_ignored,
+    turns_are_forgotten,
+    weights_are_ignored,
+    nothing_is_relaxed,
+    a_step_of_relaxation_never_comes,
     a_queue_by_age_goes_by_priority,
     a_customer_is_not_known,
     a_task_is_kept_for_nobody,
