@@ -21,6 +21,8 @@ from nats.js.api import DeliverPolicy
 from tests.faults.ledger import Ledger
 from tests.faults.oracle import When, judge
 
+LOGS = ("DISPATCH_IN", "DISPATCH_JOURNAL", "DISPATCH")
+
 _PUBLIC: Mapping[str, tuple[type[Message], str]] = {
     "queued": (public.TaskQueued, "task.queued"),
     "offered": (public.TaskOffered, "task.offered"),
@@ -216,15 +218,21 @@ async def stored(js: JetStreamContext, stream: str) -> list[Stored]:
 
 
 async def read(url: str, answers: Iterable[tuple[str, str, str]] = ()) -> Audit:
-    """Audit the router of an installation. It should be quiet meanwhile."""
+    """Audit the router of an installation, as of a moment in which nothing is added to its logs."""
     connection = await nats.connect(url)
     try:
         js = connection.jetstream()
-        inputs = await stored(js, "DISPATCH_IN")
-        records = await stored(js, "DISPATCH_JOURNAL")
-        return audit(inputs, records, await stored(js, "DISPATCH"), answers)
+        while True:
+            began = await _ends(js)
+            inputs, records, events = [await stored(js, log) for log in LOGS]
+            if await _ends(js) == began:
+                return audit(inputs, records, events, answers)
     finally:
         await connection.close()
+
+
+async def _ends(js: JetStreamContext) -> list[int]:
+    return [(await js.stream_info(log)).state.last_seq for log in LOGS]
 
 
 if __name__ == "__main__":
