@@ -171,11 +171,12 @@ def _compare(
             problems.append(f"event {event_id or event.sequence} was never decided")
             continue
         made, subject, said = expected[event_id]
+        if event.headers.get("ce-type") != made.DESCRIPTOR.full_name:
+            problems.append(f"event {event_id} is called {event.headers.get('ce-type')}")
+            continue
         heard = made.FromString(event.data)
         if heard != said or event.subject != subject:
             problems.append(f"event {event_id} says something else than the journal")
-        if event.headers.get("ce-type") != made.DESCRIPTOR.full_name:
-            problems.append(f"event {event_id} is called {event.headers.get('ce-type')}")
         if isinstance(heard, public.SupervisorActed):
             continue
         task, revision = (heard.tenant_id, heard.task_id), heard.revision  # type: ignore[attr-defined] # all others have them

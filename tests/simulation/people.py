@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 from centralita.options.v1.options_pb2 import ROLE_AGENT, ROLE_MANAGER
@@ -13,7 +14,12 @@ from .bus import Bus
 
 TASKS, AGENTS = 10, 4
 QUEUES = ("sales", "vip")
-RING_MS = 2_000
+RING_MS, AFTER_SERVICE_MS, LONGEST_WAIT_MS = 2_000, 1_500, 3_000
+RINGING = (
+    directory.RING_STRATEGY_SIMULTANEOUS,
+    directory.RING_STRATEGY_RANDOM,
+    directory.RING_STRATEGY_SEQUENTIAL,
+)
 BOTHERS_S = 20.0
 """How long people make each other trouble; then all want to go home."""
 STUCK_S = 150.0
@@ -35,11 +41,7 @@ class People:
 
     async def live(self) -> None:
         """Come to work, do it, and wait until all of it is done."""
-        for queue in QUEUES:
-            it = wire.QueueConfigured(
-                queue_id=queue, version=1, offer_timeout_ms=RING_MS, priority=50 + 10 * len(queue)
-            )
-            self._tell(wire.Input(tenant_id="acme", queue_configured=it))
+        self._found()
         for number in range(AGENTS):
             self._configure(number, QUEUES, 1 + number % 2)
         self._take_a_break()
@@ -49,6 +51,7 @@ class People:
             task = wire.TaskSubmitted(
                 task_id=f"t{number}",
                 queue_id=self._dice.choice(QUEUES),
+                group_id=self._dice.choice(("", "", "desk")),
                 enqueued_at_ms=self._bus.now(),
                 cost=1,
             )
@@ -63,6 +66,34 @@ class People:
             late = asyncio.get_running_loop().time() > STUCK_S
             assert not late, f"ended are only {sorted(self.ended)}"
         await asyncio.gather(*self._work)
+
+    def _found(self) -> None:
+        """Set up a queue with work after the work, one that overflows into it, and a group."""
+        sales = wire.QueuePolicy(
+            after_service=directory.AfterService.MODE_LIMITED,
+            after_service_limit_ms=AFTER_SERVICE_MS,
+            after_service_extension_ms=AFTER_SERVICE_MS // 2,
+        )
+        vip = wire.QueuePolicy(
+            max_wait_ms=LONGEST_WAIT_MS, overflow=directory.Overflow(queue_id="sales")
+        )
+        for queue, policy in zip(QUEUES, (sales, vip), strict=True):
+            it = wire.QueueConfigured(
+                queue_id=queue,
+                version=1,
+                offer_timeout_ms=RING_MS,
+                priority=50 + 10 * len(queue),
+                policy=policy,
+            )
+            self._tell(wire.Input(tenant_id="acme", queue_configured=it))
+        desk = wire.GroupConfigured(
+            group_id="desk",
+            version=1,
+            member_ids=[f"a{number}" for number in range(AGENTS)],
+            ring_strategy=self._dice.choice(RINGING),
+            ring_timeout_ms=RING_MS,
+        )
+        self._tell(wire.Input(tenant_id="acme", group_configured=desk))
 
     async def _bother(self) -> None:
         """Change one's mind, come late, go early, ask for what is not one's to have."""
@@ -111,6 +142,15 @@ class People:
         await asyncio.sleep(self._dice.random())
         over = wire.CompleteTask(task_id=task_id, actor_id=agent_id, actor_role=ROLE_AGENT)
         await self._ask(wire.Input(tenant_id="acme", complete_task=over))
+        chance = self._dice.random()
+        if chance < 0.2:
+            more = wire.ExtendAfterService(task_id=task_id, agent_id=agent_id)
+            await self._ask(wire.Input(tenant_id="acme", extend_after_service=more))
+        if chance < 0.4:
+            enough = wire.FinishAfterService(
+                task_id=task_id, actor_id=agent_id, actor_role=ROLE_AGENT
+            )
+            await self._ask(wire.Input(tenant_id="acme", finish_after_service=enough))
 
     def _take_a_break(self) -> None:
         """Stop and begin again: who has refused a task may be rung by it."""

@@ -33,6 +33,7 @@ from .following import (
     find_work,
     first_come,
     give_up,
+    hand_back,
     match_queue,
     once,
     place,
@@ -128,14 +129,19 @@ def _agent_configured(tenant: Tenant, it: AgentConfigured, at: int) -> Decisions
     before = known.config.queue_ids if known is not None else ()
     yield AgentSet(it)
     agent = tenant.agents[it.agent_id]
-    for task in first_come(tenant, agent, at):
-        stays = tenant.reaches(task, agent) and agent.handles(task.load)
-        if task.rings and (it.removed or not stays):
-            yield from take_back(tenant, task, agent.id, at)
-        elif it.removed:
-            yield from lost(tenant, task, at, for_good=True)
+    theirs = [(task, task.rings) for task in first_come(tenant, agent, at)]
+    for task, rings in theirs:
+        stays = not it.removed and tenant.reaches(task, agent) and agent.handles(task.load)
+        if rings and not stays:
+            yield from hand_back(task, agent.id)
+    # What comes back may overflow to them again: what has waited for their room comes first.
     yield from release_kept(tenant, agent, at)
     yield from find_tasks(tenant, agent, at)
+    for task, rings in theirs:
+        if task.waits:
+            yield from place(tenant, task, at)
+        elif it.removed and not rings:
+            yield from lost(tenant, task, at, for_good=True)
     yield from let_go(tenant, sorted({*before, *it.queue_ids}), at)
 
 

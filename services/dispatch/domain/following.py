@@ -127,8 +127,16 @@ def refused(
 
 def take_back(tenant: Tenant, task: Task, agent_id: str, at: int) -> Decisions:
     """Go on without the agent who left; they have refused nothing."""
+    yield from hand_back(task, agent_id)
+    if task.waits:
+        yield from place(tenant, task, at)
+
+
+def hand_back(task: Task, agent_id: str) -> Decisions:
+    """End an agent's offer; the task waits again, unless others of its group are still rung."""
     yield from closed(task, [agent_id], OfferEnd.RESCINDED)
-    yield from ring_on(tenant, task, at)
+    if not task.rings:
+        yield again(task)
 
 
 def ring_on(tenant: Tenant, task: Task, at: int) -> Decisions:

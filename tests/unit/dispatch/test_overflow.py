@@ -64,6 +64,20 @@ def test_what_nobody_takes_after_its_wait_is_over_does_not_wait_again(desk: Desk
     assert desk.place("t1") == "ended"
 
 
+def test_what_overflows_to_the_agent_it_was_taken_from_goes_behind_what_waited_longer(
+    desk: Desk,
+) -> None:
+    desk.queue("sales", policy=Policy(max_wait_ms=10_000, overflow=TO_SUPPORT))
+    desk.queue("support")
+    desk.works("ana")
+    desk.submit("t2")
+    desk.wait(11_000)
+    desk.submit("t1", "support", age=MINUTE)
+    desk.agent("ana", "support", version=2)
+    assert desk.place("t1") == "rings ana"
+    assert desk.task("t2").submitted.queue_id == "support"
+
+
 def test_one_more_than_the_queue_holds_goes_elsewhere_and_the_others_stay(desk: Desk) -> None:
     desk.queue("sales", policy=Policy(max_waiting=2, overflow=TO_SUPPORT))
     desk.queue("support")
