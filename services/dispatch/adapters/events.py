@@ -41,6 +41,7 @@ _WRITERS: dict[type[Any], Callable[[Any], Message]] = {
         expires_at=_timestamp(d.expires_at),
         group_id=d.group_id,
         also_ringing_agent_ids=d.also_ringing,
+        channel=directory.TaskChannel.ValueType(d.channel),
     ),
     made.OfferClosed: lambda d: public.OfferEnded(
         tenant_id=d.tenant_id,
@@ -51,6 +52,7 @@ _WRITERS: dict[type[Any], Callable[[Any], Message]] = {
         end=public.OfferEnd.ValueType(d.end),
         also_ringing_agent_ids=d.also_ringing,
         expires_at=_timestamp(d.expires_at) if d.expires_at else None,
+        channel=directory.TaskChannel.ValueType(d.channel),
     ),
     made.Assigned: lambda d: public.TaskAssigned(
         tenant_id=d.tenant_id,
@@ -59,6 +61,7 @@ _WRITERS: dict[type[Any], Callable[[Any], Message]] = {
         queue_id=d.queue_id,
         agent_id=d.agent_id,
         assigned_by=d.assigned_by,
+        channel=directory.TaskChannel.ValueType(d.channel),
     ),
     made.Completed: lambda d: public.TaskCompleted(
         tenant_id=d.tenant_id,
@@ -67,6 +70,7 @@ _WRITERS: dict[type[Any], Callable[[Any], Message]] = {
         queue_id=d.queue_id,
         agent_id=d.agent_id,
         forced=d.forced,
+        channel=directory.TaskChannel.ValueType(d.channel),
     ),
     made.Overflowed: lambda d: public.TaskOverflowed(
         tenant_id=d.tenant_id,
@@ -83,6 +87,7 @@ _WRITERS: dict[type[Any], Callable[[Any], Message]] = {
         queue_id=d.queue_id,
         agent_id=d.agent_id,
         ends_at=_timestamp(d.ends_at) if d.ends_at else None,
+        channel=directory.TaskChannel.ValueType(d.channel),
     ),
     made.Acted: lambda d: public.SupervisorActed(
         tenant_id=d.tenant_id,

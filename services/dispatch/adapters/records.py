@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any
 
+from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 
 from services.dispatch.domain import decisions as made
 from services.dispatch.domain.decisions import Action, OfferEnd, Reason
-from services.dispatch.domain.inputs import QueueMode
+from services.dispatch.domain.inputs import Channel, QueueMode
 from services.dispatch.domain.policy import OverflowCause
 from services.dispatch.messages import read_openings, read_overflow, write_openings, write_overflow
 from services.dispatch.use_cases.ports import Position, Record, Step
@@ -150,6 +151,7 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
             expires_at_ms=d.expires_at,
             group_id=d.group_id,
             also_ringing_agent_ids=d.also_ringing,
+            channel=directory.TaskChannel.ValueType(d.channel),
         )
     ),
     made.OfferClosed: lambda d: wire.Decision(
@@ -162,6 +164,7 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
             end=public.OfferEnd.ValueType(d.end),
             also_ringing_agent_ids=d.also_ringing,
             expires_at_ms=d.expires_at,
+            channel=directory.TaskChannel.ValueType(d.channel),
         )
     ),
     made.Assigned: lambda d: wire.Decision(
@@ -172,6 +175,7 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
             revision=d.revision,
             agent_id=d.agent_id,
             assigned_by=d.assigned_by,
+            channel=directory.TaskChannel.ValueType(d.channel),
         )
     ),
     made.Completed: lambda d: wire.Decision(
@@ -182,6 +186,7 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
             revision=d.revision,
             agent_id=d.agent_id,
             forced=d.forced,
+            channel=directory.TaskChannel.ValueType(d.channel),
         )
     ),
     made.Cancelled: lambda d: wire.Decision(
@@ -221,6 +226,7 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
             revision=d.revision,
             agent_id=d.agent_id,
             ends_at_ms=d.ends_at,
+            channel=directory.TaskChannel.ValueType(d.channel),
         )
     ),
     made.Answered: lambda d: wire.Decision(
@@ -233,6 +239,12 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
         )
     ),
 }
+
+
+def _channel(made_of: Any) -> Channel:
+    """Read a channel; records from before they said so were about chats."""
+    return Channel(made_of.channel or Channel.CHAT)
+
 
 _READERS: dict[str, Callable[[Any], made.Decision]] = {
     "queue_set": lambda m: made.QueueSet(read_queue(m.tenant_id, m.queue)),
@@ -268,6 +280,7 @@ _READERS: dict[str, Callable[[Any], made.Decision]] = {
         m.expires_at_ms,
         m.group_id,
         tuple(m.also_ringing_agent_ids),
+        _channel(m),
     ),
     "offer_closed": lambda m: made.OfferClosed(
         m.tenant_id,
@@ -278,12 +291,13 @@ _READERS: dict[str, Callable[[Any], made.Decision]] = {
         OfferEnd(m.end),
         tuple(m.also_ringing_agent_ids),
         m.expires_at_ms,
+        _channel(m),
     ),
     "assigned": lambda m: made.Assigned(
-        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.assigned_by
+        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.assigned_by, _channel(m)
     ),
     "completed": lambda m: made.Completed(
-        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.forced
+        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.forced, _channel(m)
     ),
     "cancelled": lambda m: made.Cancelled(
         m.tenant_id, m.task_id, m.queue_id, m.revision, m.message
@@ -299,7 +313,7 @@ _READERS: dict[str, Callable[[Any], made.Decision]] = {
         read_overflow(m.overflow),
     ),
     "after_service_started": lambda m: made.AfterServiceStarted(
-        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.ends_at_ms
+        m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.ends_at_ms, _channel(m)
     ),
     "answered": lambda m: made.Answered(
         m.tenant_id, m.request_id, Reason(m.reason), m.reply_to, m.count

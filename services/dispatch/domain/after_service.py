@@ -20,7 +20,7 @@ def finished(task: Task, *, forced: bool = False) -> Completed:
     """Say that a held task is done, and its capacity free."""
     it = task.submitted
     return Completed(
-        it.tenant_id, it.task_id, it.queue_id, task.revision + 1, task.agent_id, forced
+        it.tenant_id, it.task_id, it.queue_id, task.revision + 1, task.agent_id, forced, it.channel
     )
 
 
@@ -53,5 +53,5 @@ def refused(
 def _started(task: Task, ends_at: int) -> AfterServiceStarted:
     it = task.submitted
     return AfterServiceStarted(
-        it.tenant_id, it.task_id, it.queue_id, task.revision + 1, task.agent_id, ends_at
+        it.tenant_id, it.task_id, it.queue_id, task.revision + 1, task.agent_id, ends_at, it.channel
     )

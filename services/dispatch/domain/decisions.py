@@ -9,6 +9,7 @@ from enum import IntEnum, StrEnum
 
 from .inputs import (
     AgentConfigured,
+    Channel,
     GroupConfigured,
     OpeningsForeseen,
     PresenceObserved,
@@ -144,6 +145,7 @@ class Offered:
     group_id: str = ""
     also_ringing: tuple[str, ...] = ()
     """At whom else it rings, by id."""
+    channel: Channel = Channel.CHAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,7 @@ class OfferClosed:
     """At whom it still rings, by id."""
     expires_at: int = 0
     """When the first of these rings out."""
+    channel: Channel = Channel.CHAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,7 @@ class Assigned:
     revision: int
     agent_id: str
     assigned_by: str = ""
+    channel: Channel = Channel.CHAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,7 @@ class AfterServiceStarted:
     revision: int
     agent_id: str
     ends_at: int = 0
+    channel: Channel = Channel.CHAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +197,7 @@ class Completed:
     revision: int
     agent_id: str
     forced: bool = False
+    channel: Channel = Channel.CHAT
 
 
 @dataclass(frozen=True, slots=True)

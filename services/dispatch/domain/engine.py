@@ -10,7 +10,6 @@ from typing import Any
 
 from .decisions import (
     AgentSet,
-    Assigned,
     Cancelled,
     Decision,
     GroupSet,
@@ -26,6 +25,7 @@ from .following import (
     Rule,
     again,
     answer,
+    assigned,
     closed,
     complete,
     find_agent,
@@ -205,8 +205,7 @@ def _accept_offer(tenant: Tenant, it: AcceptOffer, at: int) -> Decisions:
         return
     others = sorted(task.offers.keys() - {it.agent_id})
     yield from closed(task, others, OfferEnd.TAKEN_ELSEWHERE)
-    queue_id = task.submitted.queue_id
-    yield Assigned(it.tenant_id, it.task_id, queue_id, task.revision + 1, it.agent_id)
+    yield assigned(task, it.agent_id)
     yield from find_work(tenant, [tenant.agents[other] for other in others], at)
     yield answer(it, Reason.DONE)
 
@@ -230,14 +229,7 @@ def _assign_task(tenant: Tenant, it: AssignTask, at: int) -> Decisions:
         return
     others = sorted(task.offers.keys() - {it.assignee_id})
     yield from closed(task, others, OfferEnd.RESCINDED)
-    yield Assigned(
-        it.tenant_id,
-        it.task_id,
-        task.submitted.queue_id,
-        task.revision + 1,
-        it.assignee_id,
-        it.actor_id,
-    )
+    yield assigned(task, it.assignee_id, by=it.actor_id)
     yield from find_work(tenant, [tenant.agents[other] for other in others], at)
     yield answer(it, Reason.DONE)
 

@@ -10,6 +10,7 @@ from typing import Any
 from . import after_service, overflow
 from .decisions import (
     Answered,
+    Assigned,
     Cancelled,
     Completed,
     Decision,
@@ -162,6 +163,14 @@ def offer(tenant: Tenant, task: Task, agent: Agent, at: int) -> Offered:
         at + tenant.rings_for(task),
         submitted.group_id,
         tuple(sorted(task.offers)),
+        submitted.channel,
+    )
+
+
+def assigned(task: Task, agent_id: str, *, by: str = "") -> Assigned:
+    it = task.submitted
+    return Assigned(
+        it.tenant_id, it.task_id, it.queue_id, task.revision + 1, agent_id, by, it.channel
     )
 
 
@@ -179,6 +188,7 @@ def closed(task: Task, agent_ids: Iterable[str], end: OfferEnd) -> Decisions:
             end,
             tuple(sorted(others)),
             min(others.values(), default=0),
+            submitted.channel,
         )
 
 

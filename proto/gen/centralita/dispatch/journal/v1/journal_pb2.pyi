@@ -1312,6 +1312,7 @@ class Offered(_message.Message):
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
     ALSO_RINGING_AGENT_IDS_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
@@ -1320,6 +1321,7 @@ class Offered(_message.Message):
     queue_id: _builtins.str
     group_id: _builtins.str
     """Set when it rings at a group."""
+    channel: _resources_pb2.TaskChannel.ValueType
     @_builtins.property
     def also_ringing_agent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """At whom else it rings now."""
@@ -1335,10 +1337,11 @@ class Offered(_message.Message):
         queue_id: _builtins.str = ...,
         group_id: _builtins.str = ...,
         also_ringing_agent_ids: _abc.Iterable[_builtins.str] | None = ...,
+        channel: _resources_pb2.TaskChannel.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "also_ringing_agent_ids", b"also_ringing_agent_ids", "expires_at_ms", b"expires_at_ms", "group_id", b"group_id", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "also_ringing_agent_ids", b"also_ringing_agent_ids", "channel", b"channel", "expires_at_ms", b"expires_at_ms", "group_id", b"group_id", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1356,6 +1359,7 @@ class OfferClosed(_message.Message):
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     ALSO_RINGING_AGENT_IDS_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
@@ -1363,6 +1367,7 @@ class OfferClosed(_message.Message):
     end: _events_pb2.OfferEnd.ValueType
     queue_id: _builtins.str
     expires_at_ms: _builtins.int
+    channel: _resources_pb2.TaskChannel.ValueType
     @_builtins.property
     def also_ringing_agent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """At whom it still rings, and until when at the first of them to ring out."""
@@ -1378,10 +1383,11 @@ class OfferClosed(_message.Message):
         queue_id: _builtins.str = ...,
         also_ringing_agent_ids: _abc.Iterable[_builtins.str] | None = ...,
         expires_at_ms: _builtins.int = ...,
+        channel: _resources_pb2.TaskChannel.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "also_ringing_agent_ids", b"also_ringing_agent_ids", "end", b"end", "expires_at_ms", b"expires_at_ms", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "also_ringing_agent_ids", b"also_ringing_agent_ids", "channel", b"channel", "end", b"end", "expires_at_ms", b"expires_at_ms", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1397,6 +1403,7 @@ class Assigned(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     ASSIGNED_BY_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
@@ -1404,6 +1411,7 @@ class Assigned(_message.Message):
     assigned_by: _builtins.str
     """The user who assigned it by hand. Empty: the agent accepted an offer."""
     queue_id: _builtins.str
+    channel: _resources_pb2.TaskChannel.ValueType
     def __init__(
         self,
         *,
@@ -1413,10 +1421,11 @@ class Assigned(_message.Message):
         agent_id: _builtins.str = ...,
         assigned_by: _builtins.str = ...,
         queue_id: _builtins.str = ...,
+        channel: _resources_pb2.TaskChannel.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "assigned_by", b"assigned_by", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "assigned_by", b"assigned_by", "channel", b"channel", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1432,6 +1441,7 @@ class AfterServiceStarted(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     ENDS_AT_MS_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
@@ -1439,6 +1449,7 @@ class AfterServiceStarted(_message.Message):
     queue_id: _builtins.str
     ends_at_ms: _builtins.int
     """0: when the agent says so."""
+    channel: _resources_pb2.TaskChannel.ValueType
     def __init__(
         self,
         *,
@@ -1448,10 +1459,11 @@ class AfterServiceStarted(_message.Message):
         agent_id: _builtins.str = ...,
         queue_id: _builtins.str = ...,
         ends_at_ms: _builtins.int = ...,
+        channel: _resources_pb2.TaskChannel.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "ends_at_ms", b"ends_at_ms", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channel", b"channel", "ends_at_ms", b"ends_at_ms", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1467,6 +1479,7 @@ class Completed(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     FORCED_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
@@ -1474,6 +1487,7 @@ class Completed(_message.Message):
     queue_id: _builtins.str
     forced: _builtins.bool
     """The limit of the after-service was reached."""
+    channel: _resources_pb2.TaskChannel.ValueType
     def __init__(
         self,
         *,
@@ -1483,10 +1497,11 @@ class Completed(_message.Message):
         agent_id: _builtins.str = ...,
         queue_id: _builtins.str = ...,
         forced: _builtins.bool = ...,
+        channel: _resources_pb2.TaskChannel.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "forced", b"forced", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channel", b"channel", "forced", b"forced", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
