@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT = 1.0  # an idle server says this often that it still reads for us
 SILENCE = 2.5  # after so long without one the consumer is taken for lost
 ABANDONED = 30.0  # the server forgets a reader that is gone
+ROUNDED = timedelta(microseconds=1)  # the server counts nanoseconds, `Tailed.at` may be this late
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,6 @@ class Reader:
             return begin.evolve(
                 deliver_policy=DeliverPolicy.BY_START_TIME,
                 opt_start_seq=None,
-                opt_start_time=self._since,
+                opt_start_time=self._since - ROUNDED,
             )
         return begin
