@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
-import nats
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.errors import Error
@@ -121,14 +120,15 @@ async def connected(
     client close for good later, `lost` is called: by default the process ends, for a fresh one to
     take its place.
     """
-    watch = _Watch(lost)
-    nc = await nats.connect(
+    nc = Client()
+    watch = _Watch(nc, lost)
+    await nc.connect(
         url.split(","),
         name=f"{name}-{os.getpid()}",
         inbox_prefix=f"_INBOX_{name}",
         allow_reconnect=True,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=0.25,
+        reconnect_time_wait=0.25,  # type: ignore[arg-type] # seconds it sleeps, whole or not
         connect_timeout=2,
         ping_interval=5,
         max_outstanding_pings=2,
@@ -153,8 +153,9 @@ async def connected(
 class _Watch:
     """What the client tells about the connection."""
 
-    def __init__(self, lost: Callable[[], None]) -> None:
+    def __init__(self, nc: Client, lost: Callable[[], None]) -> None:
         self.bus: Bus | None = None
+        self._nc = nc
         self.leaving = False
         self._lost = lost
         self._told: dict[str, float] = {}
@@ -169,12 +170,19 @@ class _Watch:
 
     async def failed(self, error: Exception) -> None:
         """Log what shows nowhere else, such as a missing permission; raise a refused start."""
+        self._hang_up()
         now, what = time.monotonic(), f"{type(error).__name__}: {error}"
         if now - self._told.get(what, -TELL_AGAIN) >= TELL_AGAIN:
             self._told = {what: now}
             log.warning("nats trouble", extra={"cause": what})
         if self.bus is None and "authorization violation" in what.lower():
             raise error
+
+    def _hang_up(self) -> None:
+        """Close the socket of an attempt that came to nothing: the client would forget it open."""
+        transport = self._nc._transport  # noqa: SLF001 - it is nowhere else
+        if transport is not None and not self._nc.is_connected:
+            transport.close()  # type: ignore[no-untyped-call]
 
     async def closed(self) -> None:
         if not self.leaving:
