@@ -55,8 +55,13 @@ REFUSALS = {
     OfferEnd.OFFER_END_DECLINED: Cause.OFFER_DECLINED,
     OfferEnd.OFFER_END_TIMED_OUT: Cause.OFFER_IGNORED,
 }
-"""The ends of an offer that are the agent's doing. A caller who gave up, a device that could not
-ring and a colleague who was faster are not."""
+"""The ends of an offer that are the agent's doing."""
+
+BLAMELESS = {
+    OfferEnd.OFFER_END_UNREACHABLE: Cause.DEVICE_UNREACHABLE,
+    OfferEnd.OFFER_END_CALLER_GAVE_UP: Cause.CALLER_GAVE_UP,
+}
+"""Those that are not, and are told: any other is work that went on elsewhere."""
 
 
 def handlers(calls: FollowCalls, refusals: CountRefusals) -> NatsRouter:
@@ -80,7 +85,8 @@ def _offers(router: NatsRouter, calls: FollowCalls, refusals: CountRefusals) -> 
         cause = REFUSALS.get(event.end)
         refusal = Refusal(f"{event.task_id}:{event.revision}", cause) if cause else None
         if event.channel == TASK_CHANNEL_CALL:
-            await calls.rings_no_more(_task(event), event.agent_id, event.revision, refusal)
+            why = refusal or BLAMELESS.get(event.end, Cause.WORK)
+            await calls.rings_no_more(_task(event), event.agent_id, event.revision, why)
         elif refusal is not None:
             await refusals.refused((event.tenant_id, event.agent_id), refusal)
 

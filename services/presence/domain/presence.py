@@ -116,13 +116,13 @@ class Presence:
         wanted = tuple(sorted(channels))
         return self._after(replace(self, channels=wanted), now, Cause.CHOSEN)
 
-    def work(self, now: datetime, stage: Stage) -> "Presence":
+    def work(self, now: datetime, stage: Stage, cause: Cause = Cause.WORK) -> "Presence":
         """Calls went on. When the last one ends, what was chosen meanwhile begins."""
         if stage is self.stage:
             return self
         after = replace(self, stage=stage)
         if stage is not Stage.NONE or after.next is None:
-            return self._after(after, now, Cause.WORK)
+            return self._after(after, now, cause)
         after = replace(after, intent=after.next, next=None, next_by="")
         return self._after(after, now, Cause.NEXT_STATUS, self.next_by)
 

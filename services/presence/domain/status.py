@@ -32,6 +32,8 @@ class Cause(IntEnum):
     OFFER_IGNORED = 8
     COOLED_DOWN = 9
     NEXT_STATUS = 10
+    DEVICE_UNREACHABLE = 11
+    CALLER_GAVE_UP = 12
 
 
 class Channel(IntEnum):

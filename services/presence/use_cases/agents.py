@@ -46,8 +46,8 @@ class Agents:
         """Want new work of these channels only."""
         return await self._change(user, lambda it: it.want(self._clock(), channels))
 
-    async def work(self, user: Key, stage: Stage) -> Presence:
-        return await self._change(user, lambda it: it.work(self._clock(), stage))
+    async def work(self, user: Key, stage: Stage, cause: Cause = Cause.WORK) -> Presence:
+        return await self._change(user, lambda it: it.work(self._clock(), stage, cause))
 
     async def accept(self, user: Key) -> Presence:
         return await self._change(user, lambda it: it.accept(self._clock()))

@@ -9,7 +9,7 @@ from services.presence.domain.calls import Call
 from services.presence.domain.errors import Stale
 from services.presence.domain.leases import Key
 from services.presence.domain.presence import Presence
-from services.presence.domain.status import Stage
+from services.presence.domain.status import Cause, Stage
 
 from .agents import Agents
 from .ports import Calls, Policies
@@ -32,15 +32,15 @@ class FollowCalls:
             await self._show((task[0], agent_id), self._agents.work)
 
     async def rings_no_more(
-        self, task: Key, agent_id: str, revision: int, refusal: Refusal | None
+        self, task: Key, agent_id: str, revision: int, why: Refusal | Cause
     ) -> None:
-        """An offer ended; with a refusal, because the agent let it pass."""
+        """An offer ended: the agent let it pass, or it was none of their doing."""
         user = (task[0], agent_id)
         await self._fold(task, lambda it: it.rings_no_more(revision, agent_id))
-        if refusal is None:
-            await self._show(user, self._agents.work)
+        if isinstance(why, Refusal):
+            await self._show(user, partial(self._agents.refuse, why))
         else:
-            await self._show(user, partial(self._agents.refuse, refusal))
+            await self._show(user, partial(self._agents.work, cause=why))
 
     @again_if(Stale)
     async def _fold(self, task: Key, fold: Fold) -> frozenset[str]:

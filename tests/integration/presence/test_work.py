@@ -112,16 +112,20 @@ async def test_who_declines_or_ignores_is_banned_until_they_choose_ready(
 
 
 @pytest.mark.parametrize(
-    "end",
+    ("end", "cause"),
     [
-        OfferEnd.OFFER_END_RESCINDED,
-        OfferEnd.OFFER_END_TAKEN_ELSEWHERE,
-        OfferEnd.OFFER_END_UNREACHABLE,
-        OfferEnd.OFFER_END_CALLER_GAVE_UP,
+        (OfferEnd.OFFER_END_RESCINDED, Cause.CAUSE_WORK),
+        (OfferEnd.OFFER_END_TAKEN_ELSEWHERE, Cause.CAUSE_WORK),
+        (OfferEnd.OFFER_END_UNREACHABLE, Cause.CAUSE_DEVICE_UNREACHABLE),
+        (OfferEnd.OFFER_END_CALLER_GAVE_UP, Cause.CAUSE_CALLER_GAVE_UP),
     ],
 )
-async def test_what_is_not_the_agents_doing_bans_nobody(
-    calm: Installation, router: Router, tenant: str, end: OfferEnd.ValueType
+async def test_what_is_not_the_agents_doing_bans_nobody_and_is_told_by_its_cause(
+    calm: Installation,
+    router: Router,
+    tenant: str,
+    end: OfferEnd.ValueType,
+    cause: Cause.ValueType,
 ) -> None:
     async with calm.replica() as it:
         ana = it.agent(tenant)
@@ -130,7 +134,9 @@ async def test_what_is_not_the_agents_doing_bans_nobody(
         await ana.shows(Status.STATUS_DIALING)
         await router.ended("ana", "t1", end)
 
-        assert (await ana.shows(Status.STATUS_READY)).receive_new
+        spared = await ana.shows(Status.STATUS_READY)
+        assert (spared.receive_new, spared.HasField("ban")) == (True, False)
+        assert (await ana.history())[-1].cause == spared.cause == cause
 
 
 async def test_a_cool_down_goes_on_while_no_process_runs(

@@ -98,6 +98,10 @@ class _CauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Cause.ValueType
     """The cool-down is over."""
     CAUSE_NEXT_STATUS: _Cause.ValueType  # 10
     """What was chosen while busy applies now."""
+    CAUSE_DEVICE_UNREACHABLE: _Cause.ValueType  # 11
+    """A call stopped ringing because the agent's device could not ring. Bans nobody."""
+    CAUSE_CALLER_GAVE_UP: _Cause.ValueType  # 12
+    """A call stopped ringing because whoever called gave up. Bans nobody."""
 
 class Cause(_Cause, metaclass=_CauseEnumTypeWrapper):
     """Why the status changed."""
@@ -123,6 +127,10 @@ CAUSE_COOLED_DOWN: Cause.ValueType  # 9
 """The cool-down is over."""
 CAUSE_NEXT_STATUS: Cause.ValueType  # 10
 """What was chosen while busy applies now."""
+CAUSE_DEVICE_UNREACHABLE: Cause.ValueType  # 11
+"""A call stopped ringing because the agent's device could not ring. Bans nobody."""
+CAUSE_CALLER_GAVE_UP: Cause.ValueType  # 12
+"""A call stopped ringing because whoever called gave up. Bans nobody."""
 Global___Cause: _TypeAlias = Cause  # noqa: Y015
 
 @_typing.final
