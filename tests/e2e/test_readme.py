@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -57,13 +56,3 @@ def test_the_walk_through_works_as_written(standalone: Standalone, time: str) ->
         agent.kill()
     assert said.splitlines() == shown()
     assert "It left this morning." in customer.stdout
-
-
-def test_every_file_the_readme_names_exists() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
-
-
-def test_every_verb_the_readme_names_is_one() -> None:
-    verbs = set(re.findall(r"^([a-z-]+):", Path(ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z]+)\b", README)) <= verbs
