@@ -103,6 +103,21 @@ def test_the_wrong_team_stuck_to_a_conversation_that_was_moved(desk: Desk) -> No
     assert desk.place("t1") == "rings bo"
 
 
+def test_a_bot_and_a_person_both_worked_one_conversation(desk: Desk) -> None:
+    # Chatwoot PR 14870: two owners of one state. Bots come the same way as everybody.
+    desk.works("bot", capacity=50)
+    desk.works("ana")
+    desk.submit("t1")
+    assert desk.accept("bot", "t1") == "done"
+    assert desk.assign("ana", "t1") == "TASK_ALREADY_ASSIGNED"
+    assert desk.complete("ana", "t1") == "TASK_NOT_YOURS"
+    assert desk.take_back("t1", exclude_agent=True) == "done"
+    assert desk.complete("bot", "t1") == "TASK_NOT_ASSIGNED"
+    assert desk.accept("ana", "t1") == "done"
+    assert desk.complete("bot", "t1") == "TASK_NOT_YOURS"
+    assert desk.place("t1") == "held ana"
+
+
 def test_the_automatic_assigner_overrode_a_manual_assignment(desk: Desk) -> None:
     # Libredesk PR 385: an unconditional update.
     desk.agent("bo")

@@ -1,12 +1,21 @@
-"""Stuck and lost work of others (field guide 5.2): each of these happened to somebody, not here."""
+"""Stuck and lost work of others (field guide 5.2, and what of 5.3 is the router's): not here."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from services.dispatch.domain.inputs import Role
-from services.dispatch.domain.policy import AfterService, AfterServiceMode, OnAgentLost, Policy
-from tests.unit.dispatch.desk import Desk
+from services.dispatch.domain.decisions import Cancelled, Overflowed
+from services.dispatch.domain.inputs import Role, Sticky, StickyTo, TaskSubmitted
+from services.dispatch.domain.policy import (
+    AfterService,
+    AfterServiceMode,
+    OnAgentLost,
+    Overflow,
+    OverflowCause,
+    OverflowTo,
+    Policy,
+)
+from tests.unit.dispatch.desk import ACME, Desk
 
 DAY = 24 * 3_600_000
 
@@ -108,3 +117,41 @@ def test_who_logs_in_later_is_not_rung_by_the_ghost_of_a_call(desk: Desk) -> Non
     desk.submit("t1")  # the event of its beginning comes again, late
     desk.works("ana")
     assert desk.place("t1") == "ended"
+
+
+def test_customers_without_an_id_are_not_taken_for_one_another(desk: Desk) -> None:
+    # Libredesk #122, #90: an empty id matched everything. (Messages without one are refused.)
+    desk.queue("sales", sticky=Sticky(StickyTo.LAST, hold_ms=60_000))
+    desk.works("ana")
+    desk.submit("t1")
+    desk.accept("ana", "t1")
+    desk.works("bo")
+    desk.submit("t2")
+    assert desk.place("t2") == "rings bo"
+
+
+def test_who_comes_back_does_not_wait_for_an_agent_who_has_left(desk: Desk) -> None:
+    # Chatwoot #7204, #4158: reopened chats stuck to offline agents.
+    desk.queue("sales", sticky=Sticky(StickyTo.LAST, hold_ms=600_000))
+    desk.works("ana")
+    desk.submit("t1", contact_id="kim")
+    desk.accept("ana", "t1")
+    desk.complete("ana", "t1")
+    desk.works("bo")
+    desk.gone("ana")
+    desk.submit("t2", contact_id="kim")
+    assert desk.place("t2") == "rings bo"
+
+
+def test_no_chat_is_taken_in_after_the_last_agent_has_left(desk: Desk) -> None:
+    # Rocket.Chat #20899, Zammad #4970: the widget went on offering to chat.
+    sorry = Overflow(OverflowTo.MESSAGE, "Nobody is here any more.")
+    desk.queue("sales", policy=Policy(overflow=sorry, overflow_when_nobody=True))
+    desk.works("ana")
+    desk.submit("t1")
+    assert desk.place("t1") == "rings ana"
+    desk.gone("ana")
+    assert desk.place("t1") == "ended"
+    made = desk.give(TaskSubmitted(ACME, "t2", "sales", desk.now))
+    assert [it.cause for it in made if isinstance(it, Overflowed)] == [OverflowCause.NOBODY_THERE]
+    assert [it.message for it in made if isinstance(it, Cancelled)] == ["Nobody is here any more."]

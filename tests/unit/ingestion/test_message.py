@@ -91,6 +91,7 @@ def test_malformed_protobuf_is_refused() -> None:
 def test_each_bound_has_its_own_refusal(
     change: dict[str, str], refusal: type[errors.Refusal]
 ) -> None:
+    # Libredesk #122, #90: an empty id matched everything, and all mail was one conversation.
     given = {"provider_message_id": "i", "sender_address": "a", "text": "t", **change}
     with pytest.raises(refusal):
         InboundMessage(**given, sent_at=NOON).checked()
