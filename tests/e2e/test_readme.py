@@ -1,5 +1,6 @@
 """The README's walk-through, word for word."""
 
+import json
 import os
 import re
 import subprocess
@@ -15,11 +16,16 @@ README = (ROOT / "README.md").read_text()
 
 def command(name: str) -> list[str]:
     """Return the command that the README shows under a walk-through mark."""
-    found = re.search(rf"<!-- walk-through: {name} -->\n```sh\n(.+?)\n```", README, re.DOTALL)
-    assert found is not None
-    words = re.findall(r'"[^"]*"|\S+', found[1])
+    words = re.findall(r'"[^"]*"|\S+', shell(name))
     assert words[0] == "python3"
     return [sys.executable, *(word.strip('"') for word in words[1:])]
+
+
+def shell(name: str) -> str:
+    """Return the commands that the README shows under a walk-through mark, as they stand."""
+    found = re.search(rf"<!-- walk-through: {name} -->\n```sh\n(.+?)\n```", README, re.DOTALL)
+    assert found is not None
+    return found[1]
 
 
 def shown() -> list[str]:
@@ -56,3 +62,20 @@ def test_the_walk_through_works_as_written(standalone: Standalone, time: str) ->
         agent.kill()
     assert said.splitlines() == shown()
     assert "It left this morning." in customer.stdout
+
+
+def test_a_front_end_reads_the_unassigned_list_as_written(standalone: Standalone) -> None:
+    done = subprocess.run(
+        [
+            "bash",
+            "-euo",
+            "pipefail",
+            "-c",
+            shell("front-end").replace("8080", str(standalone.port)),
+        ],
+        text=True,
+        capture_output=True,
+        timeout=30,
+        check=True,
+    )
+    assert "cards" in json.loads(done.stdout), done.stdout
