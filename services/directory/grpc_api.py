@@ -52,6 +52,7 @@ CODES: Mapping[type[Exception], StatusCode] = {
     errors.RoleTooLow: StatusCode.PERMISSION_DENIED,
     errors.LastOwner: StatusCode.FAILED_PRECONDITION,
     errors.InUse: StatusCode.FAILED_PRECONDITION,
+    errors.OverflowCycle: StatusCode.FAILED_PRECONDITION,
     errors.VersionStale: StatusCode.ABORTED,
     errors.Stale: StatusCode.ABORTED,
     errors.SignInRefused: StatusCode.UNAUTHENTICATED,

@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from services.directory.domain import fields
+from services.directory.domain import fields, overflow
 from services.directory.domain.channel_account import Channel, ChannelAccount
-from services.directory.domain.errors import FieldInvalid
+from services.directory.domain.errors import FieldInvalid, OverflowCycle
 from services.directory.domain.routing import SkillLevel, TaskChannel
 from services.directory.domain.tenant import Tenant
 from services.directory.domain.user import Password, Role, User, check_password
@@ -121,10 +121,12 @@ def _account(*, plain_allowed: bool) -> Callable[[Table], ChannelAccount]:
 
 
 def _insist_on_references(place: str, seed: TenantSeed) -> None:
+    leads_to = {key: queue.next_queue_ids for key, queue in seed.queues.items()}
     for key, queue in seed.queues.items():
         try:
             queue.check_leads_on(key)
-        except FieldInvalid as wrong:
+            overflow.check_ends(key, leads_to)
+        except (FieldInvalid, OverflowCycle) as wrong:
             raise SeedInvalid(f"{place}.queues.{key}: {wrong}") from None
     named = [
         *(("users", key, it.queue_ids, seed.queues) for key, it in seed.users.items()),
@@ -133,10 +135,7 @@ def _insist_on_references(place: str, seed: TenantSeed) -> None:
             ("channel_accounts", key, (it.queue_id,), seed.queues)
             for key, it in seed.accounts.items()
         ),
-        *(
-            ("queues", key, tuple(to for _, to in it.next_queues), seed.queues)
-            for key, it in seed.queues.items()
-        ),
+        *(("queues", key, it.next_queue_ids, seed.queues) for key, it in seed.queues.items()),
         *(
             ("queues", key, tuple(to for _, to in it.next_groups), seed.groups)
             for key, it in seed.queues.items()

@@ -80,6 +80,12 @@ class InUse(Refusal):
     reason = "IN_USE"
 
 
+class OverflowCycle(Refusal):
+    """Tasks would come back to the queue they left."""
+
+    reason = "OVERFLOW_CYCLE"
+
+
 class VersionStale(Refusal):
     """The caller read an older version: they must read again, we cannot decide for them."""
 

@@ -1,8 +1,11 @@
 """Where a task goes that cannot stay."""
 
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from . import fields
+from .errors import OverflowCycle
 
 MESSAGE_LENGTH = (1, 1000)
 
@@ -53,3 +56,21 @@ def checked(field: str, overflow: Overflow) -> Overflow:
         case Voicemail() | End():
             pass
     return overflow
+
+
+def check_ends(queue_id: str, leads_to: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a queue from which overflows lead back to it; `leads_to` is by queue."""
+    ways: deque[tuple[str, ...]] = deque([(queue_id,)])
+    seen = {queue_id}
+    while ways:
+        way = ways.popleft()
+        for next_id in leads_to.get(way[-1], ()):
+            if next_id == queue_id:
+                told = (*way, next_id)
+                raise OverflowCycle(
+                    f"Tasks would come back: {' > '.join(told)}. Send those of one elsewhere.",
+                    queueIds=",".join(told),
+                )
+            if next_id not in seen:
+                seen.add(next_id)
+                ways.append((*way, next_id))

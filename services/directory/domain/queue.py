@@ -99,6 +99,10 @@ class Queue:
         )
 
     @property
+    def next_queue_ids(self) -> tuple[str, ...]:
+        return tuple(queue_id for _, queue_id in self.next_queues)
+
+    @property
     def next_groups(self) -> tuple[tuple[str, str], ...]:
         """Field and id of each group that it overflows to."""
         return tuple(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from services.directory.domain import fields
+from services.directory.domain import fields, overflow
 from services.directory.domain.channel_account import ChannelAccount
 from services.directory.domain.errors import (
     ChannelAccountNotFound,
@@ -31,6 +31,13 @@ T = TypeVar("T")
 
 
 class PutQueue:
+    """Refused when tasks would overflow from queue to queue and come back.
+
+    Two queues that are put at the same moment can still make such a cycle, each before the other
+    is there. It does no harm: the router ends a task where it would come back, and the next put of
+    either queue is refused until one of them leads elsewhere.
+    """
+
     def __init__(self, queues: Shelf[Queue], groups: Shelf[Group]) -> None:
         self._queues = queues
         self._groups = groups
@@ -45,7 +52,21 @@ class PutQueue:
         for field, group_id in queue.next_groups:
             if await self._groups.missing(slot.tenant_id, [group_id]):
                 raise UnknownGroup("Put the group first.", field=field, groupId=group_id)
+        overflow.check_ends(slot.id, await self._leads_to(slot.tenant_id, slot.id, queue))
         return await put(self._queues, slot.tenant_id, slot.id, version, lambda _: queue)
+
+    async def _leads_to(
+        self, tenant_id: str, queue_id: str, queue: Queue
+    ) -> dict[str, tuple[str, ...]]:
+        """Return the next queues of this one as it is to be, and of all that follow it."""
+        known: dict[str, tuple[str, ...]] = {queue_id: queue.next_queue_ids}
+        ahead = [*known[queue_id]]
+        while ahead:
+            if (key := ahead.pop()) not in known:
+                there = (await self._queues.at(tenant_id, key)).value
+                known[key] = there.next_queue_ids if there else ()
+                ahead += known[key]
+        return known
 
 
 class DeleteQueue:

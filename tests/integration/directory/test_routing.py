@@ -226,6 +226,23 @@ async def test_a_way_out_that_leads_nowhere_is_refused(adam: Any) -> None:
         assert told.details["field"] == f"queue.business_hours.overflow.{field}"
 
 
+async def test_queues_that_would_overflow_into_each_other_are_refused(adam: Any) -> None:
+    def vip(to: pb.Overflow) -> pb.Queue:
+        return pb.Queue(queue_id="vip", display_name="VIP", overflow=to)
+
+    def desk(to: pb.Overflow) -> pb.Queue:
+        hours = pb.BusinessHours(time_zone="UTC", overflow=to)
+        return pb.Queue(queue_id="desk", display_name="Desk", business_hours=hours)
+
+    await adam.PutQueue(PutQueueRequest(queue=vip(pb.Overflow(message="Call again."))))
+    await adam.PutQueue(PutQueueRequest(queue=desk(pb.Overflow(queue_id="vip"))))
+    told = await refusal(adam.PutQueue(PutQueueRequest(queue=vip(pb.Overflow(queue_id="desk")))))
+    assert (told.code, told.reason) == ("FAILED_PRECONDITION", "OVERFLOW_CYCLE")
+    assert told.details == {"queueIds": "vip,desk,vip"}
+    await adam.PutQueue(PutQueueRequest(queue=desk(pb.Overflow(queue_id="sales"))))
+    await adam.PutQueue(PutQueueRequest(queue=vip(pb.Overflow(queue_id="desk"))))
+
+
 async def test_where_a_queue_overflows_to_is_not_removed(adam: Any) -> None:
     queue = whole_queue()
     queue.overflow.queue_id = "sales"

@@ -1,5 +1,7 @@
 """Putting and removing things, with fakes."""
 
+from itertools import pairwise
+
 import pytest
 
 from services.directory.domain.channel_account import Channel, ChannelAccount
@@ -7,10 +9,13 @@ from services.directory.domain.errors import (
     FieldInvalid,
     InUse,
     LastOwner,
+    OverflowCycle,
     QueueNotFound,
     RoleTooLow,
     UnknownQueue,
 )
+from services.directory.domain.hours import BusinessHours
+from services.directory.domain.overflow import ToQueue
 from services.directory.domain.queue import Queue
 from services.directory.domain.slot import Slot
 from services.directory.domain.user import Role, User
@@ -101,6 +106,56 @@ async def test_a_queue_in_use_stays_and_a_missing_one_is_not_found() -> None:
     await delete("acme", "support")
     with pytest.raises(QueueNotFound):
         await delete("acme", "support")
+
+
+def leading(to: str, *, outside: str = "") -> Queue:
+    """Make a queue that overflows to another one; when it is closed, `outside`."""
+    hours = BusinessHours("UTC", overflow=ToQueue(outside)) if outside else None
+    return Queue("Q", overflow=ToQueue(to), business_hours=hours)
+
+
+async def put_chain(put: PutQueue, *names: str) -> None:
+    """Put queues of which each overflows to the one put before it."""
+    await put(Slot("acme", names[0], Queue("Q")))
+    for before, name in pairwise(names):
+        await put(Slot("acme", name, leading(before)))
+
+
+async def test_a_queue_from_which_tasks_would_come_back_is_refused_with_the_way() -> None:
+    queues: MemoryShelf[Queue] = MemoryShelf()
+    put = PutQueue(queues, MemoryShelf())
+    await put_chain(put, "night", "day", "vip")
+    await put(Slot("acme", "elsewhere", Queue("Q")))
+    before = dict(queues.slots)
+    for queue in (leading("vip"), leading("elsewhere", outside="vip")):
+        with pytest.raises(OverflowCycle, match="night > vip > day > night") as refused:
+            await put(Slot("acme", "night", queue))
+        assert refused.value.details == {"queueIds": "night,vip,day,night"}
+    assert queues.slots == before
+    await put(Slot("acme", "day", leading("elsewhere")))
+    await put(Slot("acme", "night", leading("vip")))
+
+
+async def test_ways_that_meet_again_and_names_of_other_tenants_are_no_cycle() -> None:
+    queues: MemoryShelf[Queue] = MemoryShelf()
+    put = PutQueue(queues, MemoryShelf())
+    await put_chain(put, "last", "left")
+    await put(Slot("acme", "right", leading("last")))
+    await put(Slot("acme", "first", leading("left", outside="right")))
+    queues.slots["other", "last"] = Slot("other", "last", leading("first"), 1)
+    await put(Slot("acme", "first", leading("right", outside="left")))
+
+
+async def test_a_cycle_made_by_two_puts_at_once_is_opened_again_by_the_next_one() -> None:
+    queues: MemoryShelf[Queue] = MemoryShelf()
+    queues.slots["acme", "day"] = Slot("acme", "day", leading("night"), 1)
+    queues.slots["acme", "night"] = Slot("acme", "night", leading("day"), 1)
+    put = PutQueue(queues, MemoryShelf())
+    await put(Slot("acme", "vip", leading("day")))
+    with pytest.raises(OverflowCycle):
+        await put(Slot("acme", "day", Queue("Day", overflow=ToQueue("night"))))
+    await put(Slot("acme", "day", Queue("Day")))
+    await put(Slot("acme", "night", Queue("Night", overflow=ToQueue("day"))))
 
 
 async def test_a_channel_account_gets_a_secret_and_keeps_it() -> None:

@@ -22,6 +22,7 @@ DEMO = Path(__file__).parents[3] / "deploy" / "seed" / "demo.toml"
 TENANT = '[tenants.acme]\ndisplay_name = "Acme"\n'
 USER = TENANT + '[tenants.acme.users.ana]\nemail = "a@b"\ndisplay_name = "Ana"\nrole = "agent"\n'
 QUEUE = TENANT + "[tenants.acme.queues.q]\ndisplay_name = 'Q'\n"
+BACK = "\n[tenants.acme.queues.r]\ndisplay_name = 'R'\noverflow = { queue = 'q' }"
 HOURS = QUEUE + "[tenants.acme.queues.q.business_hours]\ntime_zone = 'Europe/Madrid'\n"
 ACCOUNT = (
     TENANT
@@ -101,6 +102,7 @@ def test_the_queues_of_the_walk_through_have_no_skills_hours_nor_afterwards() ->
         (QUEUE + "overflow = { queue = 'q' }", "another queue"),
         (QUEUE + "overflow = { queue = 'r' }", "not in the seed"),
         (QUEUE + "overflow = { group = 'r' }", "not in the seed"),
+        (QUEUE + "overflow = { queue = 'r' }" + BACK, "come back: q > r > q"),
         (QUEUE + "skills = [{ skill = 'a', level = 6 }]", "queue.skills.level"),
         (QUEUE + "skills = [{ skill = 'a', level = 1, colour = 1 }]", "nobody knows colour"),
         (QUEUE + "skills = ['a']", "must be a table"),

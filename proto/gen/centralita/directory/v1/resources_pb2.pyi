@@ -492,7 +492,9 @@ class Overflow(_message.Message):
     VOICEMAIL_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
-    """With its original age. Must exist, and be another queue."""
+    """With its original age. Must exist, be another queue, and not lead back to this one
+    (FAILED_PRECONDITION OVERFLOW_CYCLE).
+    """
     group_id: _builtins.str
     """Must exist."""
     message: _builtins.str
