@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from jwt import PyJWK
@@ -107,7 +107,7 @@ class Jwks:
                 session.get(self._url, allow_redirects=False) as response,
             ):
                 response.raise_for_status()
-                document = json.loads(await response.content.read(_LARGEST_DOCUMENT))
+                document = json.loads(await _whole(response.content.iter_any()))
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as trouble:
             log.warning("keys not fetched", extra={"cause": type(trouble).__name__})
             return
@@ -117,3 +117,13 @@ class Jwks:
             self._fetched = time.monotonic()
         else:
             log.warning("key set has no usable key")
+
+
+async def _whole(parts: AsyncIterable[bytes]) -> bytes:
+    """Put the parts of a document together; ValueError when it is larger than any key set."""
+    whole = bytearray()
+    async for part in parts:
+        whole += part
+        if len(whole) > _LARGEST_DOCUMENT:
+            raise ValueError("larger than any key set")
+    return bytes(whole)

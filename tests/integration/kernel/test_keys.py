@@ -63,6 +63,14 @@ async def test_a_document_without_a_usable_key_is_no_key_set(document: object) -
             await Jwks(server.url).find("any")
 
 
+async def test_a_key_set_that_comes_in_parts_is_read_to_its_end_but_not_beyond_measure() -> None:
+    async with key_server({**ROOT.jwks, "more": "x" * 200_000}) as server:
+        assert await Jwks(server.url).find(ROOT.kid)
+        server.document = {**ROOT.jwks, "more": "x" * 300_000}
+        with pytest.raises(KeysUnavailable):
+            await Jwks(server.url).find(ROOT.kid)
+
+
 async def test_a_withdrawn_key_stops_working_when_the_set_is_renewed() -> None:
     after = Issuer(kid="after")
     async with key_server(ROOT.jwks) as server:
