@@ -73,6 +73,9 @@ UNIMPLEMENTED = Answer(
 
 _OUTAGES = (
     ("services.kernel.bus", "BusUnavailable"),
+    ("nats.errors", "ConnectionClosedError"),
+    ("nats.errors", "TimeoutError"),
+    ("nats.js.errors", "ServiceUnavailableError"),
     ("pymongo.errors", "ConnectionFailure"),
     ("pymongo.errors", "ExecutionTimeout"),
     ("pymongo.errors", "WTimeoutError"),

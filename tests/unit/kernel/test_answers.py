@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import grpc
+import nats.errors
 import pytest
 from google.protobuf.message import DecodeError
 from grpc import StatusCode
 from grpc.aio import AioRpcError, Metadata
+from nats.js.errors import ServiceUnavailableError
 from pymongo.errors import ServerSelectionTimeoutError
 
 from services.kernel.answers import (
@@ -91,6 +93,9 @@ def test_a_row_for_an_error_without_a_reason_is_internal() -> None:
         DependencyUnavailable("secret"),
         BusUnavailable("secret"),
         ServerSelectionTimeoutError("secret"),
+        nats.errors.TimeoutError(),
+        nats.errors.ConnectionClosedError(),
+        ServiceUnavailableError(),
     ],
 )
 def test_an_outage_of_what_we_need_is_our_outage(error: Exception) -> None:
