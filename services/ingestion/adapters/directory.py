@@ -35,6 +35,8 @@ USABLE = 600.0  # with directory out; a change would have been announced on the 
 ASK_AGAIN = 5.0
 MOST = 10_000
 _DEADLINE = 2.0
+_NONE_THERE = {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT}
+"""What the directory says of ids that name nothing, and of ids that nothing can have."""
 
 
 class Source(Protocol):
@@ -54,7 +56,7 @@ class DirectoryAccounts:
                 timeout=_DEADLINE,
             )
         except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.NOT_FOUND:
+            if error.code() in _NONE_THERE:
                 raise ChannelAccountNotFound from error
             raise DependencyUnavailable(
                 "The directory does not answer, so the account is not known; send it again."

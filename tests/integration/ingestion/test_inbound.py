@@ -206,6 +206,11 @@ async def test_an_unknown_account_is_not_found_whatever_the_wire(world: World) -
         assert await _refused(call) == ("NOT_FOUND", "CHANNEL_ACCOUNT_NOT_FOUND")
 
 
+async def test_a_tenant_that_cannot_exist_is_not_found_rather_than_an_outage(world: World) -> None:
+    answer = await world.raw("POST", f"/channels/{world.tenant.upper()}/shop/messages", HELLO)
+    assert (answer.status, answer.reason) == (404, "CHANNEL_ACCOUNT_NOT_FOUND")
+
+
 async def test_an_oversized_body_is_refused(world: World) -> None:
     answer = await world.post(b"x" * (1024 * 1024 + 1))
     assert (answer.status, answer.reason) == (413, "BODY_TOO_LARGE")

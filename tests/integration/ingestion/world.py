@@ -70,6 +70,8 @@ class FakeDirectory(DirectoryServiceServicer, SessionServiceServicer):
         if self.out:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "out")
         found = self.accounts.get((request.tenant_id, request.channel_account_id))
+        if request.tenant_id != request.tenant_id.lower():
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no tenant can be called so")
         if found is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "none")
         assert found is not None
