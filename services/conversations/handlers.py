@@ -166,4 +166,4 @@ async def _tried(work: Callable[[], Awaitable[object]]) -> None:
     try:
         await work()
     except Exception as trouble:  # noqa: BLE001 - whatever it is, a later round tries again
-        log.warning("staged messages wait", extra={"error": type(trouble).__name__})
+        log.warning("staged messages wait", extra={"cause": type(trouble).__name__})

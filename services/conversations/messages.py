@@ -17,6 +17,9 @@ from .domain.events import Appended, Closed, Event, Opened, ReplyRequested
 from .domain.message import Delivery, Direction, Message, Place, inbound_id
 from .domain.received import Received, Sender
 
+MOST_ARRIVALS = 2**32
+"""More than a conversation has, and what the store can compare."""
+
 _DIRECTIONS = {
     Direction.INBOUND: resources_pb2.DIRECTION_INBOUND,
     Direction.OUTBOUND: resources_pb2.DIRECTION_OUTBOUND,
@@ -140,11 +143,16 @@ def to_place(page_token: str) -> Place | None:
         return None
     try:
         padded = page_token + "=" * (-len(page_token) % 4)
-        told = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
-        milliseconds, arrival = map(int, told.split("."))
-        return Place(datetime.fromtimestamp(milliseconds / 1000, UTC), arrival)
+        return _place(base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii"))
     except (binascii.Error, ValueError, OverflowError, OSError) as flaw:
         raise PageTokenInvalid("Send the next_page_token of the page before.") from flaw
+
+
+def _place(told: str) -> Place:
+    milliseconds, arrival = map(int, told.split("."))
+    if not 0 <= arrival <= MOST_ARRIVALS:
+        raise ValueError("no message has this arrival")
+    return Place(datetime.fromtimestamp(milliseconds / 1000, UTC), arrival)
 
 
 def _told(sent_at: Timestamp) -> datetime | None:

@@ -1,5 +1,6 @@
 """A thread is whole on every page, whether its messages are stored or still staged."""
 
+from base64 import urlsafe_b64encode
 from datetime import timedelta
 
 import pytest
@@ -51,6 +52,12 @@ async def test_the_usual_page_has_fifty_and_the_largest_two_hundred() -> None:
 def test_a_page_token_that_is_not_ours_is_refused(token: str) -> None:
     with pytest.raises(PageTokenInvalid):
         to_place(token)
+
+
+@pytest.mark.parametrize("arrival", ["-1", "9" * 20])
+def test_a_page_token_with_an_arrival_that_no_message_has_is_refused(arrival: str) -> None:
+    with pytest.raises(PageTokenInvalid):
+        to_place(urlsafe_b64encode(f"0.{arrival}".encode()).decode())
 
 
 async def test_the_sweep_stores_what_was_left_staged() -> None:
