@@ -41,12 +41,6 @@ class SlowConsumer(WorkspaceError):
     reason = "SLOW_CONSUMER"
 
 
-class Reconnect(WorkspaceError):
-    """This replica goes or is not there yet; another one continues from the same position."""
-
-    reason = "RECONNECT"
-
-
 class Stale(WorkspaceError):
     """It changed between reading and writing; read it again."""
 

@@ -230,11 +230,11 @@ class Others:
         return self.revisions[name]
 
 
-async def folded(bus: Bus) -> None:
+async def folded(bus: Bus, *, within: float = 5.0) -> None:
     """Wait until the workspace has folded everything."""
     for stream in ("DIRECTORY", "CONVERSATIONS", "DISPATCH"):
         for consumer in await bus.js.consumers_info(stream):
-            await drained(bus, stream, consumer.name)
+            await drained(bus, stream, consumer.name, within=within)
 
 
 def _stamp(at: datetime) -> Timestamp:

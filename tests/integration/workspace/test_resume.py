@@ -81,7 +81,12 @@ async def test_dropping_anywhere_loses_and_repeats_nothing(
         async with fresh.watching(two):
             await until(lambda: client.cards == fresh.cards)
 
-    viewer = Viewer(others.tenant_id, "ana", Role.AGENT, frozenset({"sales"}))
+    assert await insist_on_each_event_once(client, others.tenant_id, bus) > 50
+
+
+async def insist_on_each_event_once(client: Client, tenant_id: str, bus: Bus) -> int:
+    """Compare what ana saw since the last snapshot with the stream; return how much that was."""
+    viewer = Viewer(tenant_id, "ana", Role.AGENT, frozenset({"sales"}))
     since = max(
         frame.position for frame in client.frames if frame.WhichOneof("frame") == "snapshot"
     )
@@ -93,7 +98,7 @@ async def test_dropping_anywhere_loses_and_repeats_nothing(
         if it.position > since and it.WhichOneof("frame") != "alive"
     ]
     assert seen == expected
-    assert len(expected) > 50
+    return len(expected)
 
 
 def named(it: Shown | Gone) -> str:
