@@ -110,6 +110,16 @@ def test_a_service_names_all_that_it_publishes_and_consumes(service: Path) -> No
     assert not _events_of(service.name) - _named(service / "README.md")
 
 
+def test_the_architecture_leads_to_every_folder() -> None:
+    page = ROOT / "docs/architecture.md"
+    led = [(page.parent / link).resolve() for _, link in LINK.findall(page.read_text())]
+    folders = [ROOT / name for name in ("deploy", "docs", "examples", "k8s", "proto")]
+    folders += [it.parent for it in (ROOT / "services").glob("*/__init__.py")]
+    folders += [it for it in (ROOT / "tests").iterdir() if list(it.rglob("*.py"))]
+    unreached = [it for it in folders if not any(one.is_relative_to(it) for one in led)]
+    assert not unreached
+
+
 # Each of these checks can fail.
 
 
