@@ -24,9 +24,9 @@ from .adapters.asking import ExplainElsewhere
 from .adapters.leases import KeyValueLeases, leases
 from .adapters.logs import JetStreamInputLog, JetStreamIntake, JetStreamJournal
 from .adapters.outlets import JetStreamOutlets
+from .adapters.questions import AnswerQuestions, AskLeader
 from .adapters.replies import replies
 from .adapters.snapshots import ObjectStoreSnapshots
-from .adapters.waits import AnswerWaits, AskLeader
 from .domain.errors import Refusal
 from .explain_api import ExplainApi
 from .grpc_api import CODES, DispatchApi
@@ -36,6 +36,7 @@ from .use_cases.commands import Ask
 from .use_cases.foresee import Foresee
 from .use_cases.lead import LAST_WORDS_S, Lead
 from .use_cases.ports import Checkpoint, Ports, passed
+from .use_cases.queues import GetQueueStatus
 from .use_cases.shards import ListShards
 from .use_cases.waits import GetWait
 
@@ -71,11 +72,11 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
             leases=held,
             clock=clock,
             checkpoint=checkpoint,
-            duties=(Foresee(intake, clock), AnswerWaits(bus, clock)),
+            duties=(Foresee(intake, clock), AnswerQuestions(bus, clock)),
         )
         list_shards = ListShards(held, ports.journal)
         explain = ExplainElsewhere(settings.nats_url, settings.shards)
-        get_wait = GetWait(AskLeader(bus, settings.shards))
+        leader = AskLeader(bus, settings.shards)
         async with (
             leading(Lead(ports), held, settings.shards),
             consuming(bus, handlers(intake), answers=(Refusal,)),
@@ -85,7 +86,12 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
                 [
                     Exposed(
                         add_DispatchServiceServicer_to_server,
-                        DispatchApi(Ask(intake, inbox), list_shards, get_wait),
+                        DispatchApi(
+                            Ask(intake, inbox),
+                            list_shards,
+                            GetWait(leader),
+                            GetQueueStatus(leader),
+                        ),
                     ),
                     Exposed(add_ExplainServiceServicer_to_server, ExplainApi(explain)),
                 ],

@@ -19,6 +19,10 @@ from centralita.dispatch.v1.dispatch_service_pb2 import (
     ExtendAfterServiceResponse,
     FinishAfterServiceRequest,
     FinishAfterServiceResponse,
+    GetQueueStatusRequest,
+    GetQueueStatusResponse,
+    GetWaitForTenantRequest,
+    GetWaitForTenantResponse,
     GetWaitRequest,
     GetWaitResponse,
     ListShardsRequest,
@@ -38,6 +42,7 @@ from centralita.dispatch.v1.dispatch_service_pb2 import (
 )
 from centralita.dispatch.v1.dispatch_service_pb2 import Shard as ShardMessage
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceServicer
+from centralita.dispatch.v1.events_pb2 import QueueMode as QueueModeMessage
 from grpc import StatusCode
 from grpc.aio import ServicerContext
 
@@ -45,6 +50,7 @@ from services.kernel.identity import caller
 from services.kernel.ids import is_token
 
 from .domain import errors
+from .domain.estimates import Estimate
 from .domain.inputs import (
     AcceptOffer,
     AssignTask,
@@ -66,6 +72,7 @@ from .domain.inputs import (
 from .domain.supervision import MOVED_AT_ONCE
 from .matching import read_skills
 from .use_cases.commands import Ask
+from .use_cases.queues import Asker, GetQueueStatus
 from .use_cases.shards import ListShards
 from .use_cases.waits import GetWait
 
@@ -89,17 +96,50 @@ MOST_SKILLS = 50
 class DispatchApi(DispatchServiceServicer):
     """Who asks comes from the token; what is asked, from the request."""
 
-    def __init__(self, ask: Ask, list_shards: ListShards, get_wait: GetWait) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        list_shards: ListShards,
+        get_wait: GetWait,
+        get_queue_status: GetQueueStatus,
+    ) -> None:
         self._ask = ask
         self._list_shards = list_shards
         self._get_wait = get_wait
+        self._get_queue_status = get_queue_status
 
     async def GetWait(self, request: GetWaitRequest, context: Context) -> GetWaitResponse:
-        told = await self._get_wait(caller().tenant_id, _id(request.task_id, "task_id"))
+        return await self._wait(caller().tenant_id, request.task_id)
+
+    async def GetWaitForTenant(
+        self, request: GetWaitForTenantRequest, context: Context
+    ) -> GetWaitForTenantResponse:
+        tenant_id = _id(request.tenant_id, "tenant_id")
+        return GetWaitForTenantResponse(wait=await self._wait(tenant_id, request.task_id))
+
+    async def _wait(self, tenant_id: str, task_id: str) -> GetWaitResponse:
+        told = await self._get_wait(tenant_id, _id(task_id, "task_id"))
         answer = GetWaitResponse(position=told.position)
-        if told.foretold is not None:
-            answer.p50.FromMilliseconds(round(told.foretold.p50))
-            answer.p90.FromMilliseconds(round(told.foretold.p90))
+        _foretell(answer, told.foretold)
+        return answer
+
+    async def GetQueueStatus(
+        self, request: GetQueueStatusRequest, context: Context
+    ) -> GetQueueStatusResponse:
+        who, queue_id = caller(), _id(request.queue_id, "queue_id")
+        asker = Asker(who.user_id, Role(who.role))
+        found = await self._get_queue_status(who.tenant_id, queue_id, asker)
+        answer = GetQueueStatusResponse(
+            mode=QueueModeMessage.ValueType(found.mode),
+            open=found.is_open,
+            waiting=found.waiting,
+            agents_there=found.agents_there,
+        )
+        if found.turns_at:
+            answer.turns_at.FromMilliseconds(found.turns_at)
+        if found.first_since:
+            answer.first_since.FromMilliseconds(found.first_since)
+        _foretell(answer, found.foretold)
         return answer
 
     async def AcceptOffer(
@@ -289,6 +329,12 @@ class DispatchApi(DispatchServiceServicer):
             )
         )
         return MoveTasksResponse(moved=answer.count)
+
+
+def _foretell(answer: GetWaitResponse | GetQueueStatusResponse, it: Estimate | None) -> None:
+    if it is not None:
+        answer.p50.FromMilliseconds(round(it.p50))
+        answer.p90.FromMilliseconds(round(it.p90))
 
 
 def _actor() -> tuple[str, Role]:

@@ -34,6 +34,7 @@ BETWEEN_SERVICES = {
     "/centralita.dispatch.v1.DispatchService/ReportUnreachable",
     "/centralita.dispatch.v1.DispatchService/SubmitForTenant",
     "/centralita.dispatch.v1.DispatchService/CancelForTenant",
+    "/centralita.dispatch.v1.DispatchService/GetWaitForTenant",
 }
 TENANT = "/centralita.directory.v1.DirectoryService/GetTenant"
 MIB = 1 << 20

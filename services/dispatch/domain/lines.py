@@ -41,6 +41,12 @@ class Line:
         if not block and len(self._blocks) > 1:
             del self._blocks[number]
 
+    def ends(self) -> tuple[str, str]:
+        """Return the first task and the last, which may be the same; empty: there is none."""
+        if not self._length:
+            return "", ""
+        return self._blocks[0][0][2], self._blocks[-1][-1][2]
+
     def rank(self, place: _Place) -> int:
         """Return how many come before, plus one."""
         number = self._block_of(place)
@@ -85,6 +91,11 @@ class Lines:
     def length(self, queue_id: str) -> int:
         line = self._lines.get(queue_id)
         return 0 if line is None else len(line)
+
+    def ends(self, queue_id: str) -> tuple[str, str]:
+        """Return who is first in a queue's line and who is last; empty: nobody waits."""
+        line = self._lines.get(queue_id)
+        return ("", "") if line is None else line.ends()
 
     def rank(self, task_id: str) -> int:
         """Return the place of a task in its line, from 1; 0 when it is in none."""

@@ -147,6 +147,7 @@ class Tenant:
         """Foretell how long a task in line waits from now on; None when nobody can."""
         queue_id = task.submitted.queue_id
         pace = self.paces.get(queue_id)
-        if pace is None or not self.staff.of(queue_id):
+        paused = self.modes.get(queue_id) is QueueMode.PAUSED
+        if pace is None or paused or not self.staff.of(queue_id):
             return None
         return pace.estimate(self.lines.rank(task.submitted.task_id), at)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from centralita.directory.v1.resources_pb2 import AfterService, BusinessHours, OpenDate, Overflow
+from centralita.dispatch.v1 import dispatch_service_pb2 as api
 from grpc import StatusCode
 
 from services.dispatch.adapters.outlets import JetStreamOutlets
@@ -184,6 +185,8 @@ async def test_a_wait_is_told_by_whoever_leads(desk: Centre) -> None:
     told = await desk.wait("c-3")
     assert told.position == 2
     assert not told.HasField("p50")  # nobody has been served yet
+    request = api.GetWaitForTenantRequest(tenant_id=desk.tenant, task_id="c-3")
+    assert (await desk.ask("GetWaitForTenant", request)).wait == told
     assert await refusal(desk.wait("c-9")) == (StatusCode.NOT_FOUND, "TASK_NOT_FOUND")
 
 

@@ -51,12 +51,18 @@ async def test_a_queue_is_paused_moved_and_opened_and_all_of_it_is_audited(desk:
     await desk.heard("SupervisorActed", "sales", "mia")
     await desk.opens("c-1")
     await desk.heard("TaskQueued", "c-1")
+    asked = api.GetQueueStatusRequest(queue_id="sales")
+    status = await desk.ask("GetQueueStatus", asked, "mia")
+    assert (status.mode, status.open, status.waiting) == (QUEUE_MODE_PAUSED, True, 1)
+    assert (status.agents_there, status.HasField("first_since")) == (1, True)
     move = api.MoveTasksRequest(queue_id="support", target_queue_id="sales", request_id=new_id())
     assert (await desk.ask("MoveTasks", move, "mia")).moved == 1
     assert (await desk.ask("MoveTasks", move, "mia")).moved == 1  # the same request, answered alike
     opened = api.SetQueueModeRequest(queue_id="sales", mode=QUEUE_MODE_OPEN, request_id=new_id())
     await desk.ask("SetQueueMode", opened, "mia")
     await desk.heard("TaskOffered", "c-0", "ana")
+    status = await desk.ask("GetQueueStatus", asked, "mia")
+    assert (status.mode, status.waiting) == (QUEUE_MODE_OPEN, 1)
     await desk.audited()
 
 
@@ -71,6 +77,12 @@ async def test_who_has_no_say_is_told_so(desk: Centre) -> None:
         denied,
         "ROLE_TOO_LOW",
     )
+    look = api.GetQueueStatusRequest(queue_id="sales")
+    asked = desk.ask("GetQueueStatus", look, "ana", "supervisor")
+    assert await refusal(asked) == (denied, "QUEUE_NOT_YOURS")
+    look = api.GetQueueStatusRequest(queue_id="mistyped")
+    missing = (StatusCode.NOT_FOUND, "QUEUE_NOT_FOUND")
+    assert await refusal(desk.ask("GetQueueStatus", look, "mia")) == missing
     cancel = api.CancelTaskRequest(task_id="c-1", request_id=new_id())
     await desk.ask("CancelTask", cancel, "mia")
     await desk.heard("TaskCancelled", "c-1")

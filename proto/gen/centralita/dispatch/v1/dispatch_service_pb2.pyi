@@ -11,6 +11,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -728,3 +729,119 @@ class GetWaitResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetWaitResponse: _TypeAlias = GetWaitResponse  # noqa: Y015
+
+@_typing.final
+class GetWaitForTenantRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    task_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        task_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWaitForTenantRequest: _TypeAlias = GetWaitForTenantRequest  # noqa: Y015
+
+@_typing.final
+class GetWaitForTenantResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAIT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def wait(self) -> Global___GetWaitResponse: ...
+    def __init__(
+        self,
+        *,
+        wait: Global___GetWaitResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWaitForTenantResponse: _TypeAlias = GetWaitForTenantResponse  # noqa: Y015
+
+@_typing.final
+class GetQueueStatusRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    queue_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        queue_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_id", b"queue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQueueStatusRequest: _TypeAlias = GetQueueStatusRequest  # noqa: Y015
+
+@_typing.final
+class GetQueueStatusResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    TURNS_AT_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    FIRST_SINCE_FIELD_NUMBER: _builtins.int
+    AGENTS_THERE_FIELD_NUMBER: _builtins.int
+    P50_FIELD_NUMBER: _builtins.int
+    P90_FIELD_NUMBER: _builtins.int
+    mode: _events_pb2.QueueMode.ValueType
+    open: _builtins.bool
+    """Within its business hours, or it has none."""
+    waiting: _builtins.int
+    """Tasks that wait in it. Not those that ring or are held, nor those of groups."""
+    agents_there: _builtins.int
+    """Agents of the queue who are there and take new work, busy or not."""
+    @_builtins.property
+    def turns_at(self) -> _timestamp_pb2.Timestamp:
+        """When it closes, or opens. Unset: not as far as is known."""
+
+    @_builtins.property
+    def first_since(self) -> _timestamp_pb2.Timestamp:
+        """Since when the first in line waits. Unset: nobody does."""
+
+    @_builtins.property
+    def p50(self) -> _duration_pb2.Duration:
+        """While somebody waits: how long the last in line will, from now on, in half the cases and in
+        nine of ten. Unset: nobody can say.
+        """
+
+    @_builtins.property
+    def p90(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        mode: _events_pb2.QueueMode.ValueType = ...,
+        open: _builtins.bool = ...,
+        turns_at: _timestamp_pb2.Timestamp | None = ...,
+        waiting: _builtins.int = ...,
+        first_since: _timestamp_pb2.Timestamp | None = ...,
+        agents_there: _builtins.int = ...,
+        p50: _duration_pb2.Duration | None = ...,
+        p90: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_since", b"first_since", "p50", b"p50", "p90", b"p90", "turns_at", b"turns_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents_there", b"agents_there", "first_since", b"first_since", "mode", b"mode", "open", b"open", "p50", b"p50", "p90", b"p90", "turns_at", b"turns_at", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQueueStatusResponse: _TypeAlias = GetQueueStatusResponse  # noqa: Y015

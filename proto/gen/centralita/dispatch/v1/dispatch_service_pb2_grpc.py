@@ -63,6 +63,16 @@ class DispatchServiceStub:
                 request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitRequest.SerializeToString,
                 response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitResponse.FromString,
                 _registered_method=True)
+        self.GetWaitForTenant = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/GetWaitForTenant',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitForTenantRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitForTenantResponse.FromString,
+                _registered_method=True)
+        self.GetQueueStatus = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/GetQueueStatus',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetQueueStatusRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetQueueStatusResponse.FromString,
+                _registered_method=True)
         self.FinishAfterService = channel.unary_unary(
                 '/centralita.dispatch.v1.DispatchService/FinishAfterService',
                 request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.FinishAfterServiceRequest.SerializeToString,
@@ -165,6 +175,22 @@ class DispatchServiceServicer:
     def GetWait(self, request, context):
         """How long the customer of a task will wait, as far as anybody can say. Changes nothing.
         UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer at the moment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWaitForTenant(self, request, context):
+        """GetWait by a service, which belongs to no tenant and asks for a customer of any.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQueueStatus(self, request, context):
+        """How a queue stands at this moment: whether it is paused or closed, who waits, who is there.
+        Changes nothing. NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
+        who do not belong to it; UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -291,6 +317,16 @@ def add_DispatchServiceServicer_to_server(servicer, server):
                     servicer.GetWait,
                     request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitRequest.FromString,
                     response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitResponse.SerializeToString,
+            ),
+            'GetWaitForTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWaitForTenant,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitForTenantRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitForTenantResponse.SerializeToString,
+            ),
+            'GetQueueStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQueueStatus,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetQueueStatusRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetQueueStatusResponse.SerializeToString,
             ),
             'FinishAfterService': grpc.unary_unary_rpc_method_handler(
                     servicer.FinishAfterService,
@@ -487,6 +523,60 @@ class DispatchService:
             '/centralita.dispatch.v1.DispatchService/GetWait',
             centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitRequest.SerializeToString,
             centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWaitForTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/GetWaitForTenant',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitForTenantRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitForTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQueueStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/GetQueueStatus',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetQueueStatusRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetQueueStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,13 @@ class DispatchServiceStub:
     """How long the customer of a task will wait, as far as anybody can say. Changes nothing.
     UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer at the moment.
     """
+    GetWaitForTenant: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetWaitForTenantRequest, _dispatch_service_pb2.GetWaitForTenantResponse]
+    """GetWait by a service, which belongs to no tenant and asks for a customer of any."""
+    GetQueueStatus: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetQueueStatusRequest, _dispatch_service_pb2.GetQueueStatusResponse]
+    """How a queue stands at this moment: whether it is paused or closed, who waits, who is there.
+    Changes nothing. NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
+    who do not belong to it; UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer.
+    """
     FinishAfterService: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.FinishAfterServiceRequest, _dispatch_service_pb2.FinishAfterServiceResponse]
     """End the after-service of a task: free the capacity. Only the holder, or a supervisor and
     above. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS.
@@ -142,6 +149,13 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     GetWait: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetWaitRequest, _dispatch_service_pb2.GetWaitResponse]  # type: ignore[assignment]
     """How long the customer of a task will wait, as far as anybody can say. Changes nothing.
     UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer at the moment.
+    """
+    GetWaitForTenant: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetWaitForTenantRequest, _dispatch_service_pb2.GetWaitForTenantResponse]  # type: ignore[assignment]
+    """GetWait by a service, which belongs to no tenant and asks for a customer of any."""
+    GetQueueStatus: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetQueueStatusRequest, _dispatch_service_pb2.GetQueueStatusResponse]  # type: ignore[assignment]
+    """How a queue stands at this moment: whether it is paused or closed, who waits, who is there.
+    Changes nothing. NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
+    who do not belong to it; UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer.
     """
     FinishAfterService: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.FinishAfterServiceRequest, _dispatch_service_pb2.FinishAfterServiceResponse]  # type: ignore[assignment]
     """End the after-service of a task: free the capacity. Only the holder, or a supervisor and
@@ -250,6 +264,25 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_dispatch_service_pb2.GetWaitResponse, _abc.Awaitable[_dispatch_service_pb2.GetWaitResponse]]:
         """How long the customer of a task will wait, as far as anybody can say. Changes nothing.
         UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer at the moment.
+        """
+
+    @_abc_1.abstractmethod
+    def GetWaitForTenant(
+        self,
+        request: _dispatch_service_pb2.GetWaitForTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.GetWaitForTenantResponse, _abc.Awaitable[_dispatch_service_pb2.GetWaitForTenantResponse]]:
+        """GetWait by a service, which belongs to no tenant and asks for a customer of any."""
+
+    @_abc_1.abstractmethod
+    def GetQueueStatus(
+        self,
+        request: _dispatch_service_pb2.GetQueueStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.GetQueueStatusResponse, _abc.Awaitable[_dispatch_service_pb2.GetQueueStatusResponse]]:
+        """How a queue stands at this moment: whether it is paused or closed, who waits, who is there.
+        Changes nothing. NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
+        who do not belong to it; UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer.
         """
 
     @_abc_1.abstractmethod

@@ -2154,6 +2154,86 @@ class WaitTold(_message.Message):
 Global___WaitTold: _TypeAlias = WaitTold  # noqa: Y015
 
 @_typing.final
+class QueueAsked(_message.Message):
+    """Asked of a shard's leader, on dispatch.queue.<shard>."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ROLE_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    queue_id: _builtins.str
+    actor_id: _builtins.str
+    """Who asks, and their rank: it is decided there whether they may know."""
+    actor_role: _options_pb2.Role.ValueType
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+        actor_id: _builtins.str = ...,
+        actor_role: _options_pb2.Role.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor_id", b"actor_id", "actor_role", b"actor_role", "queue_id", b"queue_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueAsked: _TypeAlias = QueueAsked  # noqa: Y015
+
+@_typing.final
+class QueueTold(_message.Message):
+    """What it answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    TURNS_AT_MS_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    FIRST_SINCE_MS_FIELD_NUMBER: _builtins.int
+    AGENTS_THERE_FIELD_NUMBER: _builtins.int
+    P50_MS_FIELD_NUMBER: _builtins.int
+    P90_MS_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why not, as to any command. Empty: here it is."""
+    mode: _events_pb2.QueueMode.ValueType
+    open: _builtins.bool
+    turns_at_ms: _builtins.int
+    """0: never."""
+    waiting: _builtins.int
+    first_since_ms: _builtins.int
+    """0: nobody waits."""
+    agents_there: _builtins.int
+    p50_ms: _builtins.int
+    p90_ms: _builtins.int
+    """0: nobody can say."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        mode: _events_pb2.QueueMode.ValueType = ...,
+        open: _builtins.bool = ...,
+        turns_at_ms: _builtins.int = ...,
+        waiting: _builtins.int = ...,
+        first_since_ms: _builtins.int = ...,
+        agents_there: _builtins.int = ...,
+        p50_ms: _builtins.int = ...,
+        p90_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents_there", b"agents_there", "first_since_ms", b"first_since_ms", "mode", b"mode", "open", b"open", "p50_ms", b"p50_ms", "p90_ms", b"p90_ms", "reason", b"reason", "turns_at_ms", b"turns_at_ms", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueTold: _TypeAlias = QueueTold  # noqa: Y015
+
+@_typing.final
 class HoursState(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

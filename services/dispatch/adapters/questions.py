@@ -1,0 +1,148 @@
+"""How things stand: asked of whoever leads, and answered from the state.
+
+Who asks needs no answer that lasts: it goes over core NATS, and there is no record of it.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from centralita.dispatch.journal.v1 import journal_pb2 as wire
+from centralita.dispatch.v1.events_pb2 import QueueMode as QueueModeMessage
+from google.protobuf.message import DecodeError
+from nats.aio.msg import Msg
+from nats.errors import Error
+
+from services.dispatch.domain.decisions import Reason
+from services.dispatch.domain.estimates import Estimate
+from services.dispatch.domain.inputs import QueueMode, Role
+from services.dispatch.domain.state import State
+from services.dispatch.use_cases.ports import Millis, Shard, Unknown
+from services.dispatch.use_cases.queues import Asker, QueueStatus, status
+from services.dispatch.use_cases.waits import Told, told
+from services.kernel.bus import Bus
+
+from .commands import rank
+from .logs import shard_of
+
+ANSWER_WITHIN_S = 1.0
+_WAIT, _QUEUE = "dispatch.wait", "dispatch.queue"
+
+
+class AnswerQuestions:
+    """A duty of the leader: say from its state how tasks and queues stand."""
+
+    def __init__(self, bus: Bus, clock: Millis) -> None:
+        self._bus = bus
+        self._clock = clock
+
+    @asynccontextmanager
+    async def __call__(self, shard: Shard, state: State) -> AsyncIterator[None]:
+        def wait(data: bytes) -> wire.WaitTold:
+            it = wire.WaitAsked.FromString(data)
+            return _write_told(told(state, it.tenant_id, it.task_id, self._clock()))
+
+        def queue(data: bytes) -> wire.QueueTold:
+            it = wire.QueueAsked.FromString(data)
+            asker = Asker(it.actor_id, Role(it.actor_role))
+            return _write_status(status(state, it.tenant_id, it.queue_id, asker, self._clock()))
+
+        async with (
+            self._answering(f"{_WAIT}.{shard}", wait),
+            self._answering(f"{_QUEUE}.{shard}", queue),
+        ):
+            yield
+
+    @asynccontextmanager
+    async def _answering(
+        self, subject: str, answer: Callable[[bytes], wire.WaitTold | wire.QueueTold]
+    ) -> AsyncIterator[None]:
+        async def respond(asked: Msg) -> None:
+            with suppress(DecodeError, Error, OSError):  # who asked will ask again
+                await asked.respond(answer(asked.data).SerializeToString())
+
+        subscription = await self._bus.nc.subscribe(subject, cb=respond)
+        try:
+            yield
+        finally:
+            with suppress(Error, OSError):
+                await subscription.unsubscribe()
+
+
+class AskLeader:
+    """See the ports."""
+
+    def __init__(self, bus: Bus, shards: int) -> None:
+        self._bus = bus
+        self._shards = shards
+
+    async def wait(self, tenant_id: str, task_id: str) -> Told | None:
+        asked = wire.WaitAsked(tenant_id=tenant_id, task_id=task_id)
+        return _read_told(wire.WaitTold.FromString(await self._ask(_WAIT, asked)))
+
+    async def queue(self, tenant_id: str, queue_id: str, asker: Asker) -> QueueStatus | Reason:
+        asked = wire.QueueAsked(
+            tenant_id=tenant_id,
+            queue_id=queue_id,
+            actor_id=asker.user_id,
+            actor_role=rank(asker.role),
+        )
+        return _read_status(wire.QueueTold.FromString(await self._ask(_QUEUE, asked)))
+
+    async def _ask(self, about: str, asked: wire.WaitAsked | wire.QueueAsked) -> bytes:
+        subject = f"{about}.{shard_of(asked.tenant_id, self._shards)}"
+        try:
+            answer = await self._bus.nc.request(
+                subject, asked.SerializeToString(), timeout=ANSWER_WITHIN_S
+            )
+        except (Error, TimeoutError, OSError) as silence:
+            raise Unknown from silence
+        return answer.data
+
+
+def _write_told(found: Told | None) -> wire.WaitTold:
+    if found is None:
+        return wire.WaitTold(unknown=True)
+    p50, p90 = _write_estimate(found.foretold)
+    return wire.WaitTold(position=found.position, p50_ms=p50, p90_ms=p90)
+
+
+def _read_told(it: wire.WaitTold) -> Told | None:
+    return None if it.unknown else Told(it.position, _read_estimate(it))
+
+
+def _write_status(found: QueueStatus | Reason) -> wire.QueueTold:
+    if isinstance(found, Reason):
+        return wire.QueueTold(reason=found)
+    p50, p90 = _write_estimate(found.foretold)
+    return wire.QueueTold(
+        mode=QueueModeMessage.ValueType(found.mode),
+        open=found.is_open,
+        turns_at_ms=found.turns_at,
+        waiting=found.waiting,
+        first_since_ms=found.first_since,
+        agents_there=found.agents_there,
+        p50_ms=p50,
+        p90_ms=p90,
+    )
+
+
+def _read_status(it: wire.QueueTold) -> QueueStatus | Reason:
+    if it.reason:
+        return Reason(it.reason)
+    return QueueStatus(
+        QueueMode(it.mode),
+        it.open,
+        it.turns_at_ms,
+        it.waiting,
+        it.first_since_ms,
+        it.agents_there,
+        _read_estimate(it),
+    )
+
+
+def _write_estimate(foretold: Estimate | None) -> tuple[int, int]:
+    return (round(foretold.p50), round(foretold.p90)) if foretold is not None else (0, 0)
+
+
+def _read_estimate(it: wire.WaitTold | wire.QueueTold) -> Estimate | None:
+    return Estimate(it.p50_ms, it.p90_ms) if it.p90_ms else None
