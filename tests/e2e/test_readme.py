@@ -1,4 +1,4 @@
-"""The README's walk-through, word for word."""
+"""What the pages tell a reader to type, word for word."""
 
 import json
 import os
@@ -12,18 +12,19 @@ from tests.e2e.standalone import Standalone
 from tests.processes import ROOT
 
 README = (ROOT / "README.md").read_text()
+CONNECTORS = (ROOT / "docs/connectors.md").read_text()
 
 
 def command(name: str) -> list[str]:
     """Return the command that the README shows under a walk-through mark."""
-    words = re.findall(r'"[^"]*"|\S+', shell(name))
+    words = re.findall(r'"[^"]*"|\S+', shell(README, name))
     assert words[0] == "python3"
     return [sys.executable, *(word.strip('"') for word in words[1:])]
 
 
-def shell(name: str) -> str:
-    """Return the commands that the README shows under a walk-through mark, as they stand."""
-    found = re.search(rf"<!-- walk-through: {name} -->\n```sh\n(.+?)\n```", README, re.DOTALL)
+def shell(page: str, name: str) -> str:
+    """Return the commands that a page shows under a walk-through mark, as they stand."""
+    found = re.search(rf"<!-- walk-through: {name} -->\n```sh\n(.+?)\n```", page, re.DOTALL)
     assert found is not None
     return found[1]
 
@@ -64,18 +65,28 @@ def test_the_walk_through_works_as_written(standalone: Standalone, time: str) ->
     assert "It left this morning." in customer.stdout
 
 
-def test_a_front_end_reads_the_unassigned_list_as_written(standalone: Standalone) -> None:
+def typed(commands: str) -> str:
+    """Return what a shell says to commands."""
     done = subprocess.run(
-        [
-            "bash",
-            "-euo",
-            "pipefail",
-            "-c",
-            shell("front-end").replace("8080", str(standalone.port)),
-        ],
+        ["bash", "-euo", "pipefail", "-c", commands],
         text=True,
         capture_output=True,
         timeout=30,
         check=True,
     )
-    assert "cards" in json.loads(done.stdout), done.stdout
+    return done.stdout
+
+
+def test_a_front_end_reads_the_unassigned_list_as_written(standalone: Standalone) -> None:
+    said = typed(shell(README, "front-end").replace("8080", str(standalone.port)))
+    assert "cards" in json.loads(said), said
+
+
+def test_a_connector_signs_as_written() -> None:
+    commands, _, expected = shell(CONNECTORS, "signature").rpartition("# ")
+    assert typed(commands).split()[-1] == expected
+
+
+def test_a_connectors_message_is_accepted_as_written(standalone: Standalone) -> None:
+    said = typed(shell(CONNECTORS, "message").replace("8080", str(standalone.port)))
+    assert "202 Accepted" in said
