@@ -66,10 +66,9 @@ class Agent:
 
     def fits(self, load: Load, *, instead_of: Load | None = None) -> bool:
         """Tell whether there is room for one more task, or for it in the place of another."""
-        loads = dict(self.loads)
-        if instead_of is not None:
-            loads[instead_of] -= 1
-        return room_of(self.config.capacity, tuple(loads.items())).fits(load)
+        counted = ((one, count - (one == instead_of)) for one, count in self.loads.items())
+        beside = tuple((one, count) for one, count in counted if count)
+        return room_of(self.config.capacity, beside).fits(load)
 
 
 @dataclass(frozen=True, slots=True)

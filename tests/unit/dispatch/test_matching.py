@@ -323,3 +323,11 @@ def test_giving_by_hand_a_call_to_somebody_in_chats_is_refused(desk: Desk) -> No
     desk.accept("ana", "chat")
     desk.submit("call", channel=Channel.CALL)
     assert desk.assign("boss", "call", "ana", role=Role.MANAGER) == "ASSIGNEE_AT_CAPACITY"
+
+
+def test_a_call_that_rings_at_somebody_may_be_given_to_them_by_hand(desk: Desk) -> None:
+    desk.works("ana")
+    desk.submit("call", channel=Channel.CALL)
+    assert desk.place("call") == "rings ana"
+    assert desk.assign("boss", "call", "ana", role=Role.MANAGER) == "done"
+    assert desk.place("call") == "held ana"
