@@ -1,11 +1,21 @@
-"""How held work ends, or is taken from an agent who is no longer there."""
+"""How held work ends, and what is taken from an agent who is not there any more or has changed."""
 
 from . import after_service
 from .decisions import Reason
-from .following import Decisions, again, answer, find_tasks, place
+from .following import (
+    Decisions,
+    again,
+    answer,
+    find_tasks,
+    hand_back,
+    in_order,
+    place,
+    widened,
+)
 from .inputs import ExtendAfterService, FinishAfterService
-from .parties import Task
+from .parties import Agent, Task
 from .policy import OnAgentLost
+from .sticky import in_vain
 from .tenant import Tenant
 from .timers import AfterServiceRanOut
 
@@ -37,7 +47,34 @@ def after_service_ran_out(tenant: Tenant, it: AfterServiceRanOut, at: int) -> De
         yield from _finish(tenant, task, at, forced=True)
 
 
-def lost(tenant: Tenant, task: Task, at: int, *, for_good: bool = False) -> Decisions:
+def agent_changed(tenant: Tenant, agent: Agent, at: int, *, gone: bool) -> Decisions:
+    """Go on when what an agent does, or wants to do, has changed. `gone`: they hold nothing more.
+
+    First all that is not theirs any more waits again, then they take what has waited for them,
+    then the rest finds its place. It may overflow to them again, and nothing overtakes on the way.
+    """
+    theirs = in_order(tenant, agent.tasks.values(), at)
+    rung = [task for task in theirs if task.rings and not _stays(tenant, agent, task)]
+    kept = [task for task in in_order(tenant, agent.kept.values(), at) if in_vain(tenant, task)]
+    held = [task for task in theirs if gone and task.held]
+    for task in rung:
+        yield from hand_back(task, agent.id)
+    for task in kept:
+        yield widened(tenant, task, at)
+    yield from find_tasks(tenant, agent, at)
+    for task in in_order(tenant, (*rung, *kept, *held), at):
+        if task.waits:
+            yield from place(tenant, task, at)
+        elif task.held:
+            yield from _lost(tenant, task, at, for_good=agent.config.removed)
+
+
+def _stays(tenant: Tenant, agent: Agent, task: Task) -> bool:
+    """Tell whether what rings at an agent may go on ringing there."""
+    return tenant.reaches(task, agent) and agent.takes(task.load)
+
+
+def _lost(tenant: Tenant, task: Task, at: int, *, for_good: bool) -> Decisions:
     """Go on with a task whose holder is not there any more, as its queue says."""
     policy = tenant.queue(task.submitted.queue_id).policy
     if task.after_service is not None:

@@ -19,7 +19,12 @@ from .decisions import (
     QueueSet,
     Reason,
 )
-from .ending import after_service_ran_out, extend_after_service, finish_after_service, lost
+from .ending import (
+    after_service_ran_out,
+    agent_changed,
+    extend_after_service,
+    finish_after_service,
+)
 from .following import (
     Decisions,
     Rule,
@@ -29,17 +34,12 @@ from .following import (
     closed,
     complete,
     find_agent,
-    find_tasks,
     find_work,
-    first_come,
     give_up,
-    hand_back,
     match_queue,
     once,
     place,
     refused,
-    release_kept,
-    take_back,
     widened,
 )
 from .inputs import (
@@ -128,20 +128,7 @@ def _agent_configured(tenant: Tenant, it: AgentConfigured, at: int) -> Decisions
         return
     before = known.config.queue_ids if known is not None else ()
     yield AgentSet(it)
-    agent = tenant.agents[it.agent_id]
-    theirs = [(task, task.rings) for task in first_come(tenant, agent, at)]
-    for task, rings in theirs:
-        stays = not it.removed and tenant.reaches(task, agent) and agent.handles(task.load)
-        if rings and not stays:
-            yield from hand_back(task, agent.id)
-    # What comes back may overflow to them again: what has waited for their room comes first.
-    yield from release_kept(tenant, agent, at)
-    yield from find_tasks(tenant, agent, at)
-    for task, rings in theirs:
-        if task.waits:
-            yield from place(tenant, task, at)
-        elif it.removed and not rings:
-            yield from lost(tenant, task, at, for_good=True)
+    yield from agent_changed(tenant, tenant.agents[it.agent_id], at, gone=it.removed)
     yield from let_go(tenant, sorted({*before, *it.queue_ids}), at)
 
 
@@ -151,13 +138,7 @@ def _presence_observed(tenant: Tenant, it: PresenceObserved, at: int) -> Decisio
         return
     yield PresenceSet(it)
     agent = tenant.agents[it.agent_id]
-    for task in first_come(tenant, agent, at):
-        if task.rings and not agent.takes(task.load):
-            yield from take_back(tenant, task, agent.id, at)
-        elif not it.connected:
-            yield from lost(tenant, task, at)
-    yield from release_kept(tenant, agent, at)
-    yield from find_tasks(tenant, agent, at)
+    yield from agent_changed(tenant, agent, at, gone=not it.connected)
     yield from let_go(tenant, agent.config.queue_ids, at)
 
 

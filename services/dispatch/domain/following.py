@@ -24,7 +24,6 @@ from .decisions import (
 from .demand import steps_due
 from .inputs import Command
 from .parties import Agent, Signature, Task
-from .sticky import in_vain
 from .tenant import Tenant
 
 Decisions = Iterator[Decision]
@@ -61,14 +60,6 @@ def match_queue(tenant: Tenant, queue_id: str, at: int) -> Decisions:
             yield offered
         if not rung:
             passed.add(line)
-
-
-def release_kept(tenant: Tenant, agent: Agent, at: int) -> Decisions:
-    """Keep for an agent only what they may still take."""
-    for task in sorted(agent.kept.values(), key=lambda one: tenant.precedence(one, at)):
-        if in_vain(tenant, task):
-            yield widened(tenant, task, at)
-            yield from find_agent(tenant, task, at)
 
 
 def find_work(tenant: Tenant, agents: Sequence[Agent], at: int) -> Decisions:
@@ -126,15 +117,8 @@ def refused(
     yield from find_work(tenant, [tenant.agents[it] for it in agent_ids], at)
 
 
-def take_back(tenant: Tenant, task: Task, agent_id: str, at: int) -> Decisions:
-    """Go on without the agent who left; they have refused nothing."""
-    yield from hand_back(task, agent_id)
-    if task.waits:
-        yield from place(tenant, task, at)
-
-
 def hand_back(task: Task, agent_id: str) -> Decisions:
-    """End an agent's offer; the task waits again, unless others of its group are still rung."""
+    """End an agent's offer, of which they refused nothing; the task waits unless it rings on."""
     yield from closed(task, [agent_id], OfferEnd.RESCINDED)
     if not task.rings:
         yield again(task)
@@ -147,9 +131,9 @@ def ring_on(tenant: Tenant, task: Task, at: int) -> Decisions:
         yield from place(tenant, task, at)
 
 
-def first_come(tenant: Tenant, agent: Agent, at: int) -> list[Task]:
-    """List what an agent has as the lines would: given back together, nothing overtakes."""
-    return sorted(agent.tasks.values(), key=lambda task: tenant.precedence(task, at))
+def in_order(tenant: Tenant, tasks: Iterable[Task], at: int) -> list[Task]:
+    """List tasks as the lines would: placed together, nothing overtakes."""
+    return sorted(tasks, key=lambda task: tenant.precedence(task, at))
 
 
 def offer(tenant: Tenant, task: Task, agent: Agent, at: int) -> Offered:

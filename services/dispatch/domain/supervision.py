@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 from .decisions import Acted, Action, Queued, QueueModeSet, Reason
-from .following import Decisions, again, answer, find_agent, match_queue, place
+from .following import Decisions, again, answer, find_agent, in_order, match_queue, place
 from .inputs import MoveTasks, QueueMode, Role, SetQueueMode, TakeBackTask
 from .parties import Task
 from .tenant import Tenant
@@ -73,7 +73,7 @@ def move_tasks(tenant: Tenant, it: MoveTasks, at: int) -> Decisions:
         there = replace(task.submitted, queue_id=it.target_queue_id)
         yield Queued(there, task.revision + 1, task.excluded)
     # Only now, and in the order of where they are: nothing overtakes on the way.
-    for task in sorted(moved, key=lambda one: tenant.precedence(one, at)):
+    for task in in_order(tenant, moved, at):
         yield from place(tenant, task, at, new=True)
     yield answer(it, Reason.DONE, len(moved))
 

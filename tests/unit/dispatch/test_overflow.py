@@ -5,7 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from services.dispatch.domain.decisions import Cancelled, Decision, Overflowed
-from services.dispatch.domain.inputs import Channel, GroupConfigured, OpeningsForeseen
+from services.dispatch.domain.inputs import (
+    Channel,
+    GroupConfigured,
+    OpeningsForeseen,
+    PresenceObserved,
+)
 from services.dispatch.domain.policy import (
     BusinessHours,
     Overflow,
@@ -76,6 +81,19 @@ def test_what_overflows_to_the_agent_it_was_taken_from_goes_behind_what_waited_l
     desk.agent("ana", "support", version=2)
     assert desk.place("t1") == "rings ana"
     assert desk.task("t2").submitted.queue_id == "support"
+
+
+def test_who_wants_other_work_gets_what_waited_longer_for_them_first(desk: Desk) -> None:
+    patience = Policy(max_wait_ms=1_000, overflow=Overflow(OverflowTo.VOICEMAIL))
+    desk.queue("sales", policy=patience, offer_timeout_ms=MINUTE)
+    desk.works("ana")
+    desk.submit("chat")
+    desk.submit("left word", age=MINUTE, channel=Channel.VOICEMAIL)
+    desk.wait(5_000)
+    wants = (Channel.VOICEMAIL,)
+    desk.give(PresenceObserved(ACME, "ana", 0, connected=True, receive_new=True, channels=wants))
+    assert desk.place("left word") == "rings ana"
+    assert desk.place("chat") == "waits"
 
 
 def test_one_more_than_the_queue_holds_goes_elsewhere_and_the_others_stay(desk: Desk) -> None:

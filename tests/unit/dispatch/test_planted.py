@@ -10,6 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from services.dispatch.adapters import snapshots, states
 from services.dispatch.domain import (
+    ending,
     engine,
     following,
     index,
@@ -44,7 +45,7 @@ SEARCH = settings(
 
 def everywhere(patch: pytest.MonkeyPatch, name: str, planted: Any) -> None:
     """Plant a function in every module of the rules that calls it."""
-    for module in (engine, following, requests, supervision):
+    for module in (ending, engine, following, requests, supervision):
         if hasattr(module, name):
             patch.setattr(module, name, planted)
 

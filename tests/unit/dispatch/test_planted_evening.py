@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from services.dispatch.adapters import states
-from services.dispatch.domain import demand, engine, index, moments, state, tenant
+from services.dispatch.domain import demand, ending, engine, index, moments, state, tenant
 from services.dispatch.domain.decisions import Offered
 from services.dispatch.domain.demand import NO_LOAD, Load, Room
 from services.dispatch.domain.inputs import (
@@ -86,7 +86,7 @@ def a_task_is_kept_for_nobody(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_task_is_kept_for_who_went_home(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(engine, "release_kept", lambda *_: iter(()))
+    patch.setattr(ending, "in_vain", lambda *_: False)
 
 
 def who_wants_no_calls_gets_them(patch: pytest.MonkeyPatch) -> None:

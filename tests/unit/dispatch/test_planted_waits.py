@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.dispatch.domain import after_service, engine, moments, overflow, state
+from services.dispatch.domain import after_service, ending, moments, overflow, state
 from services.dispatch.domain.decisions import AfterServiceStarted, Overflowed
 from services.dispatch.domain.inputs import OpeningsForeseen
 from services.dispatch.domain.policy import (
@@ -71,7 +71,7 @@ def the_limit_comes_too_early(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_work_of_a_lost_agent_is_left_behind(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(engine, "lost", lambda *_, **__: iter(()))
+    patch.setattr(ending, "_lost", lambda *_, **__: iter(()))
 
 
 def told() -> Desk:

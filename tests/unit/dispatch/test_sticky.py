@@ -99,6 +99,18 @@ def test_nobody_waits_for_who_has_gone_home(desk: Desk) -> None:
     assert desk.place("t1") == "rings ana"
 
 
+def test_what_is_kept_no_more_does_not_overtake_what_is_taken_from_the_same_agent(
+    desk: Desk,
+) -> None:
+    desk.queue("sales", sticky=Sticky(StickyTo.PREFERRED, hold_ms=5 * MINUTE))
+    desk.works("ana")
+    desk.submit("rung", age=MINUTE)
+    desk.submit("kept", preferred_agent_id="ana")
+    desk.works("bo")
+    desk.agent("ana", "support", version=2)
+    assert (desk.place("rung"), desk.place("kept")) == ("rings bo", "waits")
+
+
 def test_who_declines_their_customer_is_not_waited_for(desk: Desk) -> None:
     known(desk, Sticky(StickyTo.LAST, hold_ms=5 * MINUTE))
     desk.submit("t1", contact_id="kim")
