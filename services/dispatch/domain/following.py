@@ -23,6 +23,7 @@ from .decisions import (
 )
 from .demand import steps_due
 from .inputs import Command
+from .invariants import Broken
 from .parties import Agent, Signature, Task
 from .tenant import Tenant
 
@@ -63,13 +64,24 @@ def match_queue(tenant: Tenant, queue_id: str, at: int) -> Decisions:
 
 
 def find_work(tenant: Tenant, agents: Sequence[Agent], at: int) -> Decisions:
-    """Share out among several who are free at once: the first task to whom it should go."""
+    """Share out among those who are free at once what none but they have room for."""
     if len(agents) == 1:
         yield from find_tasks(tenant, agents[0], at)
-        return
+    else:
+        yield from share_out(tenant, agents, at)
+
+
+def share_out(tenant: Tenant, agents: Sequence[Agent], at: int) -> Decisions:
+    """Take what is first for any of some agents to whom it should go, until there is nothing."""
     while found := [task for agent in agents if (task := tenant.best_task(agent, at)) is not None]:
         first = min(found, key=lambda task: tenant.precedence(task, at))
-        yield from find_agent(tenant, first, at)
+        waits = True
+        for offered in find_agent(tenant, first, at):
+            waits = False
+            yield offered
+        if waits:
+            task_id = first.submitted.task_id
+            raise Broken(f"{tenant.id}/{task_id} is for somebody who is free, and rings at nobody")
 
 
 def place(tenant: Tenant, task: Task, at: int, *, new: bool = False) -> Decisions:
@@ -84,6 +96,17 @@ def place(tenant: Tenant, task: Task, at: int, *, new: bool = False) -> Decision
             cause = overflow.cause_for(tenant, task, at, new=new)
         if cause is None:
             return
+        yield from overflow.overflow(tenant, task, cause)
+        new = True
+
+
+def let_in(tenant: Tenant, task: Task) -> Decisions:
+    """Have a task that waits again go to where it is let in, or end; it rings at nobody yet."""
+    new = False
+    while (
+        task.submitted.task_id in tenant.tasks
+        and (cause := overflow.shut_out(tenant, task, new=new)) is not None
+    ):
         yield from overflow.overflow(tenant, task, cause)
         new = True
 

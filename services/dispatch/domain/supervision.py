@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 from .decisions import Acted, Action, Queued, QueueModeSet, Reason
-from .following import Decisions, again, answer, find_agent, in_order, match_queue, place
+from .following import Decisions, again, answer, in_order, let_in, match_queue, place, share_out
 from .inputs import MoveTasks, QueueMode, Role, SetQueueMode, TakeBackTask
 from .parties import Task
 from .tenant import Tenant
@@ -101,10 +101,11 @@ def take_back_task(tenant: Tenant, it: TakeBackTask, at: int) -> Decisions:
         )
         without = {holder.id} if it.exclude_agent else set()
         yield replace(again(task), excluded=tuple(sorted({*task.excluded, *without})))
+        yield from let_in(tenant, task)
         # The holder has room and the task has nobody: whatever comes first goes first.
-        while (first := tenant.best_task(holder, at)) is not None:
-            yield from find_agent(tenant, first, at)
-        yield from place(tenant, task, at)
+        yield from share_out(tenant, [holder], at)
+        if task.waits:
+            yield from place(tenant, task, at, new=task.submitted.queue_id != queue_id)
         yield answer(it, Reason.DONE)
 
 

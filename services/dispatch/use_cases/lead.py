@@ -13,6 +13,7 @@ from typing import Any
 
 from services.dispatch.domain.engine import step
 from services.dispatch.domain.inputs import Input
+from services.dispatch.domain.invariants import Broken
 from services.kernel.ending import told_to_end
 from services.kernel.telemetry import meter
 
@@ -148,12 +149,15 @@ class _Term:
         """
         state = self._state
         while (timer := state.next_timer()) is not None and timer[0] <= until:
-            self._step(0, timer[1], max(timer[0], now, state.at), steps)
+            if not self._step(0, timer[1], max(timer[0], now, state.at), steps):
+                raise Broken(f"{timer[1]} is due, and nothing follows from it")
 
-    def _step(self, sequence: int, it: Input, at: int, steps: list[Step]) -> None:
+    def _step(self, sequence: int, it: Input, at: int, steps: list[Step]) -> bool:
+        """Decide on one input; say whether anything follows from it."""
         decisions = step(self._state, it, at)
         if decisions:
             steps.append(Step(sequence, at, tuple(decisions)))
+        return bool(decisions)
 
     def _snapshot_due(self) -> bool:
         if self._saving is not None and not self._saving.done():

@@ -7,6 +7,7 @@ import pytest
 from services.dispatch.domain.decisions import Acted, Action, Overflowed, Queued
 from services.dispatch.domain.inputs import (
     MoveTasks,
+    OpeningsForeseen,
     QueueMode,
     Role,
     SetQueueMode,
@@ -16,13 +17,15 @@ from services.dispatch.domain.inputs import (
 from services.dispatch.domain.policy import (
     AfterService,
     AfterServiceMode,
+    BusinessHours,
     Overflow,
     OverflowCause,
     OverflowTo,
     Policy,
 )
-from tests.unit.dispatch.desk import ACME, Desk
+from tests.unit.dispatch.desk import ACME, NINE, Desk
 
+HOUR = 3_600_000
 SUPERVISOR, AGENT = Role.SUPERVISOR, Role.AGENT
 
 
@@ -199,6 +202,32 @@ def test_the_room_that_a_taken_task_leaves_goes_to_who_waits_longest(desk: Desk)
     desk.take_back("held")
     assert desk.place("older") == "rings ana"
     assert desk.place("held") == "waits"
+
+
+def test_what_is_taken_back_after_hours_goes_where_the_queue_sends_it(desk: Desk) -> None:
+    closing = BusinessHours("UTC", overflow=Overflow(OverflowTo.QUEUE, "support"))
+    desk.queue("day", policy=Policy(hours=closing))
+    desk.give(OpeningsForeseen(ACME, "day", 1, ((NINE, NINE + HOUR),), NINE + 24 * HOUR))
+    desk.works("bo", "day", "support")
+    desk.submit("held", "day")
+    desk.accept("bo", "held")
+    desk.wait(HOUR)
+    desk.submit("older", "support", age=2 * HOUR)
+    desk.take_back("held")
+    assert desk.place("older") == "rings bo"
+    assert desk.task("held").submitted.queue_id == "support"
+
+
+def test_what_is_taken_back_after_hours_may_end_and_leaves_nothing_behind(desk: Desk) -> None:
+    desk.queue("day", policy=Policy(hours=BusinessHours("UTC")))
+    desk.give(OpeningsForeseen(ACME, "day", 1, ((NINE, NINE + HOUR),), NINE + 24 * HOUR))
+    desk.works("bo", "day")
+    desk.submit("held", "day")
+    desk.accept("bo", "held")
+    desk.wait(HOUR)
+    desk.take_back("held")
+    assert desk.place("held") == "ended"
+    assert desk.state.tenants[ACME].agents["bo"].loads == {}
 
 
 def test_a_group_gets_back_what_is_taken_from_its_member(desk: Desk) -> None:
