@@ -8,12 +8,13 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from . import chat, dispatch, engine, moving, presence, replay, simulate, standalone
+from . import chat, dispatch, engine, moving, presence, replay, simulate, standalone, timers
 from .figures import REACH, Figure, show, write
 
 MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "engine": engine.measure,
     "dispatch": dispatch.measure,
+    "timers": timers.measure,
     "moving": moving.measure,
     "replay": replay.measure,
     "simulate": simulate.measure,

@@ -40,10 +40,11 @@ GAPS, BUSY_AGENTS, BACKLOG, SERVICE_S = 1_000, 50, 500, 1.0
 THROUGHPUT_TASKS, IN_FLIGHT = 9_000, 400
 LOST_BACKLOG = 20_000
 
-Event = public.TaskOffered | public.TaskAssigned | public.TaskCompleted
+Event = public.TaskOffered | public.TaskAssigned | public.AfterServiceStarted | public.TaskCompleted
 _KINDS: dict[str, type[Event]] = {
     "offered": public.TaskOffered,
     "assigned": public.TaskAssigned,
+    "started": public.AfterServiceStarted,
     "completed": public.TaskCompleted,
 }
 
@@ -119,7 +120,7 @@ def measure() -> list[Figure]:
 
 
 @asynccontextmanager
-async def _centre(*extra: str, home: Path) -> AsyncIterator[tuple[Floor, Bus, ServiceProcess]]:
+async def centre(*extra: str, home: Path) -> AsyncIterator[tuple[Floor, Bus, ServiceProcess]]:
     with nats_server(home / "nats", *extra) as server:
         async with connected(server.url, name="bench") as bus:
             await streams.apply(bus.js)
@@ -139,7 +140,7 @@ async def _centre(*extra: str, home: Path) -> AsyncIterator[tuple[Floor, Bus, Se
 async def _offers(*, synced_writes: bool) -> tuple[float, float, float, float]:
     with tempfile.TemporaryDirectory() as home:
         extra = synced(Path(home)) if synced_writes else ()
-        async with _centre(*extra, home=Path(home)) as (floor, bus, _):
+        async with centre(*extra, home=Path(home)) as (floor, bus, _):
             sent: dict[str, float] = {}
             took: list[float] = []
             left = OFFERS
@@ -170,7 +171,7 @@ async def _offers(*, synced_writes: bool) -> tuple[float, float, float, float]:
 
 async def _idle_gaps() -> tuple[float, float, float, float]:
     with tempfile.TemporaryDirectory() as home:
-        async with _centre(home=Path(home)) as (floor, bus, _):
+        async with centre(home=Path(home)) as (floor, bus, _):
             base = await publish_to_consume(bus, BUSY_AGENTS / SERVICE_S)
             idle_since: dict[str, float] = {}
             took: list[float] = []
@@ -212,7 +213,7 @@ async def _idle_gaps() -> tuple[float, float, float, float]:
 
 async def _throughput() -> float:
     with tempfile.TemporaryDirectory() as home:
-        async with _centre(home=Path(home)) as (floor, _, _):
+        async with centre(home=Path(home)) as (floor, _, _):
             submitted = completed = 0
             done = asyncio.Event()
 
@@ -246,7 +247,7 @@ async def _throughput() -> float:
 
 async def _recovery() -> float:
     with tempfile.TemporaryDirectory() as home:
-        async with _centre(home=Path(home)) as (floor, bus, process):
+        async with centre(home=Path(home)) as (floor, bus, process):
             offered = asyncio.Event()
 
             async def seen(event: Event) -> None:
