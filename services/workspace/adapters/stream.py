@@ -18,7 +18,7 @@ from services.kernel.tail import Tailed, tail
 from services.kernel.wire import filter_for, parsed
 from services.workspace import messages
 from services.workspace.domain.board import Board
-from services.workspace.domain.frames import CardChange, Change
+from services.workspace.domain.frames import CardChange, Change, ViewerChange
 from services.workspace.domain.last_words import LastWords
 from services.workspace.domain.viewer import Viewer
 from services.workspace.use_cases.live import Live
@@ -100,17 +100,17 @@ async def _keep(bus: Bus, keep: Keep) -> None:
 
 
 async def _board(bus: Bus, words: LastWords) -> Board:
-    """Return all that is open, and everyone who may look: that, the directory's stream keeps."""
-    cards = [
-        change.card
-        async for one in _latest(bus, STREAM, CardChanged)
-        if isinstance(change := _heard(one, words), CardChange)
-    ]
-    viewers = [
-        viewer async for one in _latest(bus, "DIRECTORY", UserChanged) if (viewer := _viewer(one))
-    ]
+    """Return all that is open, and everyone who may look: that, the directory's stream keeps.
+
+    One by one: of all the cards that the stream still knows, few are open.
+    """
     board = Board()
-    board.load(cards, viewers)
+    async for one in _latest(bus, STREAM, CardChanged):
+        if change := _heard(one, words):
+            board.apply(change)
+    async for one in _latest(bus, "DIRECTORY", UserChanged):
+        if viewer := _viewer(one):
+            board.apply(ViewerChange(0, viewer))
     return board
 
 

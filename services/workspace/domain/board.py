@@ -1,7 +1,7 @@
 """The open cards and the viewers of all tenants, as of one position of the stream."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from .card import Card, CardState
 from .frames import CardChange, Change, ViewerChange, Whole
@@ -12,7 +12,10 @@ Shelf = dict[str, Card]
 
 
 class Board:
-    """Fold of the stream. Indexed by what a view is made of, so that a view costs its own size."""
+    """Fold of the stream. Indexed by what a view is made of, so that a view costs its own size.
+
+    It may begin with the last word on each card, ahead of what is tailed after that.
+    """
 
     def __init__(self) -> None:
         self._cards: dict[Key, Card] = {}
@@ -21,13 +24,6 @@ class Board:
             lambda: defaultdict(dict)
         )
         self._viewers: dict[Key, Viewer] = {}
-
-    def load(self, cards: Iterable[Card], viewers: Iterable[Viewer]) -> None:
-        """Start from the last word on each. It may be ahead of what is tailed, never behind."""
-        for card in cards:
-            self._put(card)
-        for viewer in viewers:
-            self._put_viewer(viewer)
 
     def apply(self, change: Change) -> None:
         """Fold one event in; what is not newer changes nothing."""

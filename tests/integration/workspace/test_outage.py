@@ -101,7 +101,7 @@ async def test_a_bus_that_dies_again_and_again_costs_no_card_and_no_event(
             await folded(bus, within=30)  # what died on its way comes again after 15 s
             fresh = Client(two.token(tenant, "ana"))
             async with fresh.watching(two):
-                await until(lambda: ana.cards == steady.cards == fresh.cards)
+                await until(lambda: ana.cards == steady.cards == fresh.cards, within=20)
             resuming.cancel()
 
         changes = await told(bus)

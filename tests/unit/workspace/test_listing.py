@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from services.workspace.domain.board import Board
 from services.workspace.domain.card import Card, CardState, Standing
 from services.workspace.domain.errors import PageSizeInvalid, PageTokenInvalid, TabMissing
+from services.workspace.domain.frames import CardChange, ViewerChange
 from services.workspace.domain.listing import place_of, token
 from services.workspace.domain.viewer import Role, Viewer
 from services.workspace.use_cases.list_cards import ListCards, Tab
@@ -20,7 +21,9 @@ ANA = ("acme", "ana", Role.AGENT)
 
 def listing(*cards: Card) -> ListCards:
     board = Board()
-    board.load(cards, [Viewer("acme", "ana", Role.AGENT, frozenset({"sales"}), 1)])
+    for card in cards:
+        board.apply(CardChange(1, card))
+    board.apply(ViewerChange(1, Viewer("acme", "ana", Role.AGENT, frozenset({"sales"}), 1)))
     live = Live(replay=1, buffer=1, now=lambda: 0.0)
     live.begin(0, board)
     return ListCards(live)
