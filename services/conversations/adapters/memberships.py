@@ -8,7 +8,7 @@ from centralita.directory.v1.events_pb2 import UserChanged
 from google.protobuf.message import DecodeError
 
 from services.kernel.bus import Bus
-from services.kernel.ending import beside
+from services.kernel.ending import ended
 from services.kernel.tail import Tailed, tail
 from services.kernel.wire import filter_for, parsed
 
@@ -34,12 +34,13 @@ class Memberships:
 async def memberships(bus: Bus) -> AsyncIterator[Memberships]:
     """Follow the directory. Entered once all that it has said so far is known."""
     known, caught_up = Memberships(), asyncio.Event()
-    async with beside(_follow(bus, known, caught_up)) as following:
-        async with beside(caught_up.wait()) as waiting:
-            await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if following.done():
-            following.result()
-        yield known
+    async with asyncio.TaskGroup() as tasks:  # a reader that fails takes the service with it
+        following = tasks.create_task(_follow(bus, known, caught_up))
+        try:
+            await caught_up.wait()
+            yield known
+        finally:
+            await ended(following)
 
 
 async def _follow(bus: Bus, known: Memberships, caught_up: asyncio.Event) -> None:

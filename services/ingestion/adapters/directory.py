@@ -21,7 +21,7 @@ from services.ingestion import messages
 from services.ingestion.domain.account import ChannelAccount
 from services.ingestion.domain.errors import ChannelAccountNotFound, DependencyUnavailable
 from services.kernel.bus import Bus
-from services.kernel.ending import beside, ended
+from services.kernel.ending import ended
 from services.kernel.ids import is_token
 from services.kernel.tail import tail
 from services.kernel.wire import filter_for, parsed
@@ -156,11 +156,13 @@ class CachedAccounts:
 async def cached(channel: grpc.aio.Channel, bus: Bus) -> AsyncIterator[CachedAccounts]:
     """Accounts that are forgotten as soon as directory announces a change."""
     accounts = CachedAccounts(DirectoryAccounts(channel))
-    try:
-        async with beside(_follow(bus, accounts)):
+    async with asyncio.TaskGroup() as tasks:  # a reader that fails takes the service with it
+        following = tasks.create_task(_follow(bus, accounts))
+        try:
             yield accounts
-    finally:
-        await accounts.close()
+        finally:
+            await ended(following)
+            await accounts.close()
 
 
 async def _follow(bus: Bus, accounts: CachedAccounts) -> None:
