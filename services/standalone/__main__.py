@@ -118,13 +118,18 @@ async def told(settings: Settings) -> AsyncIterator[Running]:
     try:
         async with service(settings) as running:
             yield running
-    except (CannotRun, Misconfigured) as no:
-        sys.stderr.write(f"centralita: {no}\n")
-        raise
-    except Exception:
+    except Exception as error:
         log = settings.var_dir / "log" / "centralita.log"
-        sys.stderr.write(f"centralita: stopped by an error. The log says more: {log}\n")
+        otherwise = f"stopped by an error. The log says more: {log}"
+        sys.stderr.write(f"centralita: {_sentence(error) or otherwise}\n")
         raise
+
+
+def _sentence(error: Exception) -> str:
+    """Return what an error says to people; of several, grouped on their way up, the first."""
+    if isinstance(error, ExceptionGroup):
+        return next(filter(None, map(_sentence, error.exceptions)), "")
+    return str(error) if isinstance(error, CannotRun | Misconfigured) else ""
 
 
 def main() -> None:

@@ -149,6 +149,14 @@ def test_a_wrong_setting_is_named(here: Standalone) -> None:
     assert "eighty" not in ended.stderr
 
 
+def test_a_wrong_setting_of_a_service_is_named_though_others_run_already(
+    here: Standalone,
+) -> None:
+    ended = _run(here, WATCH_BUFFER="many")
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == "centralita: WATCH_BUFFER must be a whole number"
+
+
 def test_secrets_are_kept_and_nobody_else_may_read_them(tmp_path: Path) -> None:
     path = tmp_path / "secrets.json"
     first = kept_secrets(path)
