@@ -53,7 +53,7 @@ def _stream(subject: str) -> str:
     streams = tomllib.loads(STREAMS.read_text())["streams"]
     concrete = "".join("x" if char in "{}" else char for char in subject)
     for name, stream in streams.items():
-        patterns = (one.replace("*", "?*").replace(">", "*") for one in stream["subjects"])
+        patterns = (one.replace("*", "?*").replace(">", "*") for one in stream.get("subjects", ()))
         if any(fnmatchcase(concrete, pattern) for pattern in patterns):
             return str(name)
     raise LookupError(f"no stream takes {subject}")

@@ -7,10 +7,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from centralita.dispatch.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import add_DispatchServiceServicer_to_server
 from centralita.dispatch.v1.explain_service_pb2_grpc import add_ExplainServiceServicer_to_server
 
 from services.kernel.bus import connected
+from services.kernel.clock import utc_now
 from services.kernel.consume import consuming
 from services.kernel.ending import ended
 from services.kernel.env import from_env
@@ -20,6 +22,7 @@ from services.kernel.keys import Jwks
 from services.kernel.run import Running, run
 from services.kernel.serve import Exposed, serving
 
+from .adapters.acts import JetStreamActs
 from .adapters.asking import ExplainElsewhere
 from .adapters.leases import KeyValueLeases, leases
 from .adapters.logs import JetStreamInputLog, JetStreamIntake, JetStreamJournal
@@ -27,11 +30,13 @@ from .adapters.outlets import JetStreamOutlets
 from .adapters.questions import AnswerQuestions, AskLeader
 from .adapters.replies import replies
 from .adapters.snapshots import ObjectStoreSnapshots
+from .audit_api import AuditApi
 from .domain.errors import Refusal
 from .explain_api import ExplainApi
 from .grpc_api import CODES, DispatchApi
 from .handlers import handlers
 from .settings import Settings
+from .use_cases.acts import ListActs
 from .use_cases.commands import Ask
 from .use_cases.foresee import Foresee
 from .use_cases.lead import LAST_WORDS_S, Lead
@@ -94,6 +99,10 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
                         ),
                     ),
                     Exposed(add_ExplainServiceServicer_to_server, ExplainApi(explain)),
+                    Exposed(
+                        add_AuditServiceServicer_to_server,
+                        AuditApi(ListActs(JetStreamActs(bus), utc_now)),
+                    ),
                 ],
                 guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
                 codes=CODES,

@@ -1,11 +1,13 @@
-"""What a queue wants done with its tasks, as it lies in the logs and as the directory tells it."""
+"""What a queue wants done with its tasks, and what was done to it: in the logs and in messages."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
+from centralita.dispatch.v1 import events_pb2 as public
 
+from services.dispatch.domain.decisions import Acted, Action
 from services.dispatch.domain.inputs import OpeningsForeseen
 from services.dispatch.domain.policy import (
     AfterService,
@@ -99,6 +101,35 @@ def read_overflow(overflow: directory.Overflow) -> Overflow:
             return Overflow(OverflowTo.VOICEMAIL)
         case _:
             return Overflow()
+
+
+def write_acted(acted: Acted) -> public.SupervisorActed:
+    it = public.SupervisorActed(
+        tenant_id=acted.tenant_id,
+        actor_id=acted.actor_id,
+        action=public.SupervisorActed.Action.ValueType(acted.action),
+        queue_id=acted.queue_id,
+        task_id=acted.task_id,
+        agent_id=acted.agent_id,
+        target_queue_id=acted.target_queue_id,
+        tasks=acted.tasks,
+    )
+    it.at.FromMilliseconds(acted.at)
+    return it
+
+
+def read_acted(it: public.SupervisorActed) -> Acted:
+    return Acted(
+        it.tenant_id,
+        it.actor_id,
+        Action(it.action),
+        it.at.ToMilliseconds(),
+        it.queue_id,
+        it.task_id,
+        it.agent_id,
+        it.target_queue_id,
+        it.tasks,
+    )
 
 
 def write_openings(openings: OpeningsForeseen) -> wire.OpeningsForeseen:

@@ -9,13 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from nats.js import JetStreamContext
-from nats.js.api import RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import RetentionPolicy, StorageType, StreamConfig, StreamSource
 from nats.js.errors import NotFoundError
 
 from .bus import connected
 
 STREAMS_TOML = Path(__file__).parents[2] / "deploy" / "nats" / "streams.toml"
-_KEYS = {"subjects", "retention", "max_age", "max_msgs_per_subject", "duplicate_window"}
+_KEYS = {
+    "subjects",
+    "copies",
+    "retention",
+    "max_age",
+    "max_msgs_per_subject",
+    "duplicate_window",
+}
 
 
 class BadStreams(ValueError):
@@ -60,7 +67,12 @@ def _config(name: str, table: Mapping[str, Any], replicas: int) -> StreamConfig:
         raise BadStreams(f"streams.{name}: {', '.join(sorted(unknown))}")
     return StreamConfig(
         name=name,
-        subjects=list(table["subjects"]),
+        subjects=list(table.get("subjects", ())),
+        sources=[
+            StreamSource(name=other, filter_subject=subject)
+            for other, subject in table.get("copies", {}).items()
+        ]
+        or None,
         retention=RetentionPolicy(table.get("retention", "limits")),
         max_age=table.get("max_age", 0),
         max_msgs_per_subject=table.get("max_msgs_per_subject", -1),

@@ -33,7 +33,7 @@ EVENTS = _events()
 
 
 def subjects_of(stream: str) -> list[str]:
-    listed = STREAMS[stream]["subjects"]
+    listed = STREAMS[stream].get("subjects", [])
     assert isinstance(listed, list)
     return listed
 
@@ -57,9 +57,25 @@ def meet(one: str, other: str) -> bool:
     return len(left) == len(right)
 
 
+def concrete(event: Descriptor) -> str:
+    return re.sub(r"\{\w+\}", "x", subject_of(event))
+
+
 def keepers(event: Descriptor) -> list[str]:
-    concrete = re.sub(r"\{\w+\}", "x", subject_of(event))
-    return [name for name in STREAMS if any(meet(concrete, one) for one in subjects_of(name))]
+    subject = concrete(event)
+    return [name for name in STREAMS if any(meet(subject, one) for one in subjects_of(name))]
+
+
+def copiers() -> set[str]:
+    """Return the streams that copy some event from one that keeps it."""
+    copies = {name: table.get("copies", {}) for name, table in STREAMS.items()}
+    return {
+        name
+        for name, those in copies.items()
+        if isinstance(those, dict)
+        for origin, subject in those.items()
+        if any(meet(concrete(event), subject) and origin in keepers(event) for event in EVENTS)
+    }
 
 
 def test_there_are_events() -> None:
@@ -97,7 +113,7 @@ def test_no_subject_belongs_to_two_streams() -> None:
 
 
 def test_every_stream_keeps_something() -> None:
-    kept = {name for event in EVENTS for name in keepers(event)}
+    kept = {name for event in EVENTS for name in keepers(event)} | copiers()
     assert set(STREAMS) - NOT_SERVICES <= kept | {"DIRECTORY"}
 
 

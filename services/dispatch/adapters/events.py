@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.dispatch.domain import decisions as made
-from services.dispatch.messages import write_overflow
+from services.dispatch.messages import write_acted, write_overflow
 
 
 def event_of(decision: made.Decision) -> Message | None:
@@ -89,17 +89,7 @@ _WRITERS: dict[type[Any], Callable[[Any], Message]] = {
         ends_at=_timestamp(d.ends_at) if d.ends_at else None,
         channel=directory.TaskChannel.ValueType(d.channel),
     ),
-    made.Acted: lambda d: public.SupervisorActed(
-        tenant_id=d.tenant_id,
-        actor_id=d.actor_id,
-        action=public.SupervisorActed.Action.ValueType(d.action),
-        queue_id=d.queue_id,
-        task_id=d.task_id,
-        agent_id=d.agent_id,
-        target_queue_id=d.target_queue_id,
-        tasks=d.tasks,
-        at=_timestamp(d.at),
-    ),
+    made.Acted: write_acted,
     made.Cancelled: lambda d: public.TaskCancelled(
         tenant_id=d.tenant_id,
         task_id=d.task_id,

@@ -11,6 +11,8 @@ from centralita.directory.v1.events_pb2 import GroupChanged, QueueChanged, UserC
 from centralita.directory.v1.resources_pb2 import Group, Queue
 from centralita.dispatch.journal.v1 import journal_pb2 as journal
 from centralita.dispatch.v1 import dispatch_service_pb2 as api
+from centralita.dispatch.v1.audit_service_pb2 import ListActsRequest
+from centralita.dispatch.v1.audit_service_pb2_grpc import AuditServiceStub
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from centralita.dispatch.v1.explain_service_pb2 import ExplainTaskRequest
 from centralita.dispatch.v1.explain_service_pb2_grpc import ExplainServiceStub
@@ -35,6 +37,7 @@ Asked = Awaitable[Any]
 class Centre:
     def __init__(self, channel: Any, issuer: Issuer, bus: Bus, tenant: str) -> None:
         self._stub, self._explain = DispatchServiceStub(channel), ExplainServiceStub(channel)
+        self._audit = AuditServiceStub(channel)
         self._issuer, self._bus, self.tenant = issuer, bus, tenant
         self._versions = 0
 
@@ -125,6 +128,11 @@ class Centre:
     def explain(self, user_id: str, request: ExplainTaskRequest, role: str) -> Asked:
         token = self._issuer.user(self.tenant, user_id, role)
         call: Asked = self._explain.ExplainTask(request, metadata=bearer(token))
+        return call
+
+    def acts(self, user_id: str, request: ListActsRequest, role: str = "manager") -> Asked:
+        token = self._issuer.user(self.tenant, user_id, role)
+        call: Asked = self._audit.ListActs(request, metadata=bearer(token))
         return call
 
     def finish(self, actor_id: str, task_id: str, role: str = "agent") -> Asked:

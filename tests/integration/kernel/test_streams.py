@@ -7,6 +7,7 @@ from nats.js.api import RetentionPolicy
 
 from services.kernel import streams
 from services.kernel.bus import Bus
+from tests.streams import until
 
 
 async def test_applying_again_changes_nothing(bus: Bus) -> None:
@@ -29,6 +30,30 @@ async def test_a_changed_line_changes_the_stream_and_keeps_its_messages(
     info = await bus.js.stream_info("TESTS")
     assert (info.config.max_age, info.state.messages) == (1200, 1)
     await bus.js.delete_stream("TESTS")
+
+
+async def test_a_stream_may_keep_copies_of_some_of_anothers_messages(
+    bus: Bus, tmp_path: Path
+) -> None:
+    file = tmp_path / "streams.toml"
+    file.write_text(
+        '[streams.ALL]\nsubjects = ["tests.>"]\nmax_age = 600\n'
+        '[streams.SOME]\ncopies = { ALL = "tests.*.kept" }\n'
+    )
+    for _ in range(2):
+        await streams.apply(bus.js, file)
+    for word in ("lost", "kept"):
+        await bus.js.publish(f"tests.one.{word}", b"")
+
+    async def copied() -> bool:
+        return (await bus.js.stream_info("SOME")).state.messages > 0
+
+    await until(copied, within=10)
+    only = await bus.js.get_msg("SOME", seq=1)
+    assert only.subject == "tests.one.kept"
+    assert (await bus.js.stream_info("SOME")).state.messages == 1
+    for name in ("SOME", "ALL"):
+        await bus.js.delete_stream(name)
 
 
 async def test_a_subject_may_move_to_a_new_stream(bus: Bus, tmp_path: Path) -> None:

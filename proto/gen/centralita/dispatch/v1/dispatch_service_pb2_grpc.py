@@ -214,8 +214,8 @@ class DispatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListShards(self, request, context):
-        """Who leads which shard of the installation, and how far each has got. UNAVAILABLE UNANSWERED
-        when the bus does not say.
+        """Who leads which shard of the installation, and how far each has got. UNAVAILABLE
+        OUTCOME_UNKNOWN when the bus does not say.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
