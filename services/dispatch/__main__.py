@@ -1,8 +1,7 @@
 """python -m services.dispatch: the router, as a process."""
 
 import asyncio
-import os
-import socket
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -45,6 +44,8 @@ from .use_cases.queues import GetQueueStatus
 from .use_cases.shards import ListShards
 from .use_cases.waits import GetWait
 
+log = logging.getLogger(__name__)
+
 
 def clock() -> int:
     return time.time_ns() // 1_000_000
@@ -63,7 +64,8 @@ async def leading(lead: Lead, held: KeyValueLeases, shards: int) -> AsyncIterato
 
 @asynccontextmanager
 async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncIterator[Running]:
-    owner_id = f"{socket.gethostname()}-{os.getpid()}-{new_id()[-6:]}"
+    owner_id = new_id()  # every tenant's managers see it, so it says nothing of the machine
+    log.info("begins", extra={"replica_id": owner_id})
     async with (
         connected(settings.nats_url, name="dispatch") as bus,
         leases(bus, owner_id, settings.shards, settings.settled_after.total_seconds()) as held,

@@ -151,13 +151,20 @@ class Centre:
         call: Asked = getattr(self._stub, method)(request, metadata=bearer(token))
         return call
 
-    def ask(self, method: str, request: Message, user_id: str = "", role: str = "manager") -> Asked:
-        """Call a method: as a user, or as the service that brings calls."""
+    def ask(
+        self,
+        method: str,
+        request: Message,
+        user_id: str = "",
+        role: str = "manager",
+        *,
+        service: str = "voice",
+    ) -> Asked:
+        """Call a method: as a user, or as a service, unless said the one that brings calls."""
         if user_id:
             return self._call(method, request, user_id, role)
-        call: Asked = getattr(self._stub, method)(
-            request, metadata=bearer(self._issuer.service("voice"))
-        )
+        token = bearer(self._issuer.service(service))
+        call: Asked = getattr(self._stub, method)(request, metadata=token)
         return call
 
     # What can be heard

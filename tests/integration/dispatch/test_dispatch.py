@@ -190,6 +190,20 @@ async def test_a_wait_is_told_by_whoever_leads(desk: Centre) -> None:
     assert await refusal(desk.wait("c-9")) == (StatusCode.NOT_FOUND, "TASK_NOT_FOUND")
 
 
+async def test_channels_ask_for_the_wait_of_a_customer_of_any_tenant_and_nobody_else_does(
+    desk: Centre,
+) -> None:
+    await desk.opens("c-1")
+    await desk.heard("TaskQueued", "c-1")
+    request = api.GetWaitForTenantRequest(tenant_id=desk.tenant, task_id="c-1")
+    for service in ("ingestion", "voice"):
+        told = await desk.ask("GetWaitForTenant", request, service=service)
+        assert told.wait.position == 1
+    refused = (StatusCode.PERMISSION_DENIED, "SERVICE_NOT_ALLOWED")
+    assert await refusal(desk.ask("GetWaitForTenant", request, service="workspace")) == refused
+    assert await refusal(desk.ask("GetWaitForTenant", request, "mia", "owner")) == refused
+
+
 async def test_the_after_service_holds_its_agent_until_they_finish(desk: Centre) -> None:
     unlimited = AfterService(mode=AfterService.MODE_UNLIMITED)
     await desk.queue(after_service=unlimited)

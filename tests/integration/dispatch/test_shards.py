@@ -1,5 +1,6 @@
 """Which replica leads which shard, as those who run the installation see it."""
 
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 
 from services.dispatch.__main__ import service
 from services.dispatch.settings import Settings
+from services.kernel.ids import is_token
 from tests.integration.dispatch.centre import Centre, refusal
 from tests.servers import NatsServer
 from tests.streams import until
@@ -79,6 +81,17 @@ async def test_replicas_share_the_shards_and_whoever_is_asked_says_so(replica: R
             await spread(second, [2, 2])
         await spread(first, [4])
         assert [it.number for it in await first("manager")] == list(range(SHARDS))
+
+
+async def test_a_replica_goes_by_a_name_that_tells_nothing_of_its_machine(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "machine-seven")
+    async with replica() as ask:
+        await spread(ask, [SHARDS])
+        (name,) = {it.owner_id for it in await ask("manager")}
+        assert is_token(name)
+        assert "machine-seven" not in name
 
 
 async def test_the_shards_are_not_everybodys_business(replica: Replica) -> None:

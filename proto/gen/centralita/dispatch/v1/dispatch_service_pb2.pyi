@@ -299,7 +299,9 @@ class Shard(_message.Message):
     JOURNAL_SEQUENCE_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     owner_id: _builtins.str
-    """The replica that leads it. Empty: nobody does at this moment."""
+    """The replica that leads it, by a name it drew when it began: what it runs on is not everybody's
+    business. Empty: nobody does at this moment.
+    """
     successor_id: _builtins.str
     """The replica that is about to take over, as soon as it is ready. Empty: nobody."""
     journal_sequence: _builtins.int
