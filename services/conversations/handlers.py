@@ -28,10 +28,6 @@ log = logging.getLogger(__name__)
 
 FLUSH, SWEEP = 0.2, 1.0  # seconds
 
-# About three quarters of an hour of retries: an outage of contacts or of the store heals by
-# itself, and only then does a message become a dead letter.
-PATIENT = 100
-
 
 @dataclass(frozen=True, slots=True)
 class Following:
@@ -52,7 +48,6 @@ def handlers(do: Following) -> NatsRouter:
             stream="INBOUND",
             durable="conversations-append-message",
             max_workers=32,
-            max_deliver=PATIENT,
         )
     )
     async def append_message(event: MessageReceived) -> None:
@@ -68,7 +63,6 @@ def handlers(do: Following) -> NatsRouter:
             TaskAssigned,
             stream="DISPATCH",
             durable="conversations-note-assignee",
-            max_deliver=PATIENT,
         )
     )
     async def note_assignee(event: TaskAssigned) -> None:
@@ -82,7 +76,6 @@ def handlers(do: Following) -> NatsRouter:
             TaskQueued,
             stream="DISPATCH",
             durable="conversations-clear-assignee",
-            max_deliver=PATIENT,
         )
     )
     async def clear_assignee(event: TaskQueued) -> None:
@@ -94,7 +87,6 @@ def handlers(do: Following) -> NatsRouter:
             TaskCompleted,
             stream="DISPATCH",
             durable="conversations-close-completed",
-            max_deliver=PATIENT,
         )
     )
     async def close_completed(event: TaskCompleted) -> None:
@@ -106,7 +98,6 @@ def handlers(do: Following) -> NatsRouter:
             TaskCancelled,
             stream="DISPATCH",
             durable="conversations-close-cancelled",
-            max_deliver=PATIENT,
         )
     )
     async def close_cancelled(event: TaskCancelled) -> None:
@@ -118,7 +109,6 @@ def handlers(do: Following) -> NatsRouter:
             AfterServiceStarted,
             stream="DISPATCH",
             durable="conversations-close-after-service",
-            max_deliver=PATIENT,
         )
     )
     async def close_after_service(event: AfterServiceStarted) -> None:
@@ -130,7 +120,6 @@ def handlers(do: Following) -> NatsRouter:
             DeliveryUpdated,
             stream="INGESTION",
             durable="conversations-merge-delivery",
-            max_deliver=PATIENT,
         )
     )
     async def merge_delivery(event: DeliveryUpdated) -> None:

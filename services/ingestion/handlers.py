@@ -27,7 +27,6 @@ SUBMITTED = consumer(
     stream="SUBMISSIONS",
     durable="ingestion-accept-message",
     max_workers=32,
-    max_deliver=100,  # about three quarters of an hour of directory being out
 )
 _LONGEST_TRY = 30.0
 

@@ -21,6 +21,10 @@ from .wire import decode, filter_for, template_of
 
 __all__ = ["EventMeta", "Later", "Misdeclared", "consumer", "consuming", "meta"]
 
+PATIENT = 100
+"""Deliveries, about three quarters of an hour of them: an outage of a store, or of another service,
+heals by itself, and only then is a message a dead letter."""
+
 GIVE_UP_AFTER = "centralita-give-up-after-s"
 """What a consumer's metadata says of our patience, for us and for whoever inspects it."""
 
@@ -36,7 +40,7 @@ def consumer(  # noqa: PLR0913 - a declaration: every rule of delivery by its na
     durable: str,
     max_workers: int = 16,
     ack_wait: timedelta = timedelta(seconds=15),
-    max_deliver: int = 8,
+    max_deliver: int = PATIENT,
     give_up_after: timedelta | None = None,
     max_ack_pending: int = 0,
 ) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from centralita.dispatch.v1.events_pb2 import TaskQueued
 from google.protobuf.message import DecodeError
 
 from services.kernel.bus import Bus, BusUnavailable
+from services.kernel.consume import consumer
 from services.kernel.settle import Later, delay_after, settle
 from services.kernel.wire import Outgoing
 
@@ -73,6 +75,11 @@ async def settled(message: Delivered, outcome: BaseException | None, box: Letter
     await settle(cast("Bus", box), cast("Any", message), outcome, answers=(Refusal,), max_deliver=8)
     (how,) = message.settled + ["term" for words in box.told if words.startswith(b"+TERM ")]
     return how
+
+
+def test_an_outage_of_half_an_hour_makes_no_dead_letter() -> None:
+    config = consumer(TaskQueued, stream="DISPATCH", durable="tests")["config"]
+    assert sum(map(delay_after, range(1, config.max_deliver))) > 30 * 60
 
 
 @pytest.mark.parametrize(
