@@ -19,8 +19,9 @@ class Heartbeat:
     """Take or renew the lease of a device.
 
     A renewal touches memory, and its message goes out with those of the same moment. The store is
-    asked only for a first lease, and when the agent is not known to be connected. What a renewal
-    answers may be milliseconds behind a choice made at another replica; its version tells.
+    asked only when the agent is not known to be connected. What is answered may be milliseconds
+    behind what happened at another replica, and its version tells; should the agent be declared
+    gone there in these milliseconds, the watchman finds the lease and connects them.
     """
 
     def __init__(
@@ -37,10 +38,10 @@ class Heartbeat:
     async def __call__(self, user: Key, device_id: str) -> Presence:
         _insist_on_device(device_id)
         now = self._now()
-        if not self._book.renew(user, device_id, now + self.lease.total_seconds(), now=now):
+        if self._book.renew(user, device_id, now + self.lease.total_seconds(), now=now):
+            self._leases.renew(user, device_id)
+        else:
             await self._leases.take(user, device_id)
-            return await self._agents.connect(user)
-        self._leases.renew(user, device_id)
         return self._agents.connected(user) or await self._agents.connect(user)
 
 

@@ -1,6 +1,7 @@
 """Who is gone."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 from services.presence.domain.errors import LeasesUnknown
@@ -36,11 +37,17 @@ class Watchman:
         self._agents, self._leases, self._book = agents, leases, book
         self._lease, self._now = lease.total_seconds(), now
         self._blind = False
+        self._cut_off: set[Key] = set()
         self._few = asyncio.Semaphore(AT_ONCE)
 
     async def sweep(self) -> None:
-        """Disconnect whoever has no lease any more; raises the first failure after all."""
+        """Disconnect whoever has no lease any more; raises the first failure after all.
+
+        Connect who has one and was declared gone at the moment it was taken.
+        """
+        cut_off, self._cut_off = self._cut_off, set()
         settled = [self._settle(user) for user in self._book.due(self._now())]
+        settled += [self._bring_back(user) for user in cut_off]
         for outcome in await asyncio.gather(*settled, return_exceptions=True):
             if outcome is not None:
                 raise outcome
@@ -67,14 +74,23 @@ class Watchman:
     def heard_of(self, user: Key, *, connected: bool) -> None:
         """A presence changed, here or elsewhere.
 
-        A user declared gone while a device of theirs was calling stays in the book: their next
-        heartbeat finds them disconnected and connects them.
+        A user declared gone while a device of theirs was calling is looked at once more.
         """
         now = self._now()
-        if connected and user not in self._book:
-            self._book.renew(user, GRACE, now + self._lease)
-        elif not connected and not self._book.running(user, now):
+        if connected:
+            if user not in self._book:
+                self._book.renew(user, GRACE, now + self._lease)
+        elif self._book.running(user, now):
+            self._cut_off.add(user)
+        else:
             self._book.forget(user)
+
+    async def _bring_back(self, user: Key) -> None:
+        async with self._few:
+            # Should the bucket not answer, the next heartbeat connects them.
+            with suppress(LeasesUnknown):
+                if await self._leases.left(user) > 0:
+                    await self._agents.connect(user)
 
     async def _settle(self, user: Key) -> None:
         async with self._few:

@@ -232,6 +232,35 @@ async def test_whoever_is_declared_gone_while_calling_is_back_with_the_next_hear
     assert status(world) is Status.READY
 
 
+async def test_who_comes_back_while_a_replica_declares_them_gone_is_connected_at_once() -> None:
+    world = World()
+    one, two = Replica(world), Replica(world)
+    await one.heartbeat(ANA, "d1")
+    two._known[ANA] = world.stored[ANA]
+    await one.give_back(ANA, "d1")  # and finds no other lease
+    await two.heartbeat(ANA, "d2")
+    await one.agents.disconnect(ANA, Cause.DISCONNECTED)
+    two._known[ANA] = world.stored[ANA]
+    two.watchman.heard_of(ANA, connected=False)
+    await until(world, world.seconds + 0.2, two)
+
+    assert status(world) is Status.ONLINE
+
+
+async def test_who_is_gone_is_not_brought_back_by_a_replica_that_heard_of_it_late() -> None:
+    world = World()
+    one, two = Replica(world), Replica(world)
+    await one.heartbeat(ANA, "d1")
+    two.watchman.heard(ANA, "d1", 0.0)
+    await one.goodbye(ANA, "d1")
+    two.watchman.heard_goodbye(ANA, "d1")
+    two.watchman.heard_of(ANA, connected=False)
+    await until(world, 2, one, two)
+
+    assert status(world) is Status.OFFLINE
+    assert ANA not in two.book
+
+
 async def test_who_is_connected_elsewhere_is_watched_here_too() -> None:
     world = World()
     one, two = Replica(world), Replica(world)
