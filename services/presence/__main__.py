@@ -9,6 +9,7 @@ from centralita.presence.v1.presence_service_pb2_grpc import add_PresenceService
 from services.kernel.bus import connected
 from services.kernel.clock import utc_now
 from services.kernel.consume import consuming
+from services.kernel.ending import beside
 from services.kernel.env import from_env
 from services.kernel.identity import Guard
 from services.kernel.keys import Jwks
@@ -26,7 +27,7 @@ from .adapters.policies import following_policies
 from .domain.errors import Refusal
 from .domain.leases import LeaseBook
 from .grpc_api import CODES, PresenceApi
-from .handlers import doing_chores, handlers, keeping_watch
+from .handlers import end_bans, handlers, keeping_watch
 from .settings import Settings
 from .use_cases.agents import Agents
 from .use_cases.cooling import EndBans
@@ -49,8 +50,8 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         await prepare(db["presences"])
         await mongo_calls.prepare(db["calls"])
         await mongo_history.prepare(db["history"])
-        presences = MongoPresences(db["presences"], relay.nudge, utc_now)
-        history = MongoHistory(db["presences"], db["history"])
+        history = MongoHistory(db["history"])
+        presences = MongoPresences(db["presences"], history, relay.nudge, utc_now)
         leases, book = BucketLeases(bus, lease, utc_now), LeaseBook()
         agents = Agents(presences, policies, utc_now, settings.keep_choice)
         calls = FollowCalls(agents, MongoCalls(db["calls"], utc_now))
@@ -59,7 +60,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             Heartbeat(agents, leases, book, lease, now),
             Disconnect(agents, leases, book, now),
             ReadPresences(presences),
-            ReadHistory(history, utc_now),
+            ReadHistory(presences, history, utc_now),
         )
         async with (
             keeping_watch(
@@ -69,7 +70,8 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
                 leases.flush,
                 utc_now,
             ),
-            doing_chores(EndBans(agents, presences, utc_now).sweep, history.move),
+            beside(history.keep_up()),
+            beside(end_bans(EndBans(agents, presences, utc_now).sweep)),
             consuming(bus, handlers(calls, CountRefusals(agents, policies)), answers=(Refusal,)),
             serving(
                 settings.grpc_address,

@@ -44,8 +44,8 @@ log = logging.getLogger(__name__)
 TICK = 0.2
 """Seconds between two looks at who is due, and between two sendings of renewals: together well
 within the second in which a lost lease is to be noticed."""
-CHORES = 1.0
-"""Seconds between two rounds of what can wait: bans that end, history that is staged."""
+COOLING = 1.0
+"""Seconds between two looks at which bans are over."""
 
 STREAM = "DISPATCH"
 
@@ -210,21 +210,11 @@ async def _sweep(
             log.exception("not everyone who is due was settled")
 
 
-@asynccontextmanager
-async def doing_chores(*chores: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Do each of these every second, whatever became of it the last time."""
-    async with asyncio.TaskGroup() as tasks:
-        doing = [tasks.create_task(_repeat(chore)) for chore in chores]
-        try:
-            yield
-        finally:
-            await ended(*doing)
-
-
-async def _repeat(chore: Callable[[], Awaitable[None]]) -> None:
+async def end_bans(sweep: Callable[[], Awaitable[None]]) -> None:
+    """Look each second for bans that end by themselves, whatever became of it the last time."""
     while True:
-        await asyncio.sleep(CHORES)
+        await asyncio.sleep(COOLING)
         try:
-            await chore()
-        except Exception:  # the store is out, say: what is to be done is still to be done
-            log.exception("a chore is not done")
+            await sweep()
+        except Exception:  # the store is out, say: what is due then is due still
+            log.exception("not every ban that is over was ended")

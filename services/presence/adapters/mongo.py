@@ -1,4 +1,4 @@
-"""Presences in MongoDB: one document for each agent, outbox and staged history included."""
+"""Presences in MongoDB: one document for each agent, outbox included."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -16,12 +16,13 @@ from services.presence.domain.leases import Key
 from services.presence.domain.presence import Presence
 from services.presence.messages import presence_changed
 
-from .documents import Document, from_change, from_presence, key, to_presence
+from .documents import Document, from_presence, key, to_presence
+from .mongo_history import MongoHistory
 
 Collection = AsyncIOMotorCollection[Document]
 Nudge = Callable[[str, Sequence[Mapping[str, Any]] | None], object]
 
-_WITHOUT = {"outbox": 0, "staged": 0}
+_WITHOUT = {"outbox": 0}
 
 
 async def prepare(collection: Collection) -> None:
@@ -30,14 +31,16 @@ async def prepare(collection: Collection) -> None:
     await collection.create_index(by_user, name="user", unique=True)
     await collection.create_index([("connected", ASCENDING)], name="connected")
     await collection.create_index([("ban.until", ASCENDING)], name="cooling", sparse=True)
-    await collection.create_index([("staged.version", ASCENDING)], name="staged", sparse=True)
 
 
 class MongoPresences:
     """Remembers presences it read or wrote, until it hears of a newer version."""
 
-    def __init__(self, collection: Collection, nudge: Nudge, clock: Clock) -> None:
-        self._collection, self._nudge, self._clock = collection, nudge, clock
+    def __init__(
+        self, collection: Collection, history: MongoHistory, nudge: Nudge, clock: Clock
+    ) -> None:
+        self._collection, self._history = collection, history
+        self._nudge, self._clock = nudge, clock
         self._known: dict[Key, Presence] = {}
         self._newest: dict[Key, int] = {}
         self._told: dict[Key, int] = {}
@@ -72,11 +75,10 @@ class MongoPresences:
 
     async def save(self, before: Presence, after: Presence) -> None:
         user = (after.tenant_id, after.user_id)
+        if before.version:
+            await self._history.keep(change_of(before))
         event = entry(presence_changed(after), self._clock())
-        change = {
-            "$set": from_presence(after),
-            "$push": {"outbox": event, "staged": from_change(change_of(after))},
-        }
+        change = {"$set": from_presence(after), "$push": {"outbox": event}}
         as_read = {"_id": key(user), "version": before.version}
         try:
             done = await self._collection.update_one(as_read, change, upsert=not before.version)
@@ -89,6 +91,7 @@ class MongoPresences:
         self._told[user] = after.version
         self.remember(after)
         self._nudge(key(user), [event] if ours else None)
+        self._history.keep_soon(change_of(after))
 
     async def page(self, tenant_id: str, after: str, size: int) -> Sequence[Presence]:
         wanted = {"tenant_id": tenant_id, "user_id": {"$gt": after}}

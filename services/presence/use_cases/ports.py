@@ -73,10 +73,10 @@ class Calls(Protocol):
 
 
 class History(Protocol):
-    """What was staged with the presences, moved where it is kept."""
+    """All changes there were; a user's last one may still be on its way."""
 
-    async def move(self, user: Key | None = None) -> None:
-        """Move what is staged, of one user or of everybody. Repeatable at any point by anyone."""
+    async def keep(self, change: Change) -> None:
+        """Store a change, unless it is known to be. Repeatable at any point by anyone."""
         ...
 
     async def newest(

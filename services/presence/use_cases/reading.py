@@ -12,7 +12,7 @@ from services.presence.domain.errors import (
     TimeZoneUnknown,
     UserIdInvalid,
 )
-from services.presence.domain.history import Change, Day, days, time_in_status
+from services.presence.domain.history import Change, Day, change_of, days, time_in_status
 from services.presence.domain.leases import Key
 from services.presence.domain.presence import Presence
 from services.presence.domain.status import Badge
@@ -43,8 +43,8 @@ class ReadPresences:
 
 
 class ReadHistory:
-    def __init__(self, history: History, clock: Clock) -> None:
-        self._history, self._clock = history, clock
+    def __init__(self, presences: Presences, history: History, clock: Clock) -> None:
+        self._presences, self._history, self._clock = presences, history, clock
 
     async def some(
         self, user: Key, before_version: int, before: datetime | None, size: int
@@ -52,7 +52,7 @@ class ReadHistory:
         """Return a page, newest first, and the version to go on before; 0 on the last page."""
         insist_on_user(user[1])
         size = _page(size)
-        await self._history.move(user)
+        await self._keep_last(user)
         found = await self._history.newest(user, before_version, before, size + 1)
         more = len(found) > size
         return found[:size], found[size - 1].version if more else 0
@@ -63,10 +63,15 @@ class ReadHistory:
         """Return for each day how long each status showed, today's until now."""
         insist_on_user(user[1])
         wanted = _days(first_day, count or 1, time_zone or "UTC")
-        await self._history.move(user)
+        await self._keep_last(user)
         history = await self._history.since(user, wanted[0].begins, wanted[-1].ends)
         now = self._clock()
         return [(day, time_in_status(history, day, now)) for day in wanted]
+
+    async def _keep_last(self, user: Key) -> None:
+        it = await self._presences.read(user)
+        if it is not None:
+            await self._history.keep(change_of(it))
 
 
 def insist_on_user(user_id: str) -> None:

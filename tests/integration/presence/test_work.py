@@ -245,7 +245,31 @@ async def test_the_history_is_for_oneself_and_supervisors_and_adds_up(
         ):
             await refused(ana.stub.GetTimeInStatus(wrong, metadata=ana.token), reason)
     assert await db["history"].count_documents({}) == 3
-    assert await db["presences"].count_documents({"staged.version": {"$gt": 0}}) == 0
+
+
+async def test_a_change_whose_writer_died_is_in_the_history_once_somebody_asks_or_changes_more(
+    calm: Installation, db: Database, tenant: str
+) -> None:
+    for asks in (True, False):
+        async with calm.replica() as it:
+            ana = it.agent(tenant)
+            await ana.be_ready()
+        # As if it had died between its write and the history.
+        await db["history"].delete_one({"version": await newest(db)})
+        async with calm.replica() as it:
+            ana = it.agent(tenant)
+            if not asks:
+                await ana.status(Status.STATUS_DND)
+            told = [one.version for one in await ana.history()]
+            assert told == [*range(1, await newest(db) + 1)]
+    assert await db["history"].count_documents({}) == await newest(db)
+
+
+async def newest(db: Database) -> int:
+    found = await db["presences"].find_one({})
+    assert found is not None
+    version: int = found["version"]
+    return version
 
 
 async def banned(ana: Agent, router: Router) -> None:
