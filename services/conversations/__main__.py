@@ -40,6 +40,7 @@ from .use_cases import (
     NoteTask,
     ReadConversation,
     ReadMessages,
+    ReadOpenConversation,
     Reply,
     StoreStaged,
 )
@@ -73,6 +74,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         read = ReadConversation(conversations)
         working = Working(
             read=read,
+            read_open=ReadOpenConversation(conversations),
             list_messages=ReadMessages(read, stored),
             reply=Reply(conversations, stored, store, assignments, utc_now),
             close=Close(conversations, store, assignments, utc_now),

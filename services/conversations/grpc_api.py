@@ -16,7 +16,14 @@ from services.kernel.identity import caller
 from . import messages
 from .domain import errors
 from .domain.visibility import Rank, Viewer
-from .use_cases import Close, Memberships, ReadConversation, ReadMessages, Reply
+from .use_cases import (
+    Close,
+    Memberships,
+    ReadConversation,
+    ReadMessages,
+    ReadOpenConversation,
+    Reply,
+)
 
 Context = ServicerContext[Any, Any]
 
@@ -37,13 +44,14 @@ class Working:
     """The use cases behind ConversationsService."""
 
     read: ReadConversation
+    read_open: ReadOpenConversation
     list_messages: ReadMessages
     reply: Reply
     close: Close
 
 
 class ConversationsApi(ConversationsServiceServicer):
-    """The tenant and the caller always come from the token."""
+    """The tenant and the caller come from the token; only a service names a tenant."""
 
     def __init__(self, do: Working, memberships: Memberships) -> None:
         self._do = do
@@ -80,6 +88,14 @@ class ConversationsApi(ConversationsServiceServicer):
     ) -> pb.CloseConversationResponse:
         closed = await self._do.close(self._viewer(), request.conversation_id, request.request_id)
         return pb.CloseConversationResponse(conversation=messages.from_conversation(closed))
+
+    async def GetOpenConversation(
+        self, request: pb.GetOpenConversationRequest, context: Context
+    ) -> pb.GetOpenConversationResponse:
+        found = await self._do.read_open(
+            request.tenant_id, request.channel_account_id, request.address
+        )
+        return pb.GetOpenConversationResponse(conversation=messages.from_conversation(found))
 
     def _viewer(self) -> Viewer:
         who = caller()

@@ -86,6 +86,8 @@ def _told(name: str, common: Common, places: Mapping[str, str]) -> dict[str, str
     addresses = {
         "DIRECTORY_ADDRESS": places["directory:50051"],
         "CONTACTS_ADDRESS": places.get("contacts:50051", ""),
+        "CONVERSATIONS_ADDRESS": places.get("conversations:50051", ""),
+        "DISPATCH_ADDRESS": places.get("dispatch:50051", ""),
         "JWKS_URL": f"http://{places['directory:8080']}/.well-known/jwks.json",
     }
     return {**told, **addresses}

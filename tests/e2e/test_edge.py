@@ -31,6 +31,7 @@ BETWEEN_SERVICES = {
     "/centralita.directory.v1.SessionService/IssueServiceToken",
     "/centralita.directory.v1.DirectoryService/ResolveChannelAccount",
     "/centralita.contacts.v1.ContactsService/ResolveContact",
+    "/centralita.conversations.v1.ConversationsService/GetOpenConversation",
     "/centralita.dispatch.v1.DispatchService/ReportUnreachable",
     "/centralita.dispatch.v1.DispatchService/SubmitForTenant",
     "/centralita.dispatch.v1.DispatchService/CancelForTenant",

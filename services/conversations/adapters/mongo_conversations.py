@@ -40,6 +40,12 @@ async def prepare(collection: Collection) -> None:
     await collection.create_index(
         [*lane, ("ordinal", DESCENDING)], name="lane_ordinal", unique=True
     )
+    # Whom an open one answers; closed ones are not in it, so it stays small.
+    await collection.create_index(
+        [*lane[:2], ("recipient_address", ASCENDING)],
+        name="open_address",
+        partialFilterExpression={"state": "open"},
+    )
     await collection.create_index([("pending_since", ASCENDING)], name="staged", sparse=True)
 
 
@@ -57,6 +63,20 @@ class MongoConversations:
             },
             _ALL_BUT_OUTBOX,
             sort=[("ordinal", DESCENDING)],
+        )
+        return None if found is None else documents.to_conversation(found)
+
+    async def open_with(
+        self, tenant_id: str, channel_account_id: str, address: str
+    ) -> Conversation | None:
+        found = await self._collection.find_one(
+            {
+                "tenant_id": tenant_id,
+                "channel_account_id": channel_account_id,
+                "recipient_address": address,
+                "state": "open",
+            },
+            _ALL_BUT_OUTBOX,
         )
         return None if found is None else documents.to_conversation(found)
 

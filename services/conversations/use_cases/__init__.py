@@ -2,7 +2,7 @@
 
 from .following import EndWithTask, MergeDelivery, NoteTask
 from .ports import Contacts, Conversations, Memberships, Messages
-from .reading import Page, ReadConversation, ReadMessages
+from .reading import Page, ReadConversation, ReadMessages, ReadOpenConversation
 from .receiving import AppendMessage
 from .staging import StoreStaged
 from .waiting import Assignments, Facts
@@ -23,6 +23,7 @@ __all__ = [
     "Page",
     "ReadConversation",
     "ReadMessages",
+    "ReadOpenConversation",
     "Reply",
     "StoreStaged",
 ]

@@ -19,6 +19,12 @@ class Contacts(Protocol):
 class Conversations(Protocol):
     async def latest_in(self, lane: Lane) -> Conversation | None: ...
 
+    async def open_with(
+        self, tenant_id: str, channel_account_id: str, address: str
+    ) -> Conversation | None:
+        """Return the open one whose replies go to this address of the account."""
+        ...
+
     async def get(self, tenant_id: str, conversation_id: str) -> Conversation:
         """Return it, or raise ConversationNotFound."""
         ...

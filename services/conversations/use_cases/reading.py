@@ -32,6 +32,19 @@ class ReadConversation:
         return it
 
 
+class ReadOpenConversation:
+    """For a service that speaks with the customer, and knows nothing but the address."""
+
+    def __init__(self, conversations: Conversations) -> None:
+        self._conversations = conversations
+
+    async def __call__(self, tenant_id: str, channel_account_id: str, address: str) -> Conversation:
+        it = await self._conversations.open_with(tenant_id, channel_account_id, address)
+        if it is None:
+            raise ConversationNotFound("No conversation with this address is open.")
+        return it
+
+
 class ReadMessages:
     """The stored messages and the staged ones, as one thread."""
 

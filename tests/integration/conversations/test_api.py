@@ -13,6 +13,7 @@ from centralita.conversations.v1.resources_pb2 import (
     CONVERSATION_STATE_CLOSED,
     CONVERSATION_STATE_OPEN,
     DIRECTION_OUTBOUND,
+    Conversation,
 )
 from centralita.directory.v1.resources_pb2 import CHANNEL_WEBCHAT
 from centralita.dispatch.v1.events_pb2 import TaskCancelled, TaskCompleted, TaskQueued
@@ -20,6 +21,7 @@ from grpc import StatusCode
 
 from tests.integration.conversations.rig import Rig, refused
 from tests.streams import until
+from tests.tokens import bearer
 
 
 async def test_a_reply_is_kept_and_sent_on_its_way(rig: Rig) -> None:
@@ -227,3 +229,40 @@ async def test_nothing_that_is_kept_says_who_or_what(rig: Rig) -> None:
             told = f"{message.data!r} {message.headers} {message.subject}"
             for canary in ("hola", "canary-reply", "visitor-1", "Vera"):
                 assert canary not in told
+
+
+async def test_a_service_finds_the_open_conversation_of_an_address(rig: Rig) -> None:
+    ingestion = bearer(rig.issuer.service("ingestion"))
+
+    async def found(address: str, tenant: str = "") -> Conversation:
+        request = pb.GetOpenConversationRequest(
+            tenant_id=tenant or rig.tenant, channel_account_id="shop", address=address
+        )
+        answer = await rig.conversations.GetOpenConversation(request, metadata=ingestion)
+        return answer.conversation
+
+    async with refused(StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"):
+        await found("visitor-1")
+    conversation_id = await rig.opened()
+    assert (await found("visitor-1")).conversation_id == conversation_id
+    assert not (await found("visitor-1")).assignee_id
+    for stranger in (found("visitor-2"), found("visitor-1", "other")):
+        async with refused(StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"):
+            await stranger
+    await rig.assigned(conversation_id)
+    assert (await found("visitor-1")).assignee_id == "ana"
+    await rig.close(conversation_id)
+    async with refused(StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"):
+        await found("visitor-1")
+    await rig.tell(rig.received("p-2"))
+    await rig.settled()
+    assert (await found("visitor-1")).conversation_id != conversation_id
+
+
+async def test_nobody_but_ingestion_asks_by_address(rig: Rig) -> None:
+    request = pb.GetOpenConversationRequest(
+        tenant_id=rig.tenant, channel_account_id="shop", address="visitor-1"
+    )
+    for other in (rig.owner, bearer(rig.issuer.service("voice"))):
+        async with refused(StatusCode.PERMISSION_DENIED, "SERVICE_NOT_ALLOWED"):
+            await rig.conversations.GetOpenConversation(request, metadata=other)

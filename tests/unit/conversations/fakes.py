@@ -52,6 +52,21 @@ class FakeConversations:
         mine = [it for it in self.documents.values() if it.lane == lane]
         return max(mine, key=lambda it: it.ordinal, default=None)
 
+    async def open_with(
+        self, tenant_id: str, channel_account_id: str, address: str
+    ) -> Conversation | None:
+        await self._checkpoint()
+        wanted = (tenant_id, channel_account_id, address)
+        return next(
+            (
+                it
+                for it in self.documents.values()
+                if not it.closed
+                and (it.lane.tenant_id, it.lane.channel_account_id, it.recipient_address) == wanted
+            ),
+            None,
+        )
+
     async def get(self, tenant_id: str, conversation_id: str) -> Conversation:
         await self._checkpoint()
         it = self.documents.get(conversation_id)

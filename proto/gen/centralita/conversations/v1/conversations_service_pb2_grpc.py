@@ -56,6 +56,11 @@ class ConversationsServiceStub:
                 request_serializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.CloseConversationRequest.SerializeToString,
                 response_deserializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.CloseConversationResponse.FromString,
                 _registered_method=True)
+        self.GetOpenConversation = channel.unary_unary(
+                '/centralita.conversations.v1.ConversationsService/GetOpenConversation',
+                request_serializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.GetOpenConversationRequest.SerializeToString,
+                response_deserializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.GetOpenConversationResponse.FromString,
+                _registered_method=True)
 
 
 class ConversationsServiceServicer:
@@ -93,6 +98,14 @@ class ConversationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetOpenConversation(self, request, context):
+        """The open conversation whose replies go to an address, for a service that speaks with the
+        customer. NOT_FOUND CONVERSATION_NOT_FOUND when none is open.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConversationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -115,6 +128,11 @@ def add_ConversationsServiceServicer_to_server(servicer, server):
                     servicer.CloseConversation,
                     request_deserializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.CloseConversationRequest.FromString,
                     response_serializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.CloseConversationResponse.SerializeToString,
+            ),
+            'GetOpenConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOpenConversation,
+                    request_deserializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.GetOpenConversationRequest.FromString,
+                    response_serializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.GetOpenConversationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -227,6 +245,33 @@ class ConversationsService:
             '/centralita.conversations.v1.ConversationsService/CloseConversation',
             centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.CloseConversationRequest.SerializeToString,
             centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.CloseConversationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOpenConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.conversations.v1.ConversationsService/GetOpenConversation',
+            centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.GetOpenConversationRequest.SerializeToString,
+            centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.GetOpenConversationResponse.FromString,
             options,
             channel_credentials,
             insecure,

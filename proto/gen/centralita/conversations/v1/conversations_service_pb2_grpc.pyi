@@ -47,6 +47,10 @@ class ConversationsServiceStub:
     """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
     CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it).
     """
+    GetOpenConversation: _grpc.UnaryUnaryMultiCallable[_conversations_service_pb2.GetOpenConversationRequest, _conversations_service_pb2.GetOpenConversationResponse]
+    """The open conversation whose replies go to an address, for a service that speaks with the
+    customer. NOT_FOUND CONVERSATION_NOT_FOUND when none is open.
+    """
 
 @_typing.type_check_only
 class ConversationsServiceAsyncStub(ConversationsServiceStub):
@@ -66,6 +70,10 @@ class ConversationsServiceAsyncStub(ConversationsServiceStub):
     CloseConversation: _aio.UnaryUnaryMultiCallable[_conversations_service_pb2.CloseConversationRequest, _conversations_service_pb2.CloseConversationResponse]  # type: ignore[assignment]
     """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
     CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it).
+    """
+    GetOpenConversation: _aio.UnaryUnaryMultiCallable[_conversations_service_pb2.GetOpenConversationRequest, _conversations_service_pb2.GetOpenConversationResponse]  # type: ignore[assignment]
+    """The open conversation whose replies go to an address, for a service that speaks with the
+    customer. NOT_FOUND CONVERSATION_NOT_FOUND when none is open.
     """
 
 class ConversationsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,6 +115,16 @@ class ConversationsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_conversations_service_pb2.CloseConversationResponse, _abc.Awaitable[_conversations_service_pb2.CloseConversationResponse]]:
         """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
         CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it).
+        """
+
+    @_abc_1.abstractmethod
+    def GetOpenConversation(
+        self,
+        request: _conversations_service_pb2.GetOpenConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversations_service_pb2.GetOpenConversationResponse, _abc.Awaitable[_conversations_service_pb2.GetOpenConversationResponse]]:
+        """The open conversation whose replies go to an address, for a service that speaks with the
+        customer. NOT_FOUND CONVERSATION_NOT_FOUND when none is open.
         """
 
 def add_ConversationsServiceServicer_to_server(servicer: ConversationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
