@@ -27,6 +27,7 @@ from .adapters.channels.custom import CustomConnector
 from .adapters.channels.webchat import WebchatConnector
 from .adapters.directory import cached
 from .adapters.mongo import MongoDeliveries, MongoReplies, create_indexes
+from .adapters.waits import GrpcConversations, GrpcRouter
 from .domain.account import Channel
 from .domain.gate import Gate
 from .domain.rates import Rate, VisitorRates
@@ -41,6 +42,7 @@ from .use_cases import (
     DeliverReply,
     ReadReplies,
     Sessions,
+    TellWait,
 )
 
 
@@ -51,6 +53,8 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         connected(settings.nats_url, name="ingestion") as bus,
         database(settings.mongo_url, settings.mongo_database) as db,
         channel(settings.directory_address, token=token) as directory,
+        channel(settings.conversations_address, token=token) as conversations,
+        channel(settings.dispatch_address, token=token) as dispatch,
         cached(directory, bus) as accounts,
         callbacks(utc_now, allow_private=settings.allow_private_callbacks) as poster,
         bells(bus, settings.webchat_keep_alive.total_seconds()) as doorbells,
@@ -77,7 +81,19 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         )
         sessions = Sessions(accounts, utc_now, rates)
         reading = ReadReplies(replies, doorbells, utc_now)
-        routes = [*channel_routes(accept, report), *webchat_routes(sessions, accept, reading)]
+        tell_wait = TellWait(
+            accounts,
+            connectors,
+            GrpcConversations(conversations),
+            GrpcRouter(dispatch),
+            utc_now,
+            # Buckets of its own: a page that asks too often can still write.
+            {Channel.WEBCHAT: VisitorRates(*_rates(settings), time.monotonic)},
+        )
+        routes = [
+            *channel_routes(accept, report, tell_wait),
+            *webchat_routes(sessions, accept, reading, tell_wait),
+        ]
         async with (
             consuming(bus, handlers(accept, facts, deliver)),
             serving(

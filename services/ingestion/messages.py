@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from centralita.conversations.v1.events_pb2 import ReplyRequested
 from centralita.directory.v1 import resources_pb2 as directory
+from centralita.dispatch.v1.dispatch_service_pb2 import GetWaitResponse
 from centralita.ingestion.v1 import events_pb2 as events
 from centralita.ingestion.v1.resources_pb2 import InboundMessage as WireMessage
 from google.protobuf import json_format
@@ -15,6 +16,7 @@ from services.ingestion.domain.account import Channel, ChannelAccount
 from services.ingestion.domain.delivery import Fate, Reply, Status
 from services.ingestion.domain.errors import MessageMalformed
 from services.ingestion.domain.message import InboundMessage
+from services.ingestion.domain.wait import Wait
 
 PROTOBUF = frozenset({"application/protobuf", "application/x-protobuf"})
 
@@ -127,6 +129,14 @@ def account(
         secrets=secrets,
         callback_url=wire.callback_url,
         allowed_origins=tuple(wire.allowed_origins),
+    )
+
+
+def wait(told: GetWaitResponse) -> Wait:
+    return Wait(
+        told.position,
+        told.p50.ToTimedelta() if told.HasField("p50") else None,
+        told.p90.ToTimedelta() if told.HasField("p90") else None,
     )
 
 

@@ -17,6 +17,8 @@ class Settings:
     audience: str = "centralita"
     event_loop: str = "uvloop"
     directory_address: str = "directory:50051"
+    conversations_address: str = "conversations:50051"
+    dispatch_address: str = "dispatch:50051"
     service_secret: str = field(default="", repr=False)
     """What the directory gives us a service token for."""
 
@@ -25,10 +27,12 @@ class Settings:
     calls_per_account: int = 8
     """Call-backs of one account that a replica has under way at once."""
     webchat_account_rate: float = 50.0
-    """Messages and sessions a second, of all visitors of an account, per replica."""
+    """Messages and sessions a second, of all visitors of an account, per replica.
+
+    As many questions how long it will take come on top."""
     webchat_account_burst: int = 100
     webchat_visitor_rate: float = 1.0
-    """Messages a second of one visitor, per replica."""
+    """Messages a second of one visitor, per replica; and so many questions."""
     webchat_visitor_burst: int = 10
     webchat_keep_alive: timedelta = timedelta(seconds=15)
     """After this long without a reply a visitor's stream gets a sign of life."""

@@ -38,12 +38,49 @@ async def test_a_visitor_writes_and_reads_the_answer_as_it_comes(edge: Edge) -> 
             assert [one["text"] for one in (await history.json())["messages"]] == ["we do"]
 
 
+async def test_a_visitor_sees_their_place_until_an_agent_has_them(edge: Edge) -> None:
+    async with desk(edge) as it, aiohttp.ClientSession() as http:
+        chat = f"{edge.url}/webchat/{TENANT}/{await _web_account(it)}"
+        async with http.post(f"{chat}/sessions") as opened:
+            visitor = {"authorization": f"Bearer {(await opened.json())['token']}"}
+        assert await _wait(http, chat, visitor) == {"waiting": False}
+        message = {"id": "my-first", "text": "is anybody there?"}
+        async with http.post(f"{chat}/messages", json=message, headers=visitor) as sent:
+            assert sent.status == 202
+
+        # Nobody was ever served in this queue, so nobody can say how long.
+        first = {"waiting": True, "position": 1, "p50Seconds": None, "p90Seconds": None}
+        await _waits_as(first, http, chat, visitor)
+        async with it.agents[0].at_work() as ana:
+            offer = await ana.offer()
+            await _waits_as({**first, "position": 0}, http, chat, visitor)
+            await ana.accept(offer.conversation_id)
+            await _waits_as({"waiting": False}, http, chat, visitor)
+
+
 async def test_a_visitor_without_a_token_is_told_so(edge: Edge) -> None:
     async with desk(edge) as it, aiohttp.ClientSession() as http:
         chat = f"{edge.url}/webchat/{TENANT}/{await _web_account(it)}"
         async with http.post(f"{chat}/messages", json={"id": "a", "text": "b"}) as refused:
             assert refused.status == 401
             assert (await refused.json())["reason"]
+
+
+async def _wait(http: aiohttp.ClientSession, chat: str, visitor: dict[str, str]) -> Any:
+    async with http.get(f"{chat}/wait", headers=visitor) as answer:
+        assert answer.status == 200
+        return await answer.json()
+
+
+async def _waits_as(
+    expected: Any, http: aiohttp.ClientSession, chat: str, visitor: dict[str, str]
+) -> None:
+    """Ask until the answer is this one, no more often than the rates allow."""
+    async with asyncio.timeout(15):
+        while True:
+            if await _wait(http, chat, visitor) == expected:
+                return
+            await asyncio.sleep(0.5)
 
 
 async def _first_reply(

@@ -30,10 +30,7 @@ class InboundMessage:
                 "Set providerMessageId to the provider's own id of the message.",
                 field="providerMessageId",
             )
-        if not self.sender_address.strip():
-            raise errors.SenderAddressMissing(
-                "Set senderAddress to what replies shall be addressed to.", field="senderAddress"
-            )
+        checked_address(self.sender_address)
         if not self.text.strip():
             raise errors.TextMissing("Set text to what the customer wrote.", field="text")
         if len(self.text) > LONGEST_TEXT:
@@ -41,13 +38,22 @@ class InboundMessage:
                 f"Split the text: {LONGEST_TEXT} characters are the limit.", field="text"
             )
         _bounded("providerMessageId", self.provider_message_id, LONGEST_ID)
-        _bounded("senderAddress", self.sender_address, LONGEST_ADDRESS)
         _bounded("senderName", self.sender_name, LONGEST_NAME)
         return self
 
     def fingerprint(self) -> str:
         """Name the message among all of its account, in 32 hex digits whatever its id contains."""
         return hashlib.sha256(self.provider_message_id.encode()).hexdigest()[:32]
+
+
+def checked_address(address: str) -> str:
+    """Return it, or refuse what nobody can be addressed by."""
+    if not address.strip():
+        raise errors.SenderAddressMissing(
+            "Set senderAddress to what replies shall be addressed to.", field="senderAddress"
+        )
+    _bounded("senderAddress", address, LONGEST_ADDRESS)
+    return address
 
 
 def _bounded(field_name: str, value: str, longest: int) -> None:

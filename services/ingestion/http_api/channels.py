@@ -1,16 +1,19 @@
-"""The custom channel's webhooks: messages in, and what became of replies."""
+"""The custom channel's webhooks: messages in, what became of replies, and how long it takes."""
 
 from aiohttp import web
 
 from services.ingestion.domain.account import Channel
-from services.ingestion.use_cases import AcceptMessage, AcceptStatus
+from services.ingestion.use_cases import AcceptMessage, AcceptStatus, TellWait
 
 from .answers import Answering, envelope_of, key_of
+from .waits import told
 
 _PREFIX = "/channels/{tenant_id}/{channel_account_id}"
 
 
-def channel_routes(accept: AcceptMessage, report: AcceptStatus) -> list[web.RouteDef]:
+def channel_routes(
+    accept: AcceptMessage, report: AcceptStatus, tell_wait: TellWait
+) -> list[web.RouteDef]:
     answering = Answering()
 
     @answering
@@ -24,7 +27,13 @@ def channel_routes(accept: AcceptMessage, report: AcceptStatus) -> list[web.Rout
         await report(Channel.CUSTOM, key_of(request), await envelope_of(request))
         return web.json_response({}, status=202)
 
+    @answering
+    async def wait(request: web.Request) -> web.Response:
+        envelope = await envelope_of(request)
+        return told(await tell_wait(Channel.CUSTOM, key_of(request), envelope))
+
     return [
         web.post(f"{_PREFIX}/messages", messages),
         web.post(f"{_PREFIX}/statuses", statuses),
+        web.post(f"{_PREFIX}/wait", wait),
     ]

@@ -1,4 +1,4 @@
-"""The chat of a visitor: a session, messages in, replies as a page and as server-sent events."""
+"""The chat of a visitor: a session, messages in, replies as a page and as events, and the wait."""
 
 import asyncio
 import json
@@ -11,12 +11,13 @@ from aiohttp import web
 from services.ingestion.domain.account import Channel, ChannelAccount
 from services.ingestion.domain.errors import MessageMalformed
 from services.ingestion.messages import rfc3339
-from services.ingestion.use_cases import AcceptMessage, ReadReplies, Sessions
+from services.ingestion.use_cases import AcceptMessage, ReadReplies, Sessions, TellWait
 from services.ingestion.use_cases.webchat import StoredReply
 from services.kernel.ending import beside, ended
 from services.kernel.serve_http import DRAINING, Next
 
 from .answers import Answering, envelope_of, key_of
+from .waits import told
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ _MOST_DIGITS = 16
 
 
 def webchat_routes(
-    sessions: Sessions, accept: AcceptMessage, replies: ReadReplies
+    sessions: Sessions, accept: AcceptMessage, replies: ReadReplies, tell_wait: TellWait
 ) -> list[web.RouteDef]:
     answering = Answering()
 
@@ -85,12 +86,19 @@ def webchat_routes(
                     batch = await _readable(_next(feed, draining))
         return response
 
+    @answering
+    async def wait(request: web.Request) -> web.Response:
+        await account_of(request)
+        envelope = await envelope_of(request)
+        return told(await tell_wait(Channel.WEBCHAT, key_of(request), envelope))
+
     return [
         web.post(f"{_PREFIX}/sessions", open_session),
         web.post(f"{_PREFIX}/messages", send),
         web.get(f"{_PREFIX}/messages", history),
         web.get(f"{_PREFIX}/events", events),
-        web.options(f"{_PREFIX}/{{what:sessions|messages|events}}", preflight),
+        web.get(f"{_PREFIX}/wait", wait),
+        web.options(f"{_PREFIX}/{{what:sessions|messages|events|wait}}", preflight),
     ]
 
 

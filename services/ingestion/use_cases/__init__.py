@@ -3,6 +3,7 @@
 from .accept import AcceptMessage, AcceptStatus
 from .connector import Connector, Envelope
 from .deliver import DeliverReply
+from .wait import TellWait
 from .webchat import ReadReplies, Sessions
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "Envelope",
     "ReadReplies",
     "Sessions",
+    "TellWait",
 ]

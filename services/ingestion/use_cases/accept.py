@@ -67,7 +67,7 @@ class AcceptMessage:
         bus while we were away has not become a replay.
         """
         now = self._clock()
-        account = await _account(self._accounts, channel, key, envelope)
+        account = await account_of(self._accounts, channel, key, envelope)
         connector = self._connectors[channel]
         speaker = connector.verify(envelope, account, arrived_at or now)
         if throttle := self._throttles.get(channel):
@@ -94,7 +94,7 @@ class AcceptStatus:
         self._clock = clock
 
     async def __call__(self, channel: Channel, key: tuple[str, str], envelope: Envelope) -> None:
-        account = await _account(self._accounts, channel, key, envelope)
+        account = await account_of(self._accounts, channel, key, envelope)
         connector = self._connectors[channel]
         connector.verify(envelope, account, self._clock())
         report = connector.parse_status(envelope)
@@ -114,9 +114,10 @@ class AcceptStatus:
         )
 
 
-async def _account(
+async def account_of(
     accounts: Accounts, channel: Channel, key: tuple[str, str], envelope: Envelope
 ) -> ChannelAccount:
+    """Return the account if it has this channel. Raises BodyTooLarge first, which costs nothing."""
     if len(envelope.signed) > LARGEST_BODY:
         raise BodyTooLarge(f"Send at most {LARGEST_BODY} bytes.")
     account = await accounts.get(*key)
