@@ -52,6 +52,7 @@ from services.kernel.ids import is_token
 from .domain import errors
 from .domain.estimates import Estimate
 from .domain.inputs import (
+    SERVICE,
     AcceptOffer,
     AssignTask,
     CancelTask,
@@ -340,7 +341,7 @@ def _foretell(answer: GetWaitResponse | GetQueueStatusResponse, it: Estimate | N
 def _actor() -> tuple[str, Role]:
     """Say who acts; a service of the installation speaks for the whole tenant."""
     who = caller()
-    return (f"service:{who.service}", Role.OWNER) if who.service else (who.user_id, Role(who.role))
+    return (f"{SERVICE}{who.service}", Role.OWNER) if who.service else (who.user_id, Role(who.role))
 
 
 def _task(tenant_id: str, request: SubmitTaskRequest) -> TaskSubmitted:

@@ -202,6 +202,9 @@ def _judge_answer(
         return [f"answered {reason or 'done'}, not {wanted}: {it}"]
     if reason == "" and effect and effect not in kinds:
         return [f"done without {effect}: {kinds}"]
+    audited = reason == "" and it.WhichOneof("body") in orders.AUDITED
+    if audited and ("acted" in kinds) is not orders.owed(ledger, it):
+        return [f"an act is not written down, or what is none: {kinds}"]
     if reason != "" and len(kinds) > 1:
         return [f"refused and still did {kinds}"]
     return []

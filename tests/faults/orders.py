@@ -67,6 +67,21 @@ def _unreachable(ledger: Ledger, it: wire.Input, at: int) -> Outcome:
     return {"OFFER_NOT_YOURS", "TASK_NOT_FOUND"}, ""
 
 
+AUDITED = ("cancel_task", "complete_task", "finish_after_service")
+"""Orders that are an act only if somebody gives them over the head of whose task it is."""
+
+
+def owed(ledger: Ledger, it: wire.Input) -> bool:
+    """Tell whether one of these must be written down beside what it did."""
+    body = str(it.WhichOneof("body"))
+    order = getattr(it, body)
+    task = ledger.tasks.get((it.tenant_id, order.task_id))
+    if task is None or body == "cancel_task":
+        return task is not None and not order.actor_id.startswith("service:")
+    begun = body == "finish_after_service"
+    return task.agent_id != order.actor_id and (task.finishes is not None) is begun
+
+
 def _taken_back(ledger: Ledger, it: wire.Input, _at: int) -> Outcome:
     task = ledger.tasks.get((it.tenant_id, it.take_back_task.task_id))
     if task is None:

@@ -67,6 +67,9 @@ class Action(IntEnum):
     QUEUE_DRAINED = 3
     TASKS_MOVED = 4
     TASK_TAKEN_BACK = 5
+    TASK_CANCELLED = 6
+    TASK_COMPLETED = 7
+    AFTER_SERVICE_FINISHED = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """How held work ends, and what is taken from an agent who is not there any more or has changed."""
 
 from . import after_service
-from .decisions import Reason
+from .decisions import Action, Reason
 from .following import (
     Decisions,
+    acted,
     again,
     answer,
     find_tasks,
@@ -25,6 +26,8 @@ def finish_after_service(tenant: Tenant, it: FinishAfterService, at: int) -> Dec
     if (no := after_service.refused(tenant, task, it)) is not None or task is None:
         yield answer(it, no or Reason.TASK_NOT_FOUND)
         return
+    if it.actor_id != task.agent_id:
+        yield acted(it.actor_id, Action.AFTER_SERVICE_FINISHED, task, at)
     yield from _finish(tenant, task, at)
     yield answer(it, Reason.DONE)
 

@@ -9,6 +9,7 @@ each other are left standing.
 from typing import Any
 
 from .decisions import (
+    Action,
     AgentSet,
     Cancelled,
     Decision,
@@ -28,6 +29,7 @@ from .ending import (
 from .following import (
     Decisions,
     Rule,
+    acted,
     again,
     answer,
     assigned,
@@ -224,6 +226,8 @@ def _complete_task(tenant: Tenant, it: CompleteTask, at: int) -> Decisions:
     elif task.agent_id != it.actor_id and it.actor_role < Role.SUPERVISOR:
         yield answer(it, Reason.TASK_NOT_YOURS)
     else:
+        if task.agent_id != it.actor_id and task.after_service is None:
+            yield acted(it.actor_id, Action.TASK_COMPLETED, task, at)
         yield from complete(tenant, task, at)
         yield answer(it, Reason.DONE)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from . import after_service, overflow
 from .decisions import (
+    Acted,
+    Action,
     Answered,
     Assigned,
     Cancelled,
@@ -201,6 +203,12 @@ def closed(task: Task, agent_ids: Iterable[str], end: OfferEnd) -> Decisions:
 
 def again(task: Task) -> Queued:
     return Queued(task.submitted, task.revision + 1, task.excluded)
+
+
+def acted(actor_id: str, action: Action, task: Task, at: int) -> Acted:
+    """Write down what somebody did to a task that another holds, or nobody."""
+    it = task.submitted
+    return Acted(it.tenant_id, actor_id, action, at, it.queue_id, it.task_id, task.agent_id)
 
 
 def widened(tenant: Tenant, task: Task, at: int, kept_for: str = "") -> Widened:

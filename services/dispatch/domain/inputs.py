@@ -79,6 +79,10 @@ class Role(IntEnum):
     OWNER = 5
 
 
+SERVICE = "service:"
+"""How the ids of services begin that act for a whole tenant. No user's id does."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelRouting:
     """How a queue routes tasks of one channel."""

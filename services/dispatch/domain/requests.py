@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from .decisions import OfferEnd, Queued, Reason
-from .following import Decisions, answer, give_up, place, refused
-from .inputs import CancelTask, ReportUnreachable, Role, SubmitTask
+from .decisions import Action, OfferEnd, Queued, Reason
+from .following import Decisions, acted, answer, give_up, place, refused
+from .inputs import SERVICE, CancelTask, ReportUnreachable, Role, SubmitTask
 from .sticky import keeper_of
 from .supervision import known_queue, supervises, supervises_task
 from .tenant import Tenant
@@ -34,6 +34,8 @@ def cancel_task(tenant: Tenant, it: CancelTask, at: int) -> Decisions:
     elif task.held:
         yield answer(it, Reason.TASK_ALREADY_ASSIGNED)
     else:
+        if not it.actor_id.startswith(SERVICE):
+            yield acted(it.actor_id, Action.TASK_CANCELLED, task, at)
         yield from give_up(tenant, task, at)
         yield answer(it, Reason.DONE)
 

@@ -7,7 +7,17 @@ from dataclasses import replace
 from itertools import islice
 
 from .decisions import Acted, Action, Queued, QueueModeSet, Reason
-from .following import Decisions, again, answer, in_order, let_in, match_queue, place, share_out
+from .following import (
+    Decisions,
+    acted,
+    again,
+    answer,
+    in_order,
+    let_in,
+    match_queue,
+    place,
+    share_out,
+)
 from .inputs import MoveTasks, QueueMode, Role, SetQueueMode, TakeBackTask
 from .parties import Task
 from .tenant import Tenant
@@ -90,15 +100,7 @@ def take_back_task(tenant: Tenant, it: TakeBackTask, at: int) -> Decisions:
         yield answer(it, Reason.TASK_IN_AFTER_SERVICE)
     else:
         holder, queue_id = tenant.agents[task.agent_id], task.submitted.queue_id
-        yield Acted(
-            it.tenant_id,
-            it.actor_id,
-            Action.TASK_TAKEN_BACK,
-            at,
-            queue_id,
-            it.task_id,
-            holder.id,
-        )
+        yield acted(it.actor_id, Action.TASK_TAKEN_BACK, task, at)
         without = {holder.id} if it.exclude_agent else set()
         yield replace(again(task), excluded=tuple(sorted({*task.excluded, *without})))
         yield from let_in(tenant, task)

@@ -34,6 +34,12 @@ class Ordering(Telling):
         tenant, task, agent = self.some(RINGS, index)
         self.give(ReportUnreachable(tenant, task, agent, self.request(0), "inbox.u"))
 
+    @precondition(lambda self: self.any_in(RINGS))
+    @rule(index=number)
+    def the_customer_gives_up(self, index: int) -> None:
+        tenant, task, _ = self.some(RINGS, index)
+        self.give(CancelTask(tenant, task, "service:voice", Role.OWNER, self.request(0)))
+
     @rule(
         kind=st.sampled_from([CancelTask, TakeBackTask]),
         tenant=tenants,

@@ -11,7 +11,14 @@ from services.dispatch.adapters import snapshots
 from services.dispatch.domain import engine, following, overflow, requests, supervision
 from services.dispatch.domain.decisions import Acted, Decision, Queued
 from services.dispatch.domain.index import Index
-from services.dispatch.domain.inputs import MoveTasks, TakeBackTask
+from services.dispatch.domain.inputs import (
+    CancelTask,
+    Command,
+    CompleteTask,
+    FinishAfterService,
+    MoveTasks,
+    TakeBackTask,
+)
 from services.dispatch.domain.tenant import Tenant
 from tests.unit.dispatch.machine import Routing
 from tests.unit.dispatch.test_planted import SEARCH, Plant
@@ -54,6 +61,22 @@ def who_took_a_task_back_is_not_written_down(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(engine._RULES, TakeBackTask, following.once(silent))
 
 
+def who_ended_the_work_of_another_is_not_written_down(patch: pytest.MonkeyPatch) -> None:
+    for kind in (CancelTask, CompleteTask, FinishAfterService):
+        rule = engine._RULES[kind]
+
+        def silent(
+            tenant: Tenant, it: Command, at: int, rule: following.Rule = rule
+        ) -> Iterator[Decision]:
+            return (made for made in rule(tenant, it, at) if not isinstance(made, Acted))
+
+        patch.setitem(engine._RULES, kind, silent)
+
+
+def a_customer_who_gives_up_is_written_down(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(requests, "SERVICE", "nobody")
+
+
 def a_snapshot_forgets_that_a_queue_is_paused(patch: pytest.MonkeyPatch) -> None:
     pieces = snapshots._pieces
     kept: Callable[..., Any] = lambda it: (one for one in pieces(it) if not one.modes)  # noqa: E731 - one line of a plant
@@ -66,6 +89,8 @@ PLANTS = [
     any_supervisor_has_a_say_in_any_queue,
     a_task_moves_without_its_age,
     who_took_a_task_back_is_not_written_down,
+    who_ended_the_work_of_another_is_not_written_down,
+    a_customer_who_gives_up_is_written_down,
     a_snapshot_forgets_that_a_queue_is_paused,
 ]
 

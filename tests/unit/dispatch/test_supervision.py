@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.dispatch.domain.decisions import Acted, Action, Overflowed, Queued
+from services.dispatch.domain.decisions import Acted, Action, Decision, Overflowed, Queued
 from services.dispatch.domain.inputs import (
+    CancelTask,
+    CompleteTask,
+    FinishAfterService,
     MoveTasks,
     OpeningsForeseen,
     QueueMode,
@@ -254,6 +257,44 @@ def test_what_was_taken_from_whom_is_written_down(desk: Desk) -> None:
     desk.accept("ana", "t1")
     acted, *_ = desk.give(TakeBackTask(ACME, "t1", "boss", Role.MANAGER))
     assert acted == Acted(ACME, "boss", Action.TASK_TAKEN_BACK, desk.now, "sales", "t1", "ana")
+
+
+def acts(decisions: list[Decision]) -> list[tuple[str, Action, str, str]]:
+    return [
+        (it.actor_id, it.action, it.task_id, it.agent_id)
+        for it in decisions
+        if isinstance(it, Acted)
+    ]
+
+
+def test_what_is_done_over_the_head_of_an_agent_is_written_down(desk: Desk) -> None:
+    notes = Policy(after_service=AfterService(AfterServiceMode.UNLIMITED))
+    desk.queue("vip", policy=notes)
+    desk.works("bo", "vip")
+    for task_id in ("t1", "t2"):
+        desk.submit(task_id, "vip")
+    desk.accept("bo", "t1")
+    over = CompleteTask(ACME, "t1", "boss", Role.MANAGER)
+    assert acts(desk.give(over)) == [("boss", Action.TASK_COMPLETED, "t1", "bo")]
+    assert acts(desk.give(over)) == []
+    enough = FinishAfterService(ACME, "t1", "boss", Role.MANAGER)
+    assert acts(desk.give(enough)) == [("boss", Action.AFTER_SERVICE_FINISHED, "t1", "bo")]
+    no = CancelTask(ACME, "t2", "boss", Role.MANAGER)
+    assert acts(desk.give(no)) == [("boss", Action.TASK_CANCELLED, "t2", "")]
+    assert acts(desk.give(no)) == []
+
+
+def test_what_people_do_with_their_own_and_customers_who_give_up_is_no_act(desk: Desk) -> None:
+    notes = Policy(after_service=AfterService(AfterServiceMode.UNLIMITED))
+    desk.queue("vip", policy=notes)
+    desk.works("bo", "vip")
+    for task_id in ("t1", "t2"):
+        desk.submit(task_id, "vip")
+    desk.accept("bo", "t1")
+    assert acts(desk.give(CompleteTask(ACME, "t1", "bo", Role.AGENT))) == []
+    assert acts(desk.give(FinishAfterService(ACME, "t1", "bo", Role.AGENT))) == []
+    assert acts(desk.give(CancelTask(ACME, "t2", "service:voice", Role.OWNER))) == []
+    assert (desk.place("t1"), desk.place("t2")) == ("ended", "ended")
 
 
 def test_a_queue_that_is_drained_serves_who_waits_and_lets_nobody_in(desk: Desk) -> None:

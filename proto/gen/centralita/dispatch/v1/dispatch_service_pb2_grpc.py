@@ -165,7 +165,7 @@ class DispatchServiceServicer:
 
     def CompleteTask(self, request, context):
         """The work is done: free the capacity, after the after-service if the queue has one. Only the
-        holder, or a supervisor and above.
+        holder, or a supervisor and above, which is audited.
         FAILED_PRECONDITION TASK_NOT_YOURS, TASK_NOT_ASSIGNED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -198,7 +198,7 @@ class DispatchServiceServicer:
 
     def FinishAfterService(self, request, context):
         """End the after-service of a task: free the capacity. Only the holder, or a supervisor and
-        above. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS.
+        above, which is audited. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -254,7 +254,7 @@ class DispatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelTask(self, request, context):
-        """Whoever waited has given up. What ended already is not ended again. PERMISSION_DENIED
+        """Whoever waited has given up. What ended already is not ended again. Audited. PERMISSION_DENIED
         TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION
         TASK_ALREADY_ASSIGNED.
         """

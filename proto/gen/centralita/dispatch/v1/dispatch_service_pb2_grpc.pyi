@@ -55,7 +55,7 @@ class DispatchServiceStub:
     """
     CompleteTask: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.CompleteTaskRequest, _dispatch_service_pb2.CompleteTaskResponse]
     """The work is done: free the capacity, after the after-service if the queue has one. Only the
-    holder, or a supervisor and above.
+    holder, or a supervisor and above, which is audited.
     FAILED_PRECONDITION TASK_NOT_YOURS, TASK_NOT_ASSIGNED.
     """
     GetWait: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetWaitRequest, _dispatch_service_pb2.GetWaitResponse]
@@ -71,7 +71,7 @@ class DispatchServiceStub:
     """
     FinishAfterService: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.FinishAfterServiceRequest, _dispatch_service_pb2.FinishAfterServiceResponse]
     """End the after-service of a task: free the capacity. Only the holder, or a supervisor and
-    above. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS.
+    above, which is audited. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS.
     """
     ExtendAfterService: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ExtendAfterServiceRequest, _dispatch_service_pb2.ExtendAfterServiceResponse]
     """Have more time for the after-service of the caller's own task: what the queue grants each
@@ -97,7 +97,7 @@ class DispatchServiceStub:
     and the agent is not blamed. FAILED_PRECONDITION OFFER_NOT_YOURS when it does not ring there.
     """
     CancelTask: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.CancelTaskRequest, _dispatch_service_pb2.CancelTaskResponse]
-    """Whoever waited has given up. What ended already is not ended again. PERMISSION_DENIED
+    """Whoever waited has given up. What ended already is not ended again. Audited. PERMISSION_DENIED
     TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION
     TASK_ALREADY_ASSIGNED.
     """
@@ -143,7 +143,7 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     """
     CompleteTask: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.CompleteTaskRequest, _dispatch_service_pb2.CompleteTaskResponse]  # type: ignore[assignment]
     """The work is done: free the capacity, after the after-service if the queue has one. Only the
-    holder, or a supervisor and above.
+    holder, or a supervisor and above, which is audited.
     FAILED_PRECONDITION TASK_NOT_YOURS, TASK_NOT_ASSIGNED.
     """
     GetWait: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetWaitRequest, _dispatch_service_pb2.GetWaitResponse]  # type: ignore[assignment]
@@ -159,7 +159,7 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     """
     FinishAfterService: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.FinishAfterServiceRequest, _dispatch_service_pb2.FinishAfterServiceResponse]  # type: ignore[assignment]
     """End the after-service of a task: free the capacity. Only the holder, or a supervisor and
-    above. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS.
+    above, which is audited. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS.
     """
     ExtendAfterService: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ExtendAfterServiceRequest, _dispatch_service_pb2.ExtendAfterServiceResponse]  # type: ignore[assignment]
     """Have more time for the after-service of the caller's own task: what the queue grants each
@@ -185,7 +185,7 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     and the agent is not blamed. FAILED_PRECONDITION OFFER_NOT_YOURS when it does not ring there.
     """
     CancelTask: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.CancelTaskRequest, _dispatch_service_pb2.CancelTaskResponse]  # type: ignore[assignment]
-    """Whoever waited has given up. What ended already is not ended again. PERMISSION_DENIED
+    """Whoever waited has given up. What ended already is not ended again. Audited. PERMISSION_DENIED
     TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION
     TASK_ALREADY_ASSIGNED.
     """
@@ -252,7 +252,7 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.CompleteTaskResponse, _abc.Awaitable[_dispatch_service_pb2.CompleteTaskResponse]]:
         """The work is done: free the capacity, after the after-service if the queue has one. Only the
-        holder, or a supervisor and above.
+        holder, or a supervisor and above, which is audited.
         FAILED_PRECONDITION TASK_NOT_YOURS, TASK_NOT_ASSIGNED.
         """
 
@@ -292,7 +292,7 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.FinishAfterServiceResponse, _abc.Awaitable[_dispatch_service_pb2.FinishAfterServiceResponse]]:
         """End the after-service of a task: free the capacity. Only the holder, or a supervisor and
-        above. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS.
+        above, which is audited. FAILED_PRECONDITION TASK_NOT_IN_AFTER_SERVICE, TASK_NOT_YOURS.
         """
 
     @_abc_1.abstractmethod
@@ -360,7 +360,7 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispatch_service_pb2.CancelTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.CancelTaskResponse, _abc.Awaitable[_dispatch_service_pb2.CancelTaskResponse]]:
-        """Whoever waited has given up. What ended already is not ended again. PERMISSION_DENIED
+        """Whoever waited has given up. What ended already is not ended again. Audited. PERMISSION_DENIED
         TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION
         TASK_ALREADY_ASSIGNED.
         """

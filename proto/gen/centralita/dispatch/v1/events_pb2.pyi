@@ -475,6 +475,11 @@ class SupervisorActed(_message.Message):
         ACTION_QUEUE_DRAINED: SupervisorActed._Action.ValueType  # 3
         ACTION_TASKS_MOVED: SupervisorActed._Action.ValueType  # 4
         ACTION_TASK_TAKEN_BACK: SupervisorActed._Action.ValueType  # 5
+        ACTION_TASK_CANCELLED: SupervisorActed._Action.ValueType  # 6
+        """While nobody held it. A service that says that the customer gave up is no act."""
+        ACTION_TASK_COMPLETED: SupervisorActed._Action.ValueType  # 7
+        """For the agent who held it."""
+        ACTION_AFTER_SERVICE_FINISHED: SupervisorActed._Action.ValueType  # 8
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """What they did."""
@@ -485,6 +490,11 @@ class SupervisorActed(_message.Message):
     ACTION_QUEUE_DRAINED: SupervisorActed.Action.ValueType  # 3
     ACTION_TASKS_MOVED: SupervisorActed.Action.ValueType  # 4
     ACTION_TASK_TAKEN_BACK: SupervisorActed.Action.ValueType  # 5
+    ACTION_TASK_CANCELLED: SupervisorActed.Action.ValueType  # 6
+    """While nobody held it. A service that says that the customer gave up is no act."""
+    ACTION_TASK_COMPLETED: SupervisorActed.Action.ValueType  # 7
+    """For the agent who held it."""
+    ACTION_AFTER_SERVICE_FINISHED: SupervisorActed.Action.ValueType  # 8
 
     TENANT_ID_FIELD_NUMBER: _builtins.int
     ACTOR_ID_FIELD_NUMBER: _builtins.int
