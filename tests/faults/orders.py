@@ -102,23 +102,31 @@ def _mode_set(ledger: Ledger, it: wire.Input, _at: int) -> Outcome:
 
 def _moved(ledger: Ledger, it: wire.Input, _at: int) -> Outcome:
     order = it.move_tasks
-    for queue_id in (order.queue_id, order.target_queue_id):
-        if no := _not_over(ledger, it.tenant_id, order, queue_id):
-            return {no}, ""
-    wait = [
+    there = [
         task_id
         for (owner, task_id), task in ledger.tasks.items()
         if (owner, task.place) == (it.tenant_id, WAITS)
         and (task.submitted.group_id, task.submitted.queue_id) == ("", order.queue_id)
-        and (not order.task_ids or task_id in order.task_ids)
     ]
+    # What waits in a queue that is no more must have a way out of it.
+    left = bool(there) or (it.tenant_id, order.queue_id) in ledger.queues
+    if no := _not_over(ledger, it.tenant_id, order, order.queue_id, known=left):
+        return {no}, ""
+    if no := _not_over(ledger, it.tenant_id, order, order.target_queue_id):
+        return {no}, ""
+    wait = [task_id for task_id in there if not order.task_ids or task_id in order.task_ids]
     return {""}, "acted" if wait and order.queue_id != order.target_queue_id else ""
 
 
 def _not_over(
-    ledger: Ledger, tenant_id: str, order: wire.SetQueueMode | wire.MoveTasks, queue_id: str
+    ledger: Ledger,
+    tenant_id: str,
+    order: wire.SetQueueMode | wire.MoveTasks,
+    queue_id: str,
+    *,
+    known: bool = False,
 ) -> str:
-    if not _known(ledger, tenant_id, queue_id):
+    if not known and not _known(ledger, tenant_id, queue_id):
         return "QUEUE_NOT_FOUND"
     theirs = _answers(ledger, tenant_id, order.actor_id, queue_id)
     return "" if _rules(order.actor_role, theirs=theirs) else "QUEUE_NOT_YOURS"

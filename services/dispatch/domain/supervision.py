@@ -53,7 +53,8 @@ def known_queue(tenant: Tenant, queue_id: str) -> bool:
 
 
 def set_queue_mode(tenant: Tenant, it: SetQueueMode, at: int) -> Decisions:
-    if (no := _not_over(tenant, it, it.queue_id)) is not None:
+    known = known_queue(tenant, it.queue_id)
+    if (no := _not_over(tenant, it, it.queue_id, known=known)) is not None:
         yield answer(it, no)
         return
     if tenant.modes.get(it.queue_id, QueueMode.OPEN) is not it.mode:
@@ -64,10 +65,13 @@ def set_queue_mode(tenant: Tenant, it: SetQueueMode, at: int) -> Decisions:
 
 
 def move_tasks(tenant: Tenant, it: MoveTasks, at: int) -> Decisions:
-    for queue_id in (it.queue_id, it.target_queue_id):
-        if (no := _not_over(tenant, it, queue_id)) is not None:
-            yield answer(it, no)
-            return
+    known = known_queue(tenant, it.target_queue_id)
+    if (
+        no := _not_over(tenant, it, it.queue_id, known=_may_be_left(tenant, it.queue_id))
+        or _not_over(tenant, it, it.target_queue_id, known=known)
+    ) is not None:
+        yield answer(it, no)
+        return
     moved = _first_waiting(tenant, it) if it.queue_id != it.target_queue_id else []
     if moved:
         yield Acted(
@@ -111,8 +115,15 @@ def take_back_task(tenant: Tenant, it: TakeBackTask, at: int) -> Decisions:
         yield answer(it, Reason.DONE)
 
 
-def _not_over(tenant: Tenant, it: SetQueueMode | MoveTasks, queue_id: str) -> Reason | None:
-    if not known_queue(tenant, queue_id):
+def _may_be_left(tenant: Tenant, queue_id: str) -> bool:
+    """Tell whether tasks may be moved out of a queue: also of one that is no more, or never was."""
+    return queue_id in tenant.queues or tenant.lines.length(queue_id) > 0
+
+
+def _not_over(
+    tenant: Tenant, it: SetQueueMode | MoveTasks, queue_id: str, *, known: bool
+) -> Reason | None:
+    if not known:
         return Reason.QUEUE_NOT_FOUND
     if not supervises(tenant, it.actor_id, it.actor_role, queue_id):
         return Reason.QUEUE_NOT_YOURS

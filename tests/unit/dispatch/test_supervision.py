@@ -11,6 +11,7 @@ from services.dispatch.domain.inputs import (
     FinishAfterService,
     MoveTasks,
     OpeningsForeseen,
+    QueueConfigured,
     QueueMode,
     Role,
     SetQueueMode,
@@ -141,6 +142,19 @@ def test_a_moved_task_has_the_priority_of_the_queue_it_comes_to(desk: Desk) -> N
     desk.submit("own", priority=10)
     desk.move("sales", "vip")
     assert [desk.task(it).priority for it in ("moved", "own")] == [90, 10]
+
+
+def test_what_waits_in_a_queue_that_is_no_more_has_a_way_out(desk: Desk) -> None:
+    desk.agent("ana", "support", version=2)
+    desk.submit("t1")
+    desk.submit("t2", "mistyped")
+    desk.give(QueueConfigured(ACME, "sales", 2, removed=True))
+    assert desk.move("support", "sales").reason == "QUEUE_NOT_FOUND"
+    assert desk.move("sales", "support").count == 1
+    assert desk.place("t1") == "rings ana"
+    assert desk.move("sales", "support").count == 0
+    assert desk.move("mistyped", "support").count == 1
+    assert desk.move("never heard of", "support").reason == "QUEUE_NOT_FOUND"
 
 
 def test_only_what_waits_and_was_named_is_moved(desk: Desk) -> None:

@@ -282,9 +282,10 @@ class DispatchServiceServicer:
 
     def MoveTasks(self, request, context):
         """Move what waits in a queue to another, with its age, in one step; 1,000 tasks at most, first
-        come first, so repeat it (with a new request_id) until it answers 0. What rings stays.
-        Audited. INVALID_ARGUMENT TOO_MANY_TASKS; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED
-        QUEUE_NOT_YOURS for supervisors who do not belong to both.
+        come first, so repeat it (with a new request_id) until it answers 0. What rings stays. The
+        queue may have been removed: what waits there has no other way out. Audited. INVALID_ARGUMENT
+        TOO_MANY_TASKS; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
+        who do not belong to both.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
