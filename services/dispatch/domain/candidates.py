@@ -68,11 +68,11 @@ def candidates(state: State, task: Task, at: int) -> list[Candidate]:
         task.submitted, queue, steps_due(queue, task.submitted.enqueued_at, at)
     )
     turns = _turns(tenant, task)
-    paused = turns is None and tenant.modes.get(demand.queue_id) is QueueMode.PAUSED
+    nobody = _asks_nobody(tenant, task, turns)
     found = (
         Candidate(
             agent.id,
-            _removed_by(agent, task, demand, turns, paused=paused),
+            _removed_by(agent, task, demand, turns, nobody),
             _rank(agent, demand, turns),
         )
         for agent in tenant.agents.values()
@@ -112,8 +112,17 @@ def _removed_for_now(agent: Agent, load: Load) -> Filter:
     return Filter.NONE if agent.fits(load) else Filter.NO_CAPACITY
 
 
+def _asks_nobody(tenant: Tenant, task: Task, turns: dict[str, int] | None) -> Filter:
+    """Return what removes everybody at the moment."""
+    if turns is None:
+        paused = tenant.modes.get(task.submitted.queue_id) is QueueMode.PAUSED
+        return Filter.QUEUE_PAUSED if paused else Filter.NONE
+    rings = bool(turns) and tenant.groups.at_once(task) == 0
+    return Filter.RINGS_ALREADY if rings else Filter.NONE
+
+
 def _removed_by(
-    agent: Agent, task: Task, demand: Demand, turns: dict[str, int] | None, *, paused: bool
+    agent: Agent, task: Task, demand: Demand, turns: dict[str, int] | None, nobody: Filter
 ) -> Filter:
     if turns is None:
         never = removed_for_good(agent, demand)
@@ -127,8 +136,8 @@ def _removed_by(
         return Filter.RINGS_ALREADY
     if task.kept_for not in {"", agent.id}:
         return Filter.RESERVED_FOR_OTHER
-    if paused:
-        return Filter.QUEUE_PAUSED
+    if nobody is not Filter.NONE:
+        return nobody
     return _removed_for_now(agent, demand.load)
 
 

@@ -62,7 +62,7 @@ class Groups:
 
     def whom_to_ring(self, task: Task, agents: Mapping[str, Agent]) -> list[Agent]:
         """Return the members at whom the strategy rings now: all, the next one, or nobody."""
-        return list(islice(self._able(task, agents), self._at_once(task)))
+        return list(islice(self._able(task, agents), self.at_once(task)))
 
     def best_task(self, agent: Agent) -> Task | None:
         """Return the first task by priority, then age, that the agent is to be rung for now."""
@@ -71,13 +71,13 @@ class Groups:
             for entry in self._lines.get(group_id, ()):
                 if best is not None and best < entry:
                     break
-                if self._at_once(entry[3]) != 0 and _suits(agent, entry[3]):
+                if self.at_once(entry[3]) != 0 and _suits(agent, entry[3]):
                     best = entry
                     break
         return None if best is None else best[3]
 
-    def _at_once(self, task: Task) -> int | None:
-        """Return at how many more it may ring now; None is all."""
+    def at_once(self, task: Task) -> int | None:
+        """Return at how many more a task of a known group may ring now; None is all."""
         group = self.configured[task.submitted.group_id]
         if group.ring_strategy is RingStrategy.SIMULTANEOUS:
             return None

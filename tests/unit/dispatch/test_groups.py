@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from services.dispatch.domain.candidates import Filter, candidates
 from services.dispatch.domain.decisions import Assigned, Decision, OfferClosed, OfferEnd, Queued
 from services.dispatch.domain.inputs import AcceptOffer, GroupConfigured, Role
 from services.dispatch.domain.inputs import RingStrategy as Ring
@@ -233,3 +234,16 @@ def test_a_snapshot_in_the_middle_of_ringing_changes_nothing(desk: Desk, strateg
         desk.decline(first, "t1")
     last = desk.place("t1").split()[1]
     assert desk.accept(last, "t1") == "done"
+
+
+def test_explain_says_that_the_others_of_a_group_are_not_asked_while_it_rings_at_one(
+    desk: Desk,
+) -> None:
+    desk.works("gil")
+    desk.works("hal")
+    desk.group("night", "gil", "hal", strategy=Ring.SEQUENTIAL)
+    desk.submit("t1", "", group_id="night")
+    found = candidates(desk.state, desk.task("t1"), desk.now)
+    removed_by = {it.agent_id: it.removed_by for it in found}
+    assert desk.place("t1") == "rings gil"
+    assert removed_by["gil"] is removed_by["hal"] is Filter.RINGS_ALREADY
