@@ -4,7 +4,9 @@ Each of these is a generator of decisions, resumed like the rule that yields fro
 decision before has been folded in.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from . import after_service, overflow
@@ -49,20 +51,31 @@ def find_tasks(tenant: Tenant, agent: Agent, at: int) -> Decisions:
 
 
 def match_queue(tenant: Tenant, queue_id: str, at: int) -> Decisions:
-    """Offer what waits in a queue that has changed, first come first; others suit nobody free."""
-    passed: set[Signature | Task] = set()
+    """Offer what waits in a queue that has changed, first come first.
+
+    Nobody becomes free meanwhile: whose turn was in vain, and what asks the same, is passed over.
+    """
+    alone = deque(in_order(tenant, _in_no_line(tenant, queue_id), at))
+    passed: set[Signature | None] = set()
     while heads := [
-        task
-        for task in (*tenant.index.heads(queue_id), *tenant.groups.waiting(queue_id))
-        if (task.signature or task) not in passed
+        *(task for task in tenant.index.heads(queue_id) if task.signature not in passed),
+        *islice(alone, 1),
     ]:
         task = min(heads, key=lambda one: tenant.precedence(one, at))
-        line, rung = task.signature or task, False
+        line, rung = task.signature, False
+        if line is None:
+            alone.popleft()
         for offered in find_agent(tenant, task, at):
             rung = True
             yield offered
         if not rung:
             passed.add(line)
+
+
+def _in_no_line(tenant: Tenant, queue_id: str) -> Iterator[Task]:
+    """Walk the tasks of a queue that are kept for somebody or ring at a group."""
+    yield from tenant.index.kept(queue_id)
+    yield from tenant.groups.waiting(queue_id)
 
 
 def find_work(tenant: Tenant, agents: Sequence[Agent], at: int) -> Decisions:

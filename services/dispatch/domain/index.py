@@ -29,6 +29,7 @@ from .parties import (
 )
 
 _STALE_ENTRIES_KEPT = 64
+_EMPTY_SIGNATURES_KEPT = 1024
 
 
 class Index:
@@ -44,11 +45,12 @@ class Index:
         self._kept: dict[str, Task] = {}
         self._paused: set[str] = set()
         self._counter = 0
+        self._tidy_at = _EMPTY_SIGNATURES_KEPT
 
     def select(self, queue: QueueConfigured) -> None:
         """Set how a queue picks its agents. Its waiting tasks are to be placed anew."""
         queue_id = queue.queue_id
-        for signature in [one for one in self._signatures.values() if not one.waiting]:
+        for signature in self._empty():
             if signature.key[0].queue_id == queue_id:
                 self._forget(signature)
         orders = frozenset(order_of(selection, queue_id) for selection in selections_of(queue))
@@ -192,11 +194,10 @@ class Index:
         return None if best is None else best[4]
 
     def heads(self, queue_id: str) -> Iterator[Task]:
-        """Walk the first task of every line of a queue, and each that is kept for somebody."""
+        """Walk the first task of every line of a queue."""
         for signature in self._signatures.values():
             if signature.key[0].queue_id == queue_id and (entry := signature.head()) is not None:
                 yield entry[4]
-        yield from self.kept(queue_id)
 
     def kept(self, queue_id: str) -> Iterator[Task]:
         """Walk the tasks of a queue that are kept for somebody."""
@@ -236,6 +237,7 @@ class Index:
     def _signature(self, key: SignatureKey) -> Signature:
         signature = self._signatures.get(key)
         if signature is None:
+            self._tidy()
             order = order_of(key[0].selection, key[0].queue_id)
             signature = self._signatures[key] = Signature(key, order)
             self._introduce(signature)
@@ -248,6 +250,16 @@ class Index:
     def _link(self, profile: Profile, signature: Signature) -> None:
         if signature.key[0].queue_id not in self._paused:
             _acquaint(profile, signature)
+
+    def _tidy(self) -> None:
+        """Forget what nobody asks any more when that may be more than what somebody does."""
+        if len(self._signatures) >= self._tidy_at:
+            for signature in self._empty():
+                self._forget(signature)
+            self._tidy_at = _EMPTY_SIGNATURES_KEPT + 2 * len(self._signatures)
+
+    def _empty(self) -> list[Signature]:
+        return [one for one in self._signatures.values() if not one.waiting]
 
     def _forget(self, signature: Signature) -> None:
         del self._signatures[signature.key]

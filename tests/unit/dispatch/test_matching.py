@@ -7,6 +7,7 @@ import pytest
 
 from services.dispatch.domain.candidates import Filter, candidates
 from services.dispatch.domain.decisions import Decision, Offered
+from services.dispatch.domain.engine import step
 from services.dispatch.domain.inputs import (
     AgentConfigured,
     AgentSelection,
@@ -17,8 +18,11 @@ from services.dispatch.domain.inputs import (
     Relaxation,
     Role,
     Skills,
+    TaskClosed,
     TaskSelection,
+    TaskSubmitted,
 )
+from services.dispatch.domain.state import State
 from tests.unit.dispatch.desk import ACME, Desk
 
 MINUTE, HOUR = 60_000, 3_600_000
@@ -331,3 +335,18 @@ def test_a_call_that_rings_at_somebody_may_be_given_to_them_by_hand(desk: Desk) 
     assert desk.place("call") == "rings ana"
     assert desk.assign("boss", "call", "ana", role=Role.MANAGER) == "done"
     assert desk.place("call") == "held ana"
+
+
+def test_what_nobody_asks_any_more_is_forgotten_and_what_waits_is_not() -> None:
+    """Or the index of a tenant who asks for something else each time would grow for ever."""
+    state = State()
+    step(state, QueueConfigured(ACME, "sales", 1), 1)
+    step(state, TaskSubmitted(ACME, "waits", "sales", 1, skills=(("es", 1),)), 1)
+    for number in range(3_000):
+        passes = TaskSubmitted(ACME, f"t{number}", "sales", 1, skills=((f"skill-{number}", 1),))
+        step(state, passes, 1)
+        step(state, TaskClosed(ACME, f"t{number}"), 1)
+    assert len(state.tenants[ACME].index._signatures) < 1_100
+    step(state, AgentConfigured(ACME, "ana", 1, False, ("sales",), (("es", 1),), 1), 1)
+    step(state, PresenceObserved(ACME, "ana", 1, connected=True, receive_new=True), 1)
+    assert state.tenants[ACME].tasks["waits"].rings
