@@ -4,9 +4,11 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar, overload
 
 from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
 
 from services.kernel.bus import Bus
 
@@ -46,5 +48,6 @@ async def wiped(js: JetStreamContext) -> None:
     for stream in await js.streams_info():
         name = stream.config.name or ""
         for consumer in await js.consumers_info(name):
-            await js.delete_consumer(name, consumer.name)
+            with suppress(NotFoundError):  # a tail tells the server to delete its own, and is gone
+                await js.delete_consumer(name, consumer.name)
         await js.purge_stream(name)
