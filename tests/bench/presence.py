@@ -219,7 +219,12 @@ async def _heartbeats() -> float:
 
             told = await stubs[0].Heartbeat(BEAT, metadata=tokens[0])
             pause = told.again_after.ToMilliseconds() / 1000
-            await asyncio.gather(*(beat(number) for number in range(DEVICES)))  # leases are taken
+            async with asyncio.timeout(60):
+                took = pause
+                while took >= pause:  # on a busy machine the first leases end before the last begin
+                    began = time.perf_counter()
+                    await asyncio.gather(*(beat(number) for number in range(DEVICES)))
+                    took = time.perf_counter() - began
             beating: set[asyncio.Task[None]] = set()
             cpu = _cpu_s(it.presence.pid)
             async for number in paced(int(LOOKED_AT_S * DEVICES / pause), DEVICES / pause):
@@ -229,8 +234,8 @@ async def _heartbeats() -> float:
             await asyncio.gather(*beating)
             # By the pace that was asked for: a client that cannot keep it flatters nobody.
             cores = (_cpu_s(it.presence.pid) - cpu) / LOOKED_AT_S
-            there = await it.db["presences"].count_documents({"connected": True, "version": 1})
-            assert there == DEVICES, f"{DEVICES - there} were declared gone"
+            there = await it.db["presences"].count_documents({"connected": True})
+            assert there == DEVICES, f"{DEVICES - there} devices were declared gone"
             return cores
 
 
