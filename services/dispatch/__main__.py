@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager
 from centralita.dispatch.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import add_DispatchServiceServicer_to_server
 from centralita.dispatch.v1.explain_service_pb2_grpc import add_ExplainServiceServicer_to_server
+from centralita.dispatch.v1.simulation_service_pb2_grpc import (
+    add_SimulationServiceServicer_to_server,
+)
 
 from services.kernel.bus import connected
 from services.kernel.clock import utc_now
@@ -29,12 +32,14 @@ from .adapters.outlets import JetStreamOutlets
 from .adapters.questions import AnswerQuestions, AskLeader
 from .adapters.replies import replies
 from .adapters.snapshots import ObjectStoreSnapshots
+from .adapters.supposing import SupposeElsewhere
 from .audit_api import AuditApi
 from .domain.errors import Refusal
 from .explain_api import ExplainApi
 from .grpc_api import CODES, DispatchApi
 from .handlers import handlers
 from .settings import Settings
+from .simulation_api import SimulationApi
 from .use_cases.acts import ListActs
 from .use_cases.commands import Ask
 from .use_cases.foresee import Foresee
@@ -101,6 +106,9 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
                         ),
                     ),
                     Exposed(add_ExplainServiceServicer_to_server, ExplainApi(explain)),
+                    Exposed(
+                        add_SimulationServiceServicer_to_server, SimulationApi(SupposeElsewhere())
+                    ),
                     Exposed(
                         add_AuditServiceServicer_to_server,
                         AuditApi(ListActs(JetStreamActs(bus), utc_now)),

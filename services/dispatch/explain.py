@@ -2,12 +2,11 @@
 
 Reading and folding keep a core busy for seconds, and the process that serves the API has offers to
 make: so it starts this one, which gives way to every other. The question comes as JSON on standard
-input; the answer goes to standard output, see `adapters/asking.py`.
+input; the answer goes to standard output, see `adapters/elsewhere.py`.
 """
 
 import asyncio
 import json
-import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -15,14 +14,11 @@ from dataclasses import dataclass, field
 from services.kernel.bus import connected
 from services.kernel.env import from_env
 
-from .adapters.asking import answered, refused
+from .adapters.elsewhere import answered, refused
 from .adapters.evidence import JetStreamEvidence
 from .domain.errors import Refusal, TooLong
 from .explain_api import response
 from .use_cases.explain import Explain, Question
-
-GIVES_WAY = 10
-"""Added to the niceness of the process."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +41,5 @@ async def _main(settings: Settings, question: Question) -> bytes:
 
 
 if __name__ == "__main__":
-    os.nice(GIVES_WAY)
     asked = Question(**json.load(sys.stdin))
     sys.stdout.buffer.write(asyncio.run(_main(from_env(Settings), asked)))

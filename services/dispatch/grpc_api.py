@@ -83,6 +83,7 @@ CODES = {
     errors.NotNow: StatusCode.FAILED_PRECONDITION,
     errors.Invalid: StatusCode.INVALID_ARGUMENT,
     errors.Unanswered: StatusCode.UNAVAILABLE,
+    errors.Busy: StatusCode.RESOURCE_EXHAUSTED,
     errors.TooLong: StatusCode.DEADLINE_EXCEEDED,
 }
 

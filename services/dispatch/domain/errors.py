@@ -42,14 +42,26 @@ class Unanswered(Exception):
         self.details: Mapping[str, str] = {}
 
 
+class Busy(Refusal):
+    """As much of this is under way as may be."""
+
+
 class TooLong(Exception):
     """An explanation needs more reading than anybody should wait for."""
 
     reason = "EXPLANATION_TOO_LONG"
+    sentence = "Too much is to be read; ask about something nearer, or try again later."
 
     def __init__(self) -> None:
-        super().__init__("Too much is to be read; ask about something nearer, or try again later.")
+        super().__init__(self.sentence)
         self.details: Mapping[str, str] = {}
+
+
+class SimulationTooLong(TooLong):
+    """A simulation needs more time, or memory, than a caller may take."""
+
+    reason = "SIMULATION_TOO_LONG"
+    sentence = "The simulation took too long; ask for fewer calls, agents or runs."
 
 
 _SENTENCES: dict[Reason, tuple[type[Refusal], str]] = {

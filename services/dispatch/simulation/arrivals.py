@@ -48,10 +48,16 @@ class Pattern(Protocol):
 
     def __call__(self, dice: Random, horizon_s: float, starts_s: float, /) -> Iterator[Arrival]: ...
 
+    def drawn(self, horizon_s: float, /) -> float:
+        """Return about how many calls must be drawn for this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Poisson:
     per_hour: float
+
+    def drawn(self, horizon_s: float) -> float:
+        return self.per_hour * horizon_s / HOUR_S
 
     def __call__(self, dice: Random, horizon_s: float, _starts_s: float) -> Iterator[Arrival]:
         at = 0.0
@@ -67,11 +73,18 @@ class DailyProfile:
 
     def __call__(self, dice: Random, horizon_s: float, starts_s: float) -> Iterator[Arrival]:
         """Thin a Poisson process of the highest rate."""
-        highest = max(rate for _, rate in self.rates)
-        for it in Poisson(highest)(dice, horizon_s, starts_s):
-            keep = dice.random() * highest
+        highest = self._highest
+        for it in highest(dice, horizon_s, starts_s):
+            keep = dice.random() * highest.per_hour
             if keep < self._rate((starts_s + it.at_s) % DAY_S):
                 yield it
+
+    def drawn(self, horizon_s: float) -> float:
+        return self._highest.drawn(horizon_s)
+
+    @property
+    def _highest(self) -> Poisson:
+        return Poisson(max(rate for _, rate in self.rates))
 
     def _rate(self, time_of_day_s: float) -> float:
         """Before the first of the day, the last of the day before holds."""
@@ -91,6 +104,9 @@ class Recorded:
 
     def __call__(self, _dice: Random, horizon_s: float, _starts_s: float) -> Iterator[Arrival]:
         return (it for it in self.arrivals if it.at_s < horizon_s)
+
+    def drawn(self, _horizon_s: float) -> float:
+        return float(len(self.arrivals))
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,6 @@ _KINDS: dict[str, Callable[[Mapping[str, Any], str], Duration]] = {
 
 def duration(table: Any, where: str) -> Duration:
     """Read `{distribution = "lognormal", mean_s = 180, cv = 1.5}`. Raises BadScenario."""
-    if not isinstance(table, Mapping) or table.get("distribution") not in _KINDS:
+    if not isinstance(table, Mapping) or table.get("distribution") not in tuple(_KINDS):
         raise BadScenario(f"{where}: distribution is one of {', '.join(_KINDS)}.")
     return _KINDS[table["distribution"]](table, where)

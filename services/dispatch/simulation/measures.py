@@ -5,10 +5,7 @@ from dataclasses import dataclass, fields
 from math import ceil, nan
 
 from .run import AgentResult, CallResult, Fate, Result
-from .scenario import Scenario
-
-EVERYTHING = "all"
-"""Where the measures of all queues together stand."""
+from .scenario import EVERYTHING, Scenario
 
 
 @dataclass(frozen=True, slots=True)

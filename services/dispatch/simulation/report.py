@@ -7,9 +7,9 @@ from statistics import fmean, stdev
 from typing import Any
 
 from .arrivals import trace
-from .measures import EVERYTHING, NAMES, Measures, measured
+from .measures import NAMES, Measures, measured
 from .run import run
-from .scenario import Scenario
+from .scenario import EVERYTHING, Scenario
 
 # 0.975 quantiles of Student's t by degrees of freedom, 1 to 30.
 _T = (

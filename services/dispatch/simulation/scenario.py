@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.dispatch.domain.inputs import (
     AgentConfigured,
@@ -11,13 +12,18 @@ from services.dispatch.domain.inputs import (
     QueueConfigured,
     Skills,
 )
+from services.dispatch.domain.policy import BusinessHours
 
 from .arrivals import DAY_S, HOUR_S, DailyProfile, Pattern, Poisson, Recorded, Traffic
 from .distributions import Duration, duration
-from .settings import BadScenario, number, only, settings
+from .recordings import recorded
+from .settings import BadScenario, amount, listed, named, number, only, settings, texts, whole
 
 TENANT = "simulated"
+EVERYTHING = "all"
+"""Where the measures of all queues together stand; so no queue has this name."""
 MINUTE_S = 60.0
+DAY_MINUTES = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,53 +83,82 @@ class Scenario:
         )
 
 
-_CLOCK = ("seed", "starts", "hours", "warm_up_minutes", "replications")
-_KNOWN = (*_CLOCK, "queues", "groups", "traffic", "team")
+YEARS = range(2000, 2100)
+CLOCK = ("seed", "starts", "hours", "warm_up_minutes", "replications")
+_KNOWN = (*CLOCK, "queues", "groups", "traffic", "team")
+
+
+class NoTrace(BadScenario):
+    """A scenario names a file, and there is none for it."""
 
 
 def scenario(table: Mapping[str, Any], traces: Mapping[str, Recorded]) -> Scenario:
     """Read a scenario from the tables of its file, and the traces it names. Raises BadScenario."""
     only(table, "the scenario", *_KNOWN)
     queues = {
-        queue_id: _queue(queue_id, dict(of), f"queues.{queue_id}")
-        for queue_id, of in table.get("queues", {}).items()
+        queue_id: _queue(queue_id, of, f"queues.{queue_id}")
+        for queue_id, of in named(table, "queues").items()
     }
-    teams = tuple(_team(dict(of), queues) for of in table.get("team", []))
+    teams = tuple(_team(of, queues) for of in listed(table, "team"))
     traffic = tuple(
-        _traffic(dict(of), f"traffic {n}", queues, traces)
-        for n, of in enumerate(table.get("traffic", []), 1)
+        _traffic(of, f"traffic {n}", queues, traces)
+        for n, of in enumerate(listed(table, "traffic"), 1)
     )
     if not queues or not traffic or not teams:
         raise BadScenario("A scenario has queues, [[traffic]] and at least one [[team]].")
     hours = number(table, "hours", "the scenario")
-    warm_up = float(table.get("warm_up_minutes", 0)) * MINUTE_S
-    if not 0 <= warm_up < hours * HOUR_S:
+    warm_up = amount(table, "warm_up_minutes", "the scenario") * MINUTE_S
+    if not warm_up < hours * HOUR_S:
         raise BadScenario("the scenario: warm_up_minutes lie within hours.")
-    starts = table.get("starts", datetime.fromisoformat("2026-01-05T00:00:00+00:00"))
-    if not isinstance(starts, datetime) or starts.tzinfo is None:
-        raise BadScenario("the scenario: starts is a date and time with Z or an offset.")
     return Scenario(
         queues,
         traffic,
         teams,
-        round(starts.timestamp() * 1000),
+        round(_starts(table).timestamp() * 1000),
         round(hours * HOUR_S * 1000),
         round(warm_up * 1000),
-        int(number(table, "replications", "the scenario", 8)),
-        int(number(table, "seed", "the scenario", 1)),
-        tuple(
-            _group(group_id, dict(of), teams) for group_id, of in table.get("groups", {}).items()
-        ),
+        whole(table, "replications", "the scenario", 8),
+        whole(table, "seed", "the scenario", 1),
+        tuple(_group(group_id, of, teams) for group_id, of in named(table, "groups").items()),
     )
 
 
+def _starts(table: Mapping[str, Any]) -> datetime:
+    """Return when a run begins: a date of TOML's, or the same as text."""
+    value = table.get("starts", "2026-01-05T00:00:00+00:00")
+    try:
+        starts = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        starts = None
+    if not isinstance(starts, datetime) or starts.tzinfo is None or starts.year not in YEARS:
+        raise BadScenario(
+            "the scenario: starts is a date and time of this century with Z or an offset."
+        )
+    return starts
+
+
 def _queue(queue_id: str, table: dict[str, Any], where: str) -> Queue:
+    if not queue_id or queue_id == EVERYTHING:
+        raise BadScenario(f"{where}: a queue has a name, and not {EVERYTHING}.")
     level = number(table, "service_level_s", where, 20)
     table.pop("service_level_s", None)
     configured = settings(
         QueueConfigured, table, where, tenant_id=TENANT, queue_id=queue_id, version=1
     )
+    if configured.policy.hours is not None:
+        _check(configured.policy.hours, f"{where}.policy.hours")
     return Queue(configured, round(level * 1000))
+
+
+def _check(hours: BusinessHours, where: str) -> None:
+    """Refuse what no calendar has. The directory asks the same of those who really wait."""
+    spans = [*hours.weekly, *(span for _, some in hours.exceptions for span in some)]
+    if not all(0 <= it.opens < it.closes <= DAY_MINUTES for it in spans):
+        raise BadScenario(f"{where}: opens lies before closes, in minutes since midnight.")
+    try:
+        ZoneInfo(hours.time_zone)
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        raise BadScenario(f"{where}: time_zone is a name like Europe/Madrid.") from error
 
 
 def _team(table: dict[str, Any], queues: Mapping[str, Queue]) -> Team:
@@ -131,36 +166,36 @@ def _team(table: dict[str, Any], queues: Mapping[str, Queue]) -> Team:
     where = f"team {name}"
     if not isinstance(name, str) or not name:
         raise BadScenario("A team has a name.")
-    count = int(number(table, "agents", where))
-    answer = table.pop("answer_s", 0)
-    shifts = tuple(_shift(one, where) for one in table.pop("shifts", ()))
-    del table["agents"]
-    table["queue_ids"] = sorted(table.pop("queues", queues))
-    table.setdefault("capacity", 1)
-    if unknown := set(table["queue_ids"]) - set(queues):
+    count = whole(table, "agents", where)
+    answer = amount(table, "answer_s", where)
+    shifts = tuple(_shift(one, where) for one in _list(table, "shifts", where))
+    queue_ids = sorted(texts(table.get("queues", [*queues]), f"{where}.queues"))
+    if unknown := set(queue_ids) - set(queues):
         raise BadScenario(f"{where}: no queue {', '.join(sorted(unknown))}.")
-    agents = tuple(
-        settings(
-            AgentConfigured,
-            table,
-            where,
-            tenant_id=TENANT,
-            agent_id=f"{name}-{one}",
-            version=1,
-        )
-        for one in range(1, count + 1)
-    )
-    return Team(name, agents, shifts, round(float(answer) * 1000))
+    for own in ("agents", "answer_s", "shifts", "queues"):
+        table.pop(own, None)
+    table |= {"queue_ids": queue_ids, "capacity": whole(table, "capacity", where, 1)}
+    one = settings(AgentConfigured, table, where, tenant_id=TENANT, agent_id="", version=1)
+    agents = tuple(replace(one, agent_id=f"{name}-{number}") for number in range(1, count + 1))
+    return Team(name, agents, shifts, round(answer * 1000))
 
 
 def _group(group_id: str, table: dict[str, Any], teams: tuple[Team, ...]) -> GroupConfigured:
-    where, members = f"groups.{group_id}", table.pop("teams", [])
+    where = f"groups.{group_id}"
+    members = texts(table.pop("teams", []), f"{where}.teams")
     if unknown := set(members) - {team.name for team in teams}:
         raise BadScenario(f"{where}: no team {', '.join(sorted(unknown))}.")
     table["member_ids"] = [
         agent.agent_id for team in teams if team.name in members for agent in team.agents
     ]
     return settings(GroupConfigured, table, where, tenant_id=TENANT, group_id=group_id, version=1)
+
+
+def _list(table: Mapping[str, Any], name: str, where: str) -> list[Any]:
+    value = table.get(name, [])
+    if not isinstance(value, list):
+        raise BadScenario(f"{where}: {name} is a list.")
+    return value
 
 
 def _shift(value: Any, where: str) -> tuple[float, float]:
@@ -190,7 +225,7 @@ def _traffic(
 ) -> Traffic:
     named = ("per_hour", "profile", "trace")
     only(table, where, *named, *_OF_TRAFFIC)
-    if table.get("queue") not in queues:
+    if not isinstance(table.get("queue"), str) or table["queue"] not in queues:
         raise BadScenario(f"{where}: no queue {table.get('queue')}.")
     if len(set(table) & set(named)) != 1:
         raise BadScenario(f"{where}: one of {', '.join(named)}.")
@@ -206,23 +241,30 @@ def _traffic(
         _optional(table, "patience", where),
         _optional(table, "after_service", where),
         _skills(table.get("skills", {}), where),
-        int(table.get("priority", 0)),
-        int(number(table, "cost", where, 1)),
+        round(amount(table, "priority", where)),
+        whole(table, "cost", where, 1),
         str(table.get("group", "")),
     )
 
 
 def _pattern(table: Mapping[str, Any], where: str, traces: Mapping[str, Recorded]) -> Pattern:
     if "trace" in table:
-        return traces[table["trace"]]
+        return _trace(table["trace"], f"{where}, trace", traces)
     if "per_hour" in table:
         return Poisson(number(table, "per_hour", where))
-    rates = sorted(
-        (_time_of_day(since, where), float(rate)) for since, rate in table["profile"].items()
-    )
-    if not rates or max(rate for _, rate in rates) <= 0 or min(rate for _, rate in rates) < 0:
+    profile = table["profile"] if isinstance(table["profile"], Mapping) else {}
+    rates = sorted((_time_of_day(since, where), amount(profile, since, where)) for since in profile)
+    if not rates or max(rate for _, rate in rates) <= 0:
         raise BadScenario(f'{where}: a profile is {{"08:00" = 300, "20:00" = 0}}.')
     return DailyProfile(tuple(rates))
+
+
+def _trace(value: Any, where: str, traces: Mapping[str, Recorded]) -> Recorded:
+    if isinstance(value, list):
+        return recorded(value, where)
+    if not isinstance(value, str) or value not in traces:
+        raise NoTrace(f"{where}: no file {value} can be read here; say the calls in a list.")
+    return traces[value]
 
 
 def _optional(table: Mapping[str, Any], name: str, where: str) -> Duration | None:
@@ -236,9 +278,12 @@ def _skills(table: Any, where: str) -> Skills:
 
 
 def _time_of_day(text: Any, where: str) -> float:
-    """Return seconds since midnight of "08:30"."""
+    """Return seconds since midnight of "08:30"; "24:00" is the next."""
     try:
         hours, minutes = (int(part) for part in str(text).split(":"))
     except ValueError as error:
         raise BadScenario(f'{where}: a time of day is "08:30".') from error
-    return hours * HOUR_S + minutes * MINUTE_S
+    seconds = hours * HOUR_S + minutes * MINUTE_S
+    if min(hours, minutes) < 0 or seconds > DAY_S:
+        raise BadScenario(f'{where}: a time of day is "08:30".')
+    return seconds

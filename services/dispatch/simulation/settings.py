@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import IntEnum
+from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -22,9 +23,64 @@ def only(table: Mapping[str, Any], where: str, *names: str) -> None:
 def number(table: Mapping[str, Any], name: str, where: str, default: float | None = None) -> float:
     """Return a positive number; without a default it must be there."""
     value = table.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+    if not _is_number(value) or value <= 0:
         raise BadScenario(f"{where}: {name} is a number above 0.")
     return float(value)
+
+
+def whole(table: Mapping[str, Any], name: str, where: str, default: int | None = None) -> int:
+    """Return a positive whole number; without a default it must be there."""
+    value = number(table, name, where, default)
+    if not value.is_integer():
+        raise BadScenario(f"{where}: {name} is a whole number.")
+    return int(value)
+
+
+def amount(table: Mapping[str, Any], name: str, where: str) -> float:
+    """Return a number from 0 on; 0 when it is not there."""
+    value = table.get(name, 0)
+    if not _is_number(value) or value < 0:
+        raise BadScenario(f"{where}: {name} is a number, 0 or above.")
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and isfinite(value)
+        and abs(value) <= MOST
+    )
+
+
+MOST = 1e12
+"""No number of a scenario is larger: milliseconds of it are still exact."""
+
+
+def listed(table: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return the tables of a list of them, to take apart; none when it is not there."""
+    value = table.get(name, [])
+    if not isinstance(value, list):
+        raise BadScenario(f"{name} is a list of tables.")
+    return [_table(it, f"{name} {n}") for n, it in enumerate(value, 1)]
+
+
+def named(table: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
+    """Return the tables of a table of them, to take apart; none when it is not there."""
+    value = _table(table.get(name, {}), name)
+    return {key: _table(it, f"{name}.{key}") for key, it in value.items()}
+
+
+def texts(value: Any, where: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise BadScenario(f"{where} is a list of names.")
+    return value
+
+
+def _table(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise BadScenario(f"{where} is a table.")
+    return dict(value)
 
 
 def settings(kind: type[S], table: Mapping[str, Any], where: str, **given: Any) -> S:
@@ -41,7 +97,13 @@ def settings(kind: type[S], table: Mapping[str, Any], where: str, **given: Any) 
         if name not in known:
             raise BadScenario(f"{where}: unknown {key}; known: {', '.join(known)}.")
         at = f"{where}.{key}"
-        values[name] = round(value * 1000) if name != key else _value(hints[name], value, at)
+        values[name] = (
+            round(amount(table, key, where) * 1000)
+            if name != key
+            else _value(hints[name], value, at)
+        )
+        if name.endswith("_ms"):
+            amount(values, name, where)
     missing = [
         name
         for name, it in known.items()

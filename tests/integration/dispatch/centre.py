@@ -16,6 +16,8 @@ from centralita.dispatch.v1.audit_service_pb2_grpc import AuditServiceStub
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from centralita.dispatch.v1.explain_service_pb2 import ExplainTaskRequest
 from centralita.dispatch.v1.explain_service_pb2_grpc import ExplainServiceStub
+from centralita.dispatch.v1.simulation_service_pb2 import CompareRequest, SimulateRequest
+from centralita.dispatch.v1.simulation_service_pb2_grpc import SimulationServiceStub
 from centralita.presence.v1.events_pb2 import PresenceChanged
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -37,6 +39,7 @@ Asked = Awaitable[Any]
 class Centre:
     def __init__(self, channel: Any, issuer: Issuer, bus: Bus, tenant: str) -> None:
         self._stub, self._explain = DispatchServiceStub(channel), ExplainServiceStub(channel)
+        self._simulation = SimulationServiceStub(channel)
         self._audit = AuditServiceStub(channel)
         self._issuer, self._bus, self.tenant = issuer, bus, tenant
         self._versions = 0
@@ -134,6 +137,14 @@ class Centre:
         token = self._issuer.user(self.tenant, user_id, role)
         call: Asked = self._audit.ListActs(request, metadata=bearer(token))
         return call
+
+    def simulate(self, request: SimulateRequest | CompareRequest, role: str = "manager") -> Asked:
+        metadata = bearer(self._issuer.user(self.tenant, "mia", role))
+        if isinstance(request, CompareRequest):
+            compared: Asked = self._simulation.Compare(request, metadata=metadata)
+            return compared
+        simulated: Asked = self._simulation.Simulate(request, metadata=metadata)
+        return simulated
 
     def finish(self, actor_id: str, task_id: str, role: str = "agent") -> Asked:
         request = api.FinishAfterServiceRequest(task_id=task_id, request_id=new_id())

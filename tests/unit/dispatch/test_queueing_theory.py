@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from services.dispatch.simulation.measures import EVERYTHING
 from services.dispatch.simulation.report import Estimate, report, simulated
-from services.dispatch.simulation.scenario import scenario
+from services.dispatch.simulation.scenario import EVERYTHING, scenario
 from tests.unit.dispatch.erlang import ErlangA, ErlangC
 
 pytestmark = pytest.mark.timeout(180)

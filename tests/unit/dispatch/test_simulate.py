@@ -16,10 +16,10 @@ from services.dispatch.adapters.scenarios import read_scenario, read_trace
 from services.dispatch.domain.inputs import AgentSelection
 from services.dispatch.simulation.arrivals import DailyProfile, trace
 from services.dispatch.simulation.distributions import Deterministic, Exponential, Lognormal
-from services.dispatch.simulation.measures import EVERYTHING, Measures, gini, jain, percentile
+from services.dispatch.simulation.measures import Measures, gini, jain, percentile
 from services.dispatch.simulation.report import differences, estimate, report, simulated
 from services.dispatch.simulation.run import Fate, run
-from services.dispatch.simulation.scenario import Scenario, scenario
+from services.dispatch.simulation.scenario import EVERYTHING, Scenario, scenario
 from services.dispatch.simulation.settings import BadScenario
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "simulate"
