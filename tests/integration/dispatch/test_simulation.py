@@ -137,12 +137,15 @@ async def test_what_takes_too_long_is_ended(
     assert [it.returncode for it in children] == [-signal.SIGKILL]
 
 
-async def test_what_wants_too_much_memory_is_ended(desk: Centre) -> None:
+async def test_what_wants_too_much_memory_gives_up_by_itself(
+    desk: Centre, children: Children
+) -> None:
     shifts = [["08:00", "16:00"]] * 20_000
     wide = {**SHORT, "hours": 10_000, "team": [{"name": "a", "agents": 1, "shifts": shifts}]}
     wide["traffic"] = [{"queue": "q", "per_hour": 1, "service": SERVICE}]
     told = await refusal(desk.simulate(asked(wide)))
     assert told == (StatusCode.DEADLINE_EXCEEDED, "SIMULATION_TOO_LONG")
+    assert [it.returncode for it in children] == [0], "it was killed, and not for memory"
 
 
 async def test_the_router_goes_on_offering_meanwhile(desk: Centre, children: Children) -> None:
