@@ -99,6 +99,12 @@ class Book:
         agent = self.agents.get((tenant_id, agent_id))
         return agent is not None and task.submitted.queue_id in agent.config.queue_ids
 
+    def having(self, tenant_id: str, task_id: str) -> list[str]:
+        """Return at whom a task rings, and who holds it."""
+        return [
+            who for (of, who), it in self.agents.items() if of == tenant_id and task_id in it.has
+        ]
+
     def loads(self, tenant_id: str, agent: Agent, *, but: str = "") -> list[Takes]:
         return [self.tasks[tenant_id, one].takes for one in agent.has if one != but]
 

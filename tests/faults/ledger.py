@@ -119,9 +119,7 @@ class Ledger(Book):
         )
         agent.has.add(task_id)
         self._changed(agent)
-        holders = [
-            who for (of, who), one in self.agents.items() if of == tenant_id and task_id in one.has
-        ]
+        holders = self.having(tenant_id, task_id)
         known = sorted({agent_id, *task.offers})
         self.insist(sorted(holders) == known, f"{task_id} is with {holders}, not {known}")
 
@@ -339,6 +337,9 @@ class Ledger(Book):
         known = self.ended.get(key)
         if known is not None:
             self.insist(self.at - known[1] >= ENDED_KEPT_MS, f"{task_id} ends twice")
+        for agent_id in self.having(tenant_id, task_id):
+            self.insist(False, f"{task_id} ends and is still with {agent_id}")
+            self.agent(tenant_id, agent_id).has.discard(task_id)
         self.tasks.pop(key, None)
         self.ended[key] = (how, self.at)
 

@@ -13,7 +13,8 @@ from centralita.dispatch.journal.v1 import journal_pb2 as wire
 
 from tests.faults.journal_reader import Stored
 
-NINE = 1_767_603_600_000
+BEFORE_NINE = 1_767_603_600_000 - 10_000
+"""A Monday in January 2026, ten seconds before nine in UTC."""
 WINDOW_S = 120.0
 """How long an id is remembered to which repetitions are compared."""
 
@@ -44,7 +45,7 @@ class Bus:
     _ids: dict[str, float] = field(default_factory=dict)
 
     def now(self) -> int:
-        return NINE + int(asyncio.get_running_loop().time() * 1000)
+        return BEFORE_NINE + int(asyncio.get_running_loop().time() * 1000)
 
     def take_in(self, data: bytes, message_id: str = "") -> None:
         """Append to the input log; the same id again soon is the same input."""

@@ -10,10 +10,13 @@ from .bus import Bus
 from .deciding import decided_again, folded_from
 from .loop import Machine, SimulatedLoop
 from .network import Network
+from .outside import audited, followed, told_of
 from .people import BOTHERS_S, TASKS, People
 from .router import Router
 
 SEATS = 2
+STUCK_S = 120.0
+"""Who is not done so long after all is calm never will be."""
 QUIET_S = 8.0
 """For whoever leads last to tell all."""
 ROADS = ((0.0, 0.0), (0.01, 0.0), (0.01, 0.01), (0.05, 0.02))
@@ -62,6 +65,8 @@ class World:
             for network in self._networks:
                 network.heal()
             people.calm.set()
+            await asyncio.wait([living], timeout=STUCK_S)
+            assert living.done(), f"ended are only {sorted(people.ended)}"
             await living
             await asyncio.sleep(QUIET_S)
         finally:
@@ -137,11 +142,14 @@ def history(seed: int, router: type[Router] = Router, *, kill_at: int = 0) -> Hi
         world.loop.run_until_complete(world.loop.shutdown_asyncgens())
         world.loop.close()
     bus = world.bus
-    found = audit(bus.inputs, bus.records, bus.events, people.answers)
+    found = audit(bus.inputs, bus.records, bus.events, people.line.answers)
+    told = told_of(bus.events)
     problems = [
         *found.problems,
         *(f"{task} has not ended" for task in range(TASKS) if f"t{task}" not in people.ended),
         *(f"{task} is unknown" for task in found.unknown(("acme", it) for it in people.ended)),
+        *followed(told),
+        *audited(told, people.line.settled),
         *decided_again(bus.inputs, bus.records),
         *folded_from(bus.snapshot, bus.records),
     ]

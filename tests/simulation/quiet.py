@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from services.dispatch.use_cases import lead
+from services.dispatch.use_cases import foresee, lead
 
 
 def often_saved_and_quiet(change: Callable[[object, str, object], None]) -> None:
     change(lead, "SNAPSHOT_EVERY_RECORDS", 7)
-    change(lead.log, "disabled", True)
+    for chatty in (lead, foresee):
+        change(chatty.log, "disabled", True)

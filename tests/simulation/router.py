@@ -9,11 +9,13 @@ from typing import Any
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 
 from services.dispatch.adapters.events import event_of
-from services.dispatch.adapters.inputs import decode_input
+from services.dispatch.adapters.inputs import decode_input, encode_input
 from services.dispatch.adapters.records import decode_record, encode_record
 from services.dispatch.adapters.snapshots import read_snapshot, write_snapshot
 from services.dispatch.domain.decisions import Answered
+from services.dispatch.domain.inputs import Command, Fact
 from services.dispatch.domain.state import State
+from services.dispatch.use_cases.foresee import Foresee
 from services.dispatch.use_cases.lead import Lead
 from services.dispatch.use_cases.ports import (
     Entry,
@@ -49,7 +51,8 @@ class Router:
         self._skew = bus.dice.randint(-40, 40)
 
     def lead(self) -> Coroutine[Any, Any, None]:
-        return Lead(Ports(self, self, self, self, self, self.clock))(0)
+        foresee = Foresee(SimulatedIntake(self), self.clock)
+        return Lead(Ports(self, self, self, self, self, self.clock, duties=(foresee,)))(0)
 
     def clock(self) -> int:
         return self.bus.now() + self._skew
@@ -145,6 +148,17 @@ class Router:
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
+
+
+class SimulatedIntake:
+    """What the leader itself foresees goes in like any other fact."""
+
+    def __init__(self, router: Router) -> None:
+        self._bus, self._network = router.bus, router.network
+
+    async def append(self, it: Fact | Command, dedup_id: str) -> None:
+        data = encode_input(it)
+        await self._network.ask(lambda: self._bus.take_in(data, dedup_id))
 
 
 class Always:
@@ -273,7 +287,10 @@ class SimulatedOutlet:
 
     def _answer(self, decision: Answered) -> None:
         told = wire.Answered(
-            tenant_id=decision.tenant_id, request_id=decision.request_id, reason=decision.reason
+            tenant_id=decision.tenant_id,
+            request_id=decision.request_id,
+            reason=decision.reason,
+            count=decision.count,
         )
         self._network.tell(lambda: self._bus.answered(told, decision.reply_to))
 
