@@ -10,7 +10,7 @@ from .following import (
     find_tasks,
     hand_back,
     in_order,
-    place,
+    place_all,
     widened,
 )
 from .inputs import ExtendAfterService, FinishAfterService
@@ -64,12 +64,10 @@ def agent_changed(tenant: Tenant, agent: Agent, at: int, *, gone: bool) -> Decis
         yield from hand_back(task, agent.id)
     for task in kept:
         yield widened(tenant, task, at)
+    for task in held:
+        yield from _lost(tenant, task, for_good=agent.config.removed)
     yield from find_tasks(tenant, agent, at)
-    for task in in_order(tenant, (*rung, *kept, *held), at):
-        if task.waits:
-            yield from place(tenant, task, at)
-        elif task.held:
-            yield from _lost(tenant, task, at, for_good=agent.config.removed)
+    yield from place_all(tenant, (*rung, *kept, *held), at)
 
 
 def _stays(tenant: Tenant, agent: Agent, task: Task) -> bool:
@@ -77,14 +75,13 @@ def _stays(tenant: Tenant, agent: Agent, task: Task) -> bool:
     return tenant.reaches(task, agent) and agent.takes(task.load)
 
 
-def _lost(tenant: Tenant, task: Task, at: int, *, for_good: bool) -> Decisions:
-    """Go on with a task whose holder is not there any more, as its queue says."""
+def _lost(tenant: Tenant, task: Task, *, for_good: bool) -> Decisions:
+    """Give up a task whose holder is not there any more, as its queue says."""
     policy = tenant.queue(task.submitted.queue_id).policy
     if task.after_service is not None:
         yield after_service.finished(task)
     elif for_good or policy.on_agent_lost is OnAgentLost.REQUEUE:
         yield again(task)
-        yield from place(tenant, task, at)
 
 
 def _finish(tenant: Tenant, task: Task, at: int, *, forced: bool = False) -> Decisions:

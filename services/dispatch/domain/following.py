@@ -115,9 +115,25 @@ def place(tenant: Tenant, task: Task, at: int, *, new: bool = False) -> Decision
         new = True
 
 
-def let_in(tenant: Tenant, task: Task) -> Decisions:
+def place_all(tenant: Tenant, tasks: Iterable[Task], at: int, *, new: bool = False) -> Decisions:
+    """Go on with tasks that wait together, so that none overtakes another on the way.
+
+    First each goes to where it is let in, then they ring; then who found nobody may have to leave.
+    """
+    came_to = [(task, task.submitted.queue_id) for task in tasks if task.waits]
+    for task, _ in came_to:
+        yield from let_in(tenant, task, new=new)
+    left = dict(pair for pair in came_to if pair[0].submitted.task_id in tenant.tasks)
+    for task in in_order(tenant, left, at):
+        if task.waits:
+            yield from find_agent(tenant, task, at)
+    for task in in_order(tenant, left, at):
+        if task.waits:
+            yield from place(tenant, task, at, new=new or task.submitted.queue_id != left[task])
+
+
+def let_in(tenant: Tenant, task: Task, *, new: bool = False) -> Decisions:
     """Have a task that waits again go to where it is let in, or end; it rings at nobody yet."""
-    new = False
     while (
         task.submitted.task_id in tenant.tasks
         and (cause := overflow.shut_out(tenant, task, new=new)) is not None

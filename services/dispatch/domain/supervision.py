@@ -12,10 +12,10 @@ from .following import (
     acted,
     again,
     answer,
-    in_order,
     let_in,
     match_queue,
     place,
+    place_all,
     share_out,
 )
 from .inputs import MoveTasks, QueueMode, Role, SetQueueMode, TakeBackTask
@@ -87,8 +87,7 @@ def move_tasks(tenant: Tenant, it: MoveTasks, at: int) -> Decisions:
         there = replace(task.submitted, queue_id=it.target_queue_id)
         yield Queued(there, task.revision + 1, task.excluded)
     # Only now, and in the order of where they are: nothing overtakes on the way.
-    for task in in_order(tenant, moved, at):
-        yield from place(tenant, task, at, new=True)
+    yield from place_all(tenant, moved, at, new=True)
     yield answer(it, Reason.DONE, len(moved))
 
 

@@ -205,9 +205,9 @@ def test_when_the_last_agent_is_moved_to_another_queue_who_waits_goes_too(desk: 
     assert desk.place("t2") == "ended"
 
 
-def open_until(desk: Desk, closes: int, overflow: Overflow) -> None:
+def open_until(desk: Desk, closes: int, overflow: Overflow, *, priority: int = 50) -> None:
     hours = BusinessHours("Europe/Madrid", overflow=overflow)
-    desk.queue("sales", policy=Policy(hours=hours))
+    desk.queue("sales", policy=Policy(hours=hours), priority=priority)
     spans = ((NINE - HOUR, closes), (closes + HOUR, closes + 2 * HOUR))
     desk.give(OpeningsForeseen(ACME, "sales", 1, spans, closes + 3 * HOUR))
 
@@ -235,6 +235,20 @@ def test_who_does_not_know_that_a_queue_is_closed_takes_it_for_open(desk: Desk) 
     desk.wait(5 * HOUR)
     desk.submit("t1")
     assert desk.place("t1") == "waits"
+
+
+def test_who_comes_back_after_closing_time_overtakes_nobody_where_they_go(desk: Desk) -> None:
+    desk.queue("support", priority=50)
+    open_until(desk, NINE + 10_000, TO_SUPPORT, priority=90)
+    desk.works("ana", "sales", "support", capacity=2)
+    desk.submit("older", "support", age=5_000)
+    desk.submit("younger", "sales")
+    desk.wait(10_000)
+    desk.works("ben", "support")
+    desk.gone("ana")
+    assert desk.place("older") == "rings ben"
+    assert desk.place("younger") == "waits"
+    assert desk.task("younger").submitted.queue_id == "support"
 
 
 def test_openings_of_settings_that_are_no_longer_so_change_nothing(desk: Desk) -> None:
