@@ -199,7 +199,7 @@ def test_the_worlds_have_every_rule_in_them() -> None:
     missing = {
         *public.TaskOverflowed.Cause.keys()[1:],
         *public.OfferEnd.keys()[1:],
-        *public.SupervisorActed.Action.keys()[1:],
+        *public.SupervisorActed.Action.keys()[1:6],  # the others are done to single tasks
         *directory.RingStrategy.keys()[1:],
         *(target.name for target in directory.Overflow.DESCRIPTOR.oneofs[0].fields),
         *("unlimited", "limited", "forced"),
