@@ -5,7 +5,7 @@ saw, and with the clock. Nothing of a running system is asked.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -53,7 +53,7 @@ def judge(it: Evidence) -> Verdict:
         *pauses(it),
         *unnoticed(it),
     ]
-    return Verdict(lost(it), doubled(it), over_capacity(it), others)
+    return Verdict([*lost(it), *unsaid(it)], doubled(it), over_capacity(it), others)
 
 
 def resent(it: Evidence) -> set[str]:
@@ -258,7 +258,7 @@ def _hindered(faults: list[Fault], one: Silence, due: int) -> bool:
     """Say whether presence could not see: then everybody has a whole lease to call again."""
     return any(
         fault.kind != "repeat"
-        and fault.target.startswith(("broker-", "presence-"))
+        and fault.target.startswith(("broker-", "presence-", "store"))
         and fault.began_ms < due
         and (fault.ended_ms or due) + 2 * (due - one.last_ms) > one.last_ms
         for fault in faults
@@ -286,14 +286,3 @@ def _decided(records: list[Stored]) -> Iterator[tuple[int, str, Any]]:
                 kind = decision.WhichOneof("body")
                 if kind is not None:
                     yield record.sequence, kind, getattr(decision, kind)
-
-
-CHECKS: dict[str, Callable[[Evidence], list[str]]] = {
-    "lost": lost,
-    "doubled": doubled,
-    "over_capacity": over_capacity,
-    "unkept": unkept,
-    "again": again,
-    "pauses": pauses,
-    "unnoticed": unnoticed,
-}

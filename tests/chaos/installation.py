@@ -22,7 +22,8 @@ from .proxy import Wire, wire
 DISPATCHES = 3
 SHARDS = 2
 LEASE_S = 4
-CORE = ("directory", "presence", *["dispatch"] * DISPATCHES)
+PRESENCES = 2
+CORE = ("directory", *["presence"] * PRESENCES, *["dispatch"] * DISPATCHES)
 CHAT = ("contacts", "conversations", "workspace", "ingestion")
 SECRETS = {name: f"{name}-secret-0123456789" for name in ("ingestion", "conversations")}
 SEED = """

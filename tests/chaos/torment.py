@@ -54,6 +54,8 @@ class Tormentor:
             return self._hold("broker", self._broker)
         if dice.random() < 0.2:
             return self._repeat()
+        if self._it.plan.chat and dice.random() < 0.2:
+            return self._hold("store", self._store) if self._free("store") else None
         name = dice.choice((*_VICTIMS, *(it.name for it in self._it.services)))
         service = dice.choice(self._it.named(name))
         if not self._free(service.label):
@@ -158,6 +160,16 @@ class Tormentor:
             await asyncio.to_thread(node.start)
         it.ended_ms = now_ms()
         await asyncio.sleep(10 if len(self._it.nodes) > 1 else 3)  # to catch up with the others
+
+    # The store of documents
+
+    async def _store(self) -> None:
+        """What was acknowledged is on its disk; for a while nothing can be read or written."""
+        it = self._fault("SIGKILL", "store")
+        await asyncio.to_thread(self._it.mongo.kill)
+        await asyncio.sleep(self._dice.choice((0.2, 1.0, 3.0)))
+        await asyncio.to_thread(self._it.mongo.start)
+        it.ended_ms = now_ms()
 
     # Messages
 
