@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 
-from tests.faults import rules
+from tests.faults import rules, waits
 from tests.faults.book import WAITS, Task
 
 if TYPE_CHECKING:
@@ -40,7 +40,10 @@ def widened(ledger: "Ledger", it: wire.Widened) -> None:
     ledger.insist(changed, f"{it.task_id} is widened by nothing")
     if task.kept_for and not it.kept_for:
         over = task.kept_until <= ledger.at or not ledger.hopes(it.tenant_id, task, task.kept_for)
-        ledger.insist(over, f"{it.task_id} is kept for {task.kept_for} too short a time")
+        stays = waits.may_stay(ledger, it.tenant_id, task)
+        ledger.insist(
+            over or not stays, f"{it.task_id} is kept for {task.kept_for} too short a time"
+        )
         task.kept_for, task.kept_until = "", 0
 
 

@@ -89,6 +89,37 @@ def queue_turned(ledger: "Ledger", it: wire.QueueTurned) -> None:
     ledger.hours[it.tenant_id, it.queue_id] = it
 
 
+def _full(ledger: "Ledger", tenant_id: str, queue_id: str) -> bool:
+    length = sum(
+        of == tenant_id and other.place == WAITS and in_line(other, queue_id)
+        for (of, _), other in ledger.tasks.items()
+    )
+    return 0 < ledger.queue(tenant_id, queue_id).policy.max_waiting < length
+
+
+def _too_long(ledger: "Ledger", tenant_id: str, task: Task) -> bool:
+    due = leaves_at(ledger, tenant_id, task)
+    return due is not None and due <= ledger.at
+
+
+def may_stay(ledger: "Ledger", tenant_id: str, task: Task) -> bool:
+    """Tell whether a task may go on waiting if nobody is free for it."""
+    queue_id = task.submitted.queue_id
+    key = (tenant_id, task.submitted.task_id)
+    return not (
+        _too_long(ledger, tenant_id, task)
+        or deserted(ledger, tenant_id, queue_id)
+        or (key in ledger.newcomers and _full(ledger, tenant_id, queue_id))
+    )
+
+
+OUT_OF_REACH = {
+    public.TaskOverflowed.CAUSE_CLOSED_HOURS,
+    public.TaskOverflowed.CAUSE_QUEUE_DRAINING,
+}
+"""Causes that leave it of no matter who is free."""
+
+
 def overflowed(ledger: "Ledger", it: wire.Overflowed) -> None:
     task = ledger.next_of(it, WAITS)
     if task is None:
@@ -96,14 +127,9 @@ def overflowed(ledger: "Ledger", it: wire.Overflowed) -> None:
     tenant_id, queue_id = it.tenant_id, it.queue_id
     ledger.insist(queue_id not in task.overflowed, f"{it.task_id} overflows twice")
     rules = policy(ledger, tenant_id, task)
-    due = leaves_at(ledger, tenant_id, task)
-    length = sum(
-        of == tenant_id and other.place == WAITS and in_line(other, queue_id)
-        for (of, _), other in ledger.tasks.items()
-    )
     true = {
-        public.TaskOverflowed.CAUSE_WAITED_TOO_LONG: due is not None and due <= ledger.at,
-        public.TaskOverflowed.CAUSE_QUEUE_FULL: 0 < rules.max_waiting < length,
+        public.TaskOverflowed.CAUSE_WAITED_TOO_LONG: _too_long(ledger, tenant_id, task),
+        public.TaskOverflowed.CAUSE_QUEUE_FULL: _full(ledger, tenant_id, queue_id),
         public.TaskOverflowed.CAUSE_NOBODY_THERE: deserted(ledger, tenant_id, queue_id),
         public.TaskOverflowed.CAUSE_CLOSED_HOURS: closed(ledger, tenant_id, queue_id),
         public.TaskOverflowed.CAUSE_QUEUE_DRAINING: (
@@ -113,6 +139,14 @@ def overflowed(ledger: "Ledger", it: wire.Overflowed) -> None:
     of_line = it.cause != public.TaskOverflowed.CAUSE_WAITED_TOO_LONG
     ledger.insist(in_line(task, queue_id) or not of_line, f"{it.task_id} rings at a group")
     ledger.insist(true.get(it.cause, False), f"{it.task_id} overflows without a cause: {it.cause}")
+    if it.cause not in OUT_OF_REACH:
+        free = [
+            agent_id
+            for of, agent_id in ledger.agents
+            if of == tenant_id and ledger.suits(tenant_id, agent_id, task)
+        ]
+        ledger.insist(not free, f"{it.task_id} overflows and {free} are free")
+        ledger.insist(not task.kept_for, f"{it.task_id} overflows and was for {task.kept_for} only")
     outside = it.cause == public.TaskOverflowed.CAUSE_CLOSED_HOURS
     where = rules.business_hours.overflow if outside else rules.overflow
     kind, name = target(where)

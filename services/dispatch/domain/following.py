@@ -109,6 +109,10 @@ def place(tenant: Tenant, task: Task, at: int, *, new: bool = False) -> Decision
             if not task.waits:
                 return
             cause = overflow.cause_for(tenant, task, at, new=new)
+            if cause is not None and task.kept_for:
+                # Who cannot stay does not wait for one agent: everybody is asked first.
+                yield widened(tenant, task, at)
+                continue
         if cause is None:
             return
         yield from overflow.overflow(tenant, task, cause)

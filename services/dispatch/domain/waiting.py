@@ -8,7 +8,6 @@ from .following import Decisions, place
 from .hours import turn
 from .inputs import OpeningsForeseen
 from .moments import leaves_at
-from .policy import OverflowCause
 from .tenant import Tenant
 from .timers import HoursTurn, WaitedTooLong
 
@@ -16,8 +15,7 @@ from .timers import HoursTurn, WaitedTooLong
 def waited_too_long(tenant: Tenant, it: WaitedTooLong, at: int) -> Decisions:
     task = tenant.tasks.get(it.task_id)
     if task is not None and 0 < leaves_at(tenant, task) <= at:
-        yield from overflow.overflow(tenant, task, OverflowCause.WAITED_TOO_LONG)
-        yield from place(tenant, task, at, new=True)
+        yield from place(tenant, task, at)
 
 
 def openings_foreseen(tenant: Tenant, it: OpeningsForeseen, at: int) -> Decisions:

@@ -11,7 +11,7 @@ import pytest
 
 from services.dispatch.domain import after_service, ending, moments, overflow, state
 from services.dispatch.domain.decisions import AfterServiceStarted, Overflowed
-from services.dispatch.domain.inputs import OpeningsForeseen
+from services.dispatch.domain.inputs import OpeningsForeseen, Sticky, StickyTo
 from services.dispatch.domain.policy import (
     AfterService,
     AfterServiceMode,
@@ -74,6 +74,15 @@ def the_work_of_a_lost_agent_is_left_behind(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ending, "_lost", lambda *_, **__: iter(()))
 
 
+def a_full_queue_asks_nobody(patch: pytest.MonkeyPatch) -> None:
+    shut_out = overflow.shut_out
+
+    def hasty(tenant: Any, task: Any, *, new: bool) -> Any:
+        return shut_out(tenant, task, new=new) or overflow.cause_for(tenant, task, 0, new=new)
+
+    patch.setattr(overflow, "shut_out", hasty)
+
+
 def told() -> Desk:
     """Live through waits that end in every way, and two after-services."""
     desk = Desk()
@@ -104,6 +113,13 @@ def told() -> Desk:
     desk.submit("lost", "chat")
     desk.accept("bo", "lost")
     desk.gone("bo")
+    sticky = Sticky(StickyTo.PREFERRED, hold_ms=9_000)
+    desk.queue("full", policy=Policy(max_waiting=1), sticky=sticky)
+    desk.works("cyd", "full")
+    desk.submit("rings", "full")
+    desk.works("dan", "full")
+    for task in ("kept", "one too many", "two too many"):
+        desk.submit(task, "full", preferred_agent_id="cyd")
     desk.save_and_load()
     return desk
 
@@ -117,6 +133,7 @@ PLANTS = [
     a_wait_has_no_limit,
     nobody_is_ever_forced_out,
     a_queue_never_closes,
+    a_full_queue_asks_nobody,
     somebody_always_seems_to_be_there,
     a_task_overflows_as_often_as_it_likes,
     the_after_service_is_left_out,

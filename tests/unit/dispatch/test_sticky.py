@@ -10,6 +10,7 @@ from services.dispatch.domain.inputs import (
     Sticky,
     StickyTo,
 )
+from services.dispatch.domain.policy import Policy
 from tests.unit.dispatch.desk import Desk
 
 MINUTE = 60_000
@@ -88,6 +89,34 @@ def test_without_a_hold_nobody_waits_for_who_is_busy(desk: Desk) -> None:
     desk.accept("bo", "busy")
     desk.submit("t1", contact_id="kim")
     assert desk.place("t1") == "rings ana"
+
+
+@pytest.mark.parametrize("hold_ms", [0, 5_000])
+def test_who_finds_the_queue_full_gets_whoever_is_free_instead_of_who_they_know(
+    desk: Desk, hold_ms: int
+) -> None:
+    sticky = Sticky(StickyTo.PREFERRED, hold_ms=hold_ms)
+    desk.queue("sales", sticky=sticky, policy=Policy(max_waiting=1))
+    desk.works("bo")
+    desk.submit("busy")
+    desk.works("ana")
+    desk.submit("nobody's", skills=(("de", 1),))
+    desk.submit("t1", preferred_agent_id="bo")
+    assert desk.place("t1") == "rings ana"
+    desk.submit("t2", preferred_agent_id="bo")
+    assert desk.place("t2") == "ended"
+
+
+def test_who_has_waited_too_long_for_who_they_know_gets_whoever_is_free(desk: Desk) -> None:
+    sticky = Sticky(StickyTo.PREFERRED, hold_ms=5 * MINUTE)
+    desk.queue("sales", sticky=sticky, policy=Policy(max_wait_ms=MINUTE), offer_timeout_ms=5_000)
+    desk.works("bo")
+    desk.submit("busy")
+    desk.accept("bo", "busy")
+    desk.works("ana")
+    desk.submit("t1", preferred_agent_id="bo")
+    assert rung(desk.wait(MINUTE - 1)) == []
+    assert rung(desk.wait(1)) == ["ana"]
 
 
 def test_nobody_waits_for_who_has_gone_home(desk: Desk) -> None:

@@ -463,7 +463,9 @@ class Sticky(_message.Message):
 
     @_builtins.property
     def hold(self) -> _duration_pb2.Duration:
-        """How long a task is kept for them alone before everybody may get it, 0 to 10 min."""
+        """How long a task is kept for them alone before everybody may get it, 0 to 10 min. Everybody may
+        at once when it cannot stay: the queue is full, or the wait is over.
+        """
 
     def __init__(
         self,
