@@ -50,7 +50,7 @@ def handlers(intake: Intake) -> NatsRouter:
     )
     async def close_task(event: ConversationClosed) -> None:
         """A conversation is over: so is its task."""
-        await tell(TaskClosed(event.tenant_id, event.conversation_id))
+        await tell(TaskClosed(event.tenant_id, event.conversation_id, event.closed_by))
 
     @router.subscriber(
         **consumer(QueueChanged, stream="DIRECTORY", durable="dispatch-configure-queue")

@@ -61,7 +61,7 @@ BLAMELESS = {
     OfferEnd.OFFER_END_UNREACHABLE: Cause.DEVICE_UNREACHABLE,
     OfferEnd.OFFER_END_CALLER_GAVE_UP: Cause.CALLER_GAVE_UP,
 }
-"""Those that are not, and are told: any other is work that went on elsewhere."""
+"""Those that are not, and are told: any other is work that went on elsewhere, or was called off."""
 
 
 def handlers(calls: FollowCalls, refusals: CountRefusals) -> NatsRouter:

@@ -358,8 +358,8 @@ class Ledger(Book):
             if end == public.OFFER_END_TAKEN_ELSEWHERE:
                 taken = key in self.tasks and self.tasks[key].place == HELD
                 self.insist(taken, f"{key[1]} is said to be taken and is not")
-            if end == public.OFFER_END_CALLER_GAVE_UP:
-                self.insist(key not in self.tasks, f"{key[1]} is given up and goes on")
+            if end in {public.OFFER_END_CALLER_GAVE_UP, public.OFFER_END_CANCELLED}:
+                self.insist(key not in self.tasks, f"{key[1]} is called off and goes on")
         self.ends.clear()
         authority.has_acted(self)
         for (tenant_id, task_id), task in self.tasks.items():

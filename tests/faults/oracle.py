@@ -38,6 +38,12 @@ def judge(
     ledger: Ledger, it: wire.Input, decisions: Sequence[wire.Decision], when: When
 ) -> list[str]:
     """Return what is wrong with the decisions that were made on an input."""
+    return orders.blamed(it, decisions) or _judge(ledger, it, decisions, when)
+
+
+def _judge(
+    ledger: Ledger, it: wire.Input, decisions: Sequence[wire.Decision], when: When
+) -> list[str]:
     kind = it.WhichOneof("body")
     kinds = [decision.WhichOneof("body") for decision in decisions]
     if kind in COMMANDS:

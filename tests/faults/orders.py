@@ -67,6 +67,15 @@ def _unreachable(ledger: Ledger, it: wire.Input, at: int) -> Outcome:
     return {"OFFER_NOT_YOURS", "TASK_NOT_FOUND"}, ""
 
 
+def blamed(it: wire.Input, decisions: Sequence[wire.Decision]) -> list[str]:
+    """Return who is wrongly said to have called off what rang: a person, or the customer."""
+    person = it.task_closed.closed_by or it.cancel_task.actor_id
+    by_hand = bool(person) and not person.startswith("service:")
+    wrong = public.OFFER_END_CALLER_GAVE_UP if by_hand else public.OFFER_END_CANCELLED
+    said = [made.offer_closed for made in decisions if made.WhichOneof("body") == "offer_closed"]
+    return [f"{one.task_id} is called off by somebody else" for one in said if one.end == wrong]
+
+
 AUDITED = ("cancel_task", "complete_task", "finish_after_service")
 """Orders that are an act only if somebody gives them over the head of whose task it is."""
 

@@ -188,7 +188,9 @@ _READERS: dict[str, Callable[[wire.Input], it.Fact | it.Command]] = {
     "agent_configured": lambda m: read_agent(m.tenant_id, m.agent_configured),
     "presence_observed": lambda m: read_presence(m.tenant_id, m.presence_observed),
     "task_submitted": lambda m: read_task(m.tenant_id, m.task_submitted),
-    "task_closed": lambda m: it.TaskClosed(m.tenant_id, m.task_closed.task_id),
+    "task_closed": lambda m: it.TaskClosed(
+        m.tenant_id, m.task_closed.task_id, m.task_closed.closed_by
+    ),
     "submit_task": lambda m: it.SubmitTask(
         m.tenant_id,
         read_task(m.tenant_id, m.submit_task.task),
@@ -216,7 +218,8 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Input]] = {
     ),
     it.TaskSubmitted: lambda e: wire.Input(tenant_id=e.tenant_id, task_submitted=write_task(e)),
     it.TaskClosed: lambda e: wire.Input(
-        tenant_id=e.tenant_id, task_closed=wire.TaskClosed(task_id=e.task_id)
+        tenant_id=e.tenant_id,
+        task_closed=wire.TaskClosed(task_id=e.task_id, closed_by=e.closed_by),
     ),
     it.SubmitTask: lambda e: wire.Input(
         tenant_id=e.tenant_id,

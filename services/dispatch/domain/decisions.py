@@ -29,6 +29,7 @@ class OfferEnd(IntEnum):
     TAKEN_ELSEWHERE = 4
     UNREACHABLE = 5
     CALLER_GAVE_UP = 6
+    CANCELLED = 7
 
     @property
     def refused(self) -> bool:

@@ -33,11 +33,11 @@ from .following import (
     again,
     answer,
     assigned,
+    call_off,
     closed,
     complete,
     find_agent,
     find_work,
-    give_up,
     match_queue,
     once,
     place,
@@ -160,7 +160,8 @@ def _task_closed(tenant: Tenant, it: TaskClosed, at: int) -> Decisions:
     elif task.held:
         yield from complete(tenant, task, at)
     else:
-        yield from give_up(tenant, task, at)
+        end = OfferEnd.CANCELLED if it.closed_by else OfferEnd.CALLER_GAVE_UP
+        yield from call_off(tenant, task, end, at)
 
 
 def _offer_rang_out(tenant: Tenant, it: OfferRangOut, at: int) -> Decisions:

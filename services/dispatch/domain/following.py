@@ -157,11 +157,11 @@ def complete(tenant: Tenant, task: Task, at: int) -> Decisions:
         yield from find_tasks(tenant, agent, at)
 
 
-def give_up(tenant: Tenant, task: Task, at: int) -> Decisions:
-    """End what nobody holds: the customer is gone."""
+def call_off(tenant: Tenant, task: Task, end: OfferEnd, at: int) -> Decisions:
+    """End what nobody holds; where it rang, it ends so."""
     submitted = task.submitted
     rung = sorted(task.offers)
-    yield from closed(task, rung, OfferEnd.CALLER_GAVE_UP)
+    yield from closed(task, rung, end)
     yield Cancelled(submitted.tenant_id, submitted.task_id, submitted.queue_id, task.revision + 1)
     yield from find_work(tenant, [tenant.agents[agent_id] for agent_id in rung], at)
 

@@ -209,10 +209,11 @@ class TaskSubmitted:
 
 @dataclass(frozen=True, slots=True)
 class TaskClosed:
-    """The conversation or call is over, whoever ended it."""
+    """The conversation or call is over. `closed_by`: who ended it; nobody when the customer did."""
 
     tenant_id: str
     task_id: str
+    closed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +294,7 @@ class ReportUnreachable:
 
 @dataclass(frozen=True, slots=True)
 class CancelTask:
-    """Whoever waited has given up."""
+    """Somebody ends what nobody holds; for a service, because whoever waited has given up."""
 
     tenant_id: str
     task_id: str

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .decisions import Action, OfferEnd, Queued, Reason
-from .following import Decisions, acted, answer, give_up, place, refused
+from .following import Decisions, acted, answer, call_off, place, refused
 from .inputs import SERVICE, CancelTask, ReportUnreachable, Role, SubmitTask
 from .sticky import keeper_of
 from .supervision import known_queue, supervises, supervises_task
@@ -34,9 +34,11 @@ def cancel_task(tenant: Tenant, it: CancelTask, at: int) -> Decisions:
     elif task.held:
         yield answer(it, Reason.TASK_ALREADY_ASSIGNED)
     else:
+        end = OfferEnd.CALLER_GAVE_UP
         if not it.actor_id.startswith(SERVICE):
             yield acted(it.actor_id, Action.TASK_CANCELLED, task, at)
-        yield from give_up(tenant, task, at)
+            end = OfferEnd.CANCELLED
+        yield from call_off(tenant, task, end, at)
         yield answer(it, Reason.DONE)
 
 

@@ -14,6 +14,7 @@ from centralita.dispatch.v1 import dispatch_service_pb2 as api
 from centralita.dispatch.v1.audit_service_pb2 import ListActsRequest
 from centralita.dispatch.v1.audit_service_pb2_grpc import AuditServiceStub
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
+from centralita.dispatch.v1.events_pb2 import OfferEnd, OfferEnded
 from centralita.dispatch.v1.explain_service_pb2 import ExplainTaskRequest
 from centralita.dispatch.v1.explain_service_pb2_grpc import ExplainServiceStub
 from centralita.dispatch.v1.simulation_service_pb2 import CompareRequest, SimulateRequest
@@ -103,8 +104,9 @@ class Centre:
         )
         await self.tell(opened, event_id)
 
-    async def closes(self, task_id: str) -> None:
-        await self.tell(ConversationClosed(tenant_id=self.tenant, conversation_id=task_id))
+    async def closes(self, task_id: str, by: str = "") -> None:
+        closed = ConversationClosed(tenant_id=self.tenant, conversation_id=task_id, closed_by=by)
+        await self.tell(closed)
 
     # What people ask
 
@@ -192,6 +194,13 @@ class Centre:
             )
 
         await until(there, within=10)
+
+    async def offers_ended(self) -> list[OfferEnd.ValueType]:
+        """Return how offers have ended so far."""
+        events = await journal_reader.stored(self._bus.js, "DISPATCH")
+        ended = (it for it in events if it.headers["ce-type"].endswith(".OfferEnded"))
+        said = (OfferEnded.FromString(it.data) for it in ended)
+        return [it.end for it in said if it.tenant_id == self.tenant]
 
     async def openings_are_known(self) -> None:
         """Wait until the router has decided on when its queues are open."""

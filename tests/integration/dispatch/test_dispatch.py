@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from centralita.directory.v1.resources_pb2 import AfterService, BusinessHours, OpenDate, Overflow
 from centralita.dispatch.v1 import dispatch_service_pb2 as api
+from centralita.dispatch.v1.events_pb2 import OFFER_END_CANCELLED
 from grpc import StatusCode
 
 from services.dispatch.adapters.outlets import JetStreamOutlets
@@ -80,6 +81,16 @@ async def test_a_closed_conversation_ends_its_task(desk: Centre) -> None:
     await desk.closes("c-1")
     await desk.heard("TaskCancelled", "c-1")
     assert (await refusal(desk.accept("ana", "c-1")))[1] == "OFFER_NOT_YOURS"
+
+
+async def test_who_closes_what_rings_is_not_taken_for_the_customer(desk: Centre) -> None:
+    await desk.works("ana")
+    await desk.opens("c-1")
+    await desk.heard("TaskOffered", "c-1", "ana")
+    await desk.closes("c-1", by="mia")
+    await desk.heard("TaskCancelled", "c-1")
+    assert await desk.offers_ended() == [OFFER_END_CANCELLED]
+    await desk.audited()
 
 
 async def test_a_waiting_task_is_assigned_by_hand_or_refused_with_the_reason(desk: Centre) -> None:

@@ -116,6 +116,7 @@ async def test_who_declines_or_ignores_is_banned_until_they_choose_ready(
     [
         (OfferEnd.OFFER_END_RESCINDED, Cause.CAUSE_WORK),
         (OfferEnd.OFFER_END_TAKEN_ELSEWHERE, Cause.CAUSE_WORK),
+        (OfferEnd.OFFER_END_CANCELLED, Cause.CAUSE_WORK),
         (OfferEnd.OFFER_END_UNREACHABLE, Cause.CAUSE_DEVICE_UNREACHABLE),
         (OfferEnd.OFFER_END_CALLER_GAVE_UP, Cause.CAUSE_CALLER_GAVE_UP),
     ],

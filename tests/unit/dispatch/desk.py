@@ -206,8 +206,8 @@ class Desk:
         self.now += 1
         self.give(TaskSubmitted(ACME, task_id, queue_id, self.now - age, **more))
 
-    def close(self, task_id: str) -> list[Decision]:
-        return self.give(TaskClosed(ACME, task_id))
+    def close(self, task_id: str, by: str = "") -> list[Decision]:
+        return self.give(TaskClosed(ACME, task_id, by))
 
     def accept(self, agent_id: str, task_id: str, request_id: str = "") -> str:
         request = request_id or self._request()

@@ -236,9 +236,9 @@ class Routing(Ordering):
             task_id = f"m{start}-{one}"
             self.give(TaskSubmitted(tenant, task_id, "sales", self.desk.now - one * 7 % 5))
 
-    @rule(tenant=tenants, task=tasks)
-    def a_task_is_closed(self, tenant: str, task: str) -> None:
-        self.give(TaskClosed(tenant, task))
+    @rule(tenant=tenants, task=tasks, by=st.sampled_from(["", "boss"]))
+    def a_task_is_closed(self, tenant: str, task: str, by: str) -> None:
+        self.give(TaskClosed(tenant, task, by))
 
     # Commands, from those who may and those who may not
 

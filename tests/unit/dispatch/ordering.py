@@ -35,10 +35,10 @@ class Ordering(Telling):
         self.give(ReportUnreachable(tenant, task, agent, self.request(0), "inbox.u"))
 
     @precondition(lambda self: self.any_in(RINGS))
-    @rule(index=number)
-    def the_customer_gives_up(self, index: int) -> None:
+    @rule(index=number, actor=st.sampled_from(["service:voice", "boss"]))
+    def the_customer_gives_up_or_is_given_up(self, index: int, actor: str) -> None:
         tenant, task, _ = self.some(RINGS, index)
-        self.give(CancelTask(tenant, task, "service:voice", Role.OWNER, self.request(0)))
+        self.give(CancelTask(tenant, task, actor, Role.OWNER, self.request(0)))
 
     @rule(
         kind=st.sampled_from([CancelTask, TakeBackTask]),

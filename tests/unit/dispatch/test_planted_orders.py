@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from services.dispatch.adapters import snapshots
 from services.dispatch.domain import engine, following, overflow, requests, supervision
-from services.dispatch.domain.decisions import Acted, Decision, Queued
+from services.dispatch.domain.decisions import Acted, Decision, OfferEnd, Queued
 from services.dispatch.domain.index import Index
 from services.dispatch.domain.inputs import (
     CancelTask,
@@ -19,6 +19,7 @@ from services.dispatch.domain.inputs import (
     MoveTasks,
     TakeBackTask,
 )
+from services.dispatch.domain.parties import Task
 from services.dispatch.domain.tenant import Tenant
 from tests.unit.dispatch.machine import Routing
 from tests.unit.dispatch.test_planted import SEARCH, Plant
@@ -77,6 +78,16 @@ def a_customer_who_gives_up_is_written_down(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(requests, "SERVICE", "nobody")
 
 
+def whoever_calls_a_task_off_the_customer_is_blamed(patch: pytest.MonkeyPatch) -> None:
+    call_off = following.call_off
+
+    def blaming(tenant: Tenant, task: Task, _end: OfferEnd, at: int) -> Iterator[Decision]:
+        return call_off(tenant, task, OfferEnd.CALLER_GAVE_UP, at)
+
+    for module in (engine, requests):
+        patch.setattr(module, "call_off", blaming)
+
+
 def a_snapshot_forgets_that_a_queue_is_paused(patch: pytest.MonkeyPatch) -> None:
     pieces = snapshots._pieces
     kept: Callable[..., Any] = lambda it: (one for one in pieces(it) if not one.modes)  # noqa: E731 - one line of a plant
@@ -91,6 +102,7 @@ PLANTS = [
     who_took_a_task_back_is_not_written_down,
     who_ended_the_work_of_another_is_not_written_down,
     a_customer_who_gives_up_is_written_down,
+    whoever_calls_a_task_off_the_customer_is_blamed,
     a_snapshot_forgets_that_a_queue_is_paused,
 ]
 

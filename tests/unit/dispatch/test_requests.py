@@ -5,7 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from services.dispatch.domain.decisions import OfferClosed, OfferEnd
-from services.dispatch.domain.inputs import CancelTask, ReportUnreachable, Role, TaskSubmitted
+from services.dispatch.domain.inputs import (
+    CancelTask,
+    ReportUnreachable,
+    Role,
+    TaskClosed,
+    TaskSubmitted,
+)
 from tests.unit.dispatch.desk import ACME, Desk
 
 
@@ -96,6 +102,19 @@ def test_a_caller_who_gives_up_silences_the_phone_and_frees_the_agent(desk: Desk
     assert desk.place("t1") == "ended"
     assert desk.place("t2") == "rings ana"
     assert desk.cancel("t1") == "done"
+
+
+@pytest.mark.parametrize(
+    "by_hand",
+    [CancelTask(ACME, "t1", "boss", Role.MANAGER), TaskClosed(ACME, "t1", closed_by="boss")],
+)
+def test_what_a_person_ends_while_it_rings_is_cancelled_and_not_given_up(
+    desk: Desk, by_hand: CancelTask | TaskClosed
+) -> None:
+    desk.submit("t1")
+    ends = [made.end for made in desk.give(by_hand) if isinstance(made, OfferClosed)]
+    assert ends == [OfferEnd.CANCELLED]
+    assert desk.place("t1") == "ended"
 
 
 def test_what_somebody_holds_is_not_cancelled_but_completed(desk: Desk) -> None:

@@ -239,7 +239,8 @@ class DispatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelForTenant(self, request, context):
-        """CancelTask by a service, which belongs to no tenant and acts for any.
+        """CancelTask by a service, which belongs to no tenant and acts for any: whoever waited has given
+        up, as their channel tells.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -254,7 +255,7 @@ class DispatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelTask(self, request, context):
-        """Whoever waited has given up. What ended already is not ended again. Audited. PERMISSION_DENIED
+        """End a task that nobody holds. What ended already is not ended again. Audited. PERMISSION_DENIED
         TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION
         TASK_ALREADY_ASSIGNED.
         """

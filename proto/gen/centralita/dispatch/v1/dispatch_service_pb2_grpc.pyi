@@ -91,13 +91,15 @@ class DispatchServiceStub:
     SubmitForTenant: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.SubmitForTenantRequest, _dispatch_service_pb2.SubmitForTenantResponse]
     """SubmitTask by a service, which belongs to no tenant and acts for any."""
     CancelForTenant: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.CancelForTenantRequest, _dispatch_service_pb2.CancelForTenantResponse]
-    """CancelTask by a service, which belongs to no tenant and acts for any."""
+    """CancelTask by a service, which belongs to no tenant and acts for any: whoever waited has given
+    up, as their channel tells.
+    """
     ReportUnreachable: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReportUnreachableRequest, _dispatch_service_pb2.ReportUnreachableResponse]
     """The agent's device could not ring: the offer ends, the task goes on with its original age,
     and the agent is not blamed. FAILED_PRECONDITION OFFER_NOT_YOURS when it does not ring there.
     """
     CancelTask: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.CancelTaskRequest, _dispatch_service_pb2.CancelTaskResponse]
-    """Whoever waited has given up. What ended already is not ended again. Audited. PERMISSION_DENIED
+    """End a task that nobody holds. What ended already is not ended again. Audited. PERMISSION_DENIED
     TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION
     TASK_ALREADY_ASSIGNED.
     """
@@ -180,13 +182,15 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     SubmitForTenant: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.SubmitForTenantRequest, _dispatch_service_pb2.SubmitForTenantResponse]  # type: ignore[assignment]
     """SubmitTask by a service, which belongs to no tenant and acts for any."""
     CancelForTenant: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.CancelForTenantRequest, _dispatch_service_pb2.CancelForTenantResponse]  # type: ignore[assignment]
-    """CancelTask by a service, which belongs to no tenant and acts for any."""
+    """CancelTask by a service, which belongs to no tenant and acts for any: whoever waited has given
+    up, as their channel tells.
+    """
     ReportUnreachable: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReportUnreachableRequest, _dispatch_service_pb2.ReportUnreachableResponse]  # type: ignore[assignment]
     """The agent's device could not ring: the offer ends, the task goes on with its original age,
     and the agent is not blamed. FAILED_PRECONDITION OFFER_NOT_YOURS when it does not ring there.
     """
     CancelTask: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.CancelTaskRequest, _dispatch_service_pb2.CancelTaskResponse]  # type: ignore[assignment]
-    """Whoever waited has given up. What ended already is not ended again. Audited. PERMISSION_DENIED
+    """End a task that nobody holds. What ended already is not ended again. Audited. PERMISSION_DENIED
     TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION
     TASK_ALREADY_ASSIGNED.
     """
@@ -344,7 +348,9 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispatch_service_pb2.CancelForTenantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.CancelForTenantResponse, _abc.Awaitable[_dispatch_service_pb2.CancelForTenantResponse]]:
-        """CancelTask by a service, which belongs to no tenant and acts for any."""
+        """CancelTask by a service, which belongs to no tenant and acts for any: whoever waited has given
+        up, as their channel tells.
+        """
 
     @_abc_1.abstractmethod
     def ReportUnreachable(
@@ -362,7 +368,7 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispatch_service_pb2.CancelTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.CancelTaskResponse, _abc.Awaitable[_dispatch_service_pb2.CancelTaskResponse]]:
-        """Whoever waited has given up. What ended already is not ended again. Audited. PERMISSION_DENIED
+        """End a task that nobody holds. What ended already is not ended again. Audited. PERMISSION_DENIED
         TASK_NOT_IN_YOUR_QUEUES for supervisors of others; FAILED_PRECONDITION
         TASK_ALREADY_ASSIGNED.
         """

@@ -41,7 +41,9 @@ class _OfferEndEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OfferEnd.Val
     OFFER_END_UNREACHABLE: _OfferEnd.ValueType  # 5
     """The agent's device could not ring."""
     OFFER_END_CALLER_GAVE_UP: _OfferEnd.ValueType  # 6
-    """The customer hung up or the conversation was closed."""
+    """The customer is gone: their channel says so."""
+    OFFER_END_CANCELLED: _OfferEnd.ValueType  # 7
+    """Somebody ended the task: they cancelled it, or closed the conversation."""
 
 class OfferEnd(_OfferEnd, metaclass=_OfferEndEnumTypeWrapper):
     """Why an offer ended without being accepted."""
@@ -58,7 +60,9 @@ OFFER_END_TAKEN_ELSEWHERE: OfferEnd.ValueType  # 4
 OFFER_END_UNREACHABLE: OfferEnd.ValueType  # 5
 """The agent's device could not ring."""
 OFFER_END_CALLER_GAVE_UP: OfferEnd.ValueType  # 6
-"""The customer hung up or the conversation was closed."""
+"""The customer is gone: their channel says so."""
+OFFER_END_CANCELLED: OfferEnd.ValueType  # 7
+"""Somebody ended the task: they cancelled it, or closed the conversation."""
 Global___OfferEnd: _TypeAlias = OfferEnd  # noqa: Y015
 
 class _QueueMode:

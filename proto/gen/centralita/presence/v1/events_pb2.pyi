@@ -89,7 +89,7 @@ class _CauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Cause.ValueType
     CAUSE_FORCED: _Cause.ValueType  # 5
     """A supervisor set it."""
     CAUSE_WORK: _Cause.ValueType  # 6
-    """An offer rang, was accepted, ended; a task was assigned, ended, completed."""
+    """An offer rang, was accepted, ended; a task was assigned, ended, cancelled, completed."""
     CAUSE_OFFER_DECLINED: _Cause.ValueType  # 7
     """Offers were declined: the agent said no."""
     CAUSE_OFFER_IGNORED: _Cause.ValueType  # 8
@@ -118,7 +118,7 @@ CAUSE_CHOSEN: Cause.ValueType  # 4
 CAUSE_FORCED: Cause.ValueType  # 5
 """A supervisor set it."""
 CAUSE_WORK: Cause.ValueType  # 6
-"""An offer rang, was accepted, ended; a task was assigned, ended, completed."""
+"""An offer rang, was accepted, ended; a task was assigned, ended, cancelled, completed."""
 CAUSE_OFFER_DECLINED: Cause.ValueType  # 7
 """Offers were declined: the agent said no."""
 CAUSE_OFFER_IGNORED: Cause.ValueType  # 8
