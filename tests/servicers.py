@@ -129,8 +129,8 @@ async def served(
         yield Served(address, channel)
 
 
-async def refused(call: Any) -> tuple[StatusCode, ErrorInfo]:
-    """Wait for the refusal of a call; return its code and its one ErrorInfo."""
+async def refused(call: Any, by: str = "contacts") -> tuple[StatusCode, ErrorInfo]:
+    """Wait for the refusal of a call by a service; return its code and its one ErrorInfo."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     status = rpc_status.from_call(caught.value)  # type: ignore[arg-type]  # it has what is read
@@ -139,7 +139,7 @@ async def refused(call: Any) -> tuple[StatusCode, ErrorInfo]:
     info = ErrorInfo()
     assert status.details[0].Unpack(info)
     assert reason_of(caught.value) == info.reason
-    assert info.domain == "centralita.contacts"
+    assert info.domain == f"centralita.{by}"
     return caught.value.code(), info
 
 

@@ -49,6 +49,7 @@ from grpc.aio import ServicerContext
 from services.kernel.identity import caller
 from services.kernel.ids import is_token
 
+from . import fields
 from .domain import errors
 from .domain.estimates import Estimate
 from .domain.inputs import (
@@ -56,7 +57,6 @@ from .domain.inputs import (
     AcceptOffer,
     AssignTask,
     CancelTask,
-    Channel,
     CompleteTask,
     DeclineOffer,
     ExtendAfterService,
@@ -71,6 +71,7 @@ from .domain.inputs import (
     TaskSubmitted,
 )
 from .domain.supervision import MOVED_AT_ONCE
+from .fields import token
 from .matching import read_skills
 from .use_cases.commands import Ask
 from .use_cases.queues import Asker, GetQueueStatus
@@ -90,9 +91,6 @@ CODES = {
 Context = ServicerContext[Any, Any]
 
 MODES = {mode.value: mode for mode in QueueMode}
-CHANNELS = {0, *(channel.value for channel in Channel)}
-MOST_PRIORITY = 100
-MOST_SKILLS = 50
 
 
 class DispatchApi(DispatchServiceServicer):
@@ -116,11 +114,11 @@ class DispatchApi(DispatchServiceServicer):
     async def GetWaitForTenant(
         self, request: GetWaitForTenantRequest, context: Context
     ) -> GetWaitForTenantResponse:
-        tenant_id = _id(request.tenant_id, "tenant_id")
+        tenant_id = token(request.tenant_id, "tenant_id")
         return GetWaitForTenantResponse(wait=await self._wait(tenant_id, request.task_id))
 
     async def _wait(self, tenant_id: str, task_id: str) -> GetWaitResponse:
-        told = await self._get_wait(tenant_id, _id(task_id, "task_id"))
+        told = await self._get_wait(tenant_id, token(task_id, "task_id"))
         answer = GetWaitResponse(position=told.position)
         _foretell(answer, told.foretold)
         return answer
@@ -128,7 +126,7 @@ class DispatchApi(DispatchServiceServicer):
     async def GetQueueStatus(
         self, request: GetQueueStatusRequest, context: Context
     ) -> GetQueueStatusResponse:
-        who, queue_id = caller(), _id(request.queue_id, "queue_id")
+        who, queue_id = caller(), token(request.queue_id, "queue_id")
         asker = Asker(who.user_id, Role(who.role))
         found = await self._get_queue_status(who.tenant_id, queue_id, asker)
         answer = GetQueueStatusResponse(
@@ -148,7 +146,7 @@ class DispatchApi(DispatchServiceServicer):
         self, request: AcceptOfferRequest, context: Context
     ) -> AcceptOfferResponse:
         who, request_id = caller(), _request_id(request.request_id)
-        task_id = _id(request.task_id, "task_id")
+        task_id = token(request.task_id, "task_id")
         await self._ask(
             lambda reply_to: AcceptOffer(who.tenant_id, task_id, who.user_id, request_id, reply_to)
         )
@@ -158,7 +156,7 @@ class DispatchApi(DispatchServiceServicer):
         self, request: DeclineOfferRequest, context: Context
     ) -> DeclineOfferResponse:
         who, request_id = caller(), _request_id(request.request_id)
-        task_id = _id(request.task_id, "task_id")
+        task_id = token(request.task_id, "task_id")
         await self._ask(
             lambda reply_to: DeclineOffer(who.tenant_id, task_id, who.user_id, request_id, reply_to)
         )
@@ -166,8 +164,8 @@ class DispatchApi(DispatchServiceServicer):
 
     async def AssignTask(self, request: AssignTaskRequest, context: Context) -> AssignTaskResponse:
         who, request_id = caller(), _request_id(request.request_id)
-        task_id = _id(request.task_id, "task_id")
-        assignee_id = _id(request.assignee_id, "assignee_id")
+        task_id = token(request.task_id, "task_id")
+        assignee_id = token(request.assignee_id, "assignee_id")
         await self._ask(
             lambda reply_to: AssignTask(
                 who.tenant_id,
@@ -185,7 +183,7 @@ class DispatchApi(DispatchServiceServicer):
         self, request: CompleteTaskRequest, context: Context
     ) -> CompleteTaskResponse:
         who, request_id = caller(), _request_id(request.request_id)
-        task_id = _id(request.task_id, "task_id")
+        task_id = token(request.task_id, "task_id")
         await self._ask(
             lambda reply_to: CompleteTask(
                 who.tenant_id, task_id, who.user_id, Role(who.role), request_id, reply_to
@@ -197,7 +195,7 @@ class DispatchApi(DispatchServiceServicer):
         self, request: FinishAfterServiceRequest, context: Context
     ) -> FinishAfterServiceResponse:
         who, request_id = caller(), _request_id(request.request_id)
-        task_id = _id(request.task_id, "task_id")
+        task_id = token(request.task_id, "task_id")
         await self._ask(
             lambda reply_to: FinishAfterService(
                 who.tenant_id, task_id, who.user_id, Role(who.role), request_id, reply_to
@@ -209,7 +207,7 @@ class DispatchApi(DispatchServiceServicer):
         self, request: ExtendAfterServiceRequest, context: Context
     ) -> ExtendAfterServiceResponse:
         who, request_id = caller(), _request_id(request.request_id)
-        task_id = _id(request.task_id, "task_id")
+        task_id = token(request.task_id, "task_id")
         await self._ask(
             lambda reply_to: ExtendAfterService(
                 who.tenant_id, task_id, who.user_id, request_id, reply_to
@@ -237,7 +235,7 @@ class DispatchApi(DispatchServiceServicer):
     async def SubmitForTenant(
         self, request: SubmitForTenantRequest, context: Context
     ) -> SubmitForTenantResponse:
-        await self._submit(_id(request.tenant_id, "tenant_id"), request.task)
+        await self._submit(token(request.tenant_id, "tenant_id"), request.task)
         return SubmitForTenantResponse()
 
     async def _submit(self, tenant_id: str, request: SubmitTaskRequest) -> None:
@@ -250,8 +248,11 @@ class DispatchApi(DispatchServiceServicer):
     async def ReportUnreachable(
         self, request: ReportUnreachableRequest, context: Context
     ) -> ReportUnreachableResponse:
-        tenant_id, request_id = _id(request.tenant_id, "tenant_id"), _request_id(request.request_id)
-        task_id, agent_id = _id(request.task_id, "task_id"), _id(request.agent_id, "agent_id")
+        tenant_id, request_id = (
+            token(request.tenant_id, "tenant_id"),
+            _request_id(request.request_id),
+        )
+        task_id, agent_id = token(request.task_id, "task_id"), token(request.agent_id, "agent_id")
         await self._ask(
             lambda reply_to: ReportUnreachable(tenant_id, task_id, agent_id, request_id, reply_to)
         )
@@ -264,12 +265,12 @@ class DispatchApi(DispatchServiceServicer):
     async def CancelForTenant(
         self, request: CancelForTenantRequest, context: Context
     ) -> CancelForTenantResponse:
-        await self._cancel(_id(request.tenant_id, "tenant_id"), request.task)
+        await self._cancel(token(request.tenant_id, "tenant_id"), request.task)
         return CancelForTenantResponse()
 
     async def _cancel(self, tenant_id: str, request: CancelTaskRequest) -> None:
         (actor_id, rank), request_id = _actor(), _request_id(request.request_id)
-        task_id = _id(request.task_id, "task_id")
+        task_id = token(request.task_id, "task_id")
         await self._ask(
             lambda reply_to: CancelTask(tenant_id, task_id, actor_id, rank, request_id, reply_to)
         )
@@ -278,7 +279,7 @@ class DispatchApi(DispatchServiceServicer):
         self, request: TakeBackTaskRequest, context: Context
     ) -> TakeBackTaskResponse:
         who, request_id = caller(), _request_id(request.request_id)
-        task_id = _id(request.task_id, "task_id")
+        task_id = token(request.task_id, "task_id")
         await self._ask(
             lambda reply_to: TakeBackTask(
                 who.tenant_id,
@@ -296,7 +297,7 @@ class DispatchApi(DispatchServiceServicer):
         self, request: SetQueueModeRequest, context: Context
     ) -> SetQueueModeResponse:
         who, request_id = caller(), _request_id(request.request_id)
-        queue_id = _id(request.queue_id, "queue_id")
+        queue_id = token(request.queue_id, "queue_id")
         if request.mode not in MODES:
             raise errors.Invalid("QUEUE_MODE_INVALID", "Name a mode: open, paused or draining.")
         await self._ask(
@@ -314,10 +315,11 @@ class DispatchApi(DispatchServiceServicer):
 
     async def MoveTasks(self, request: MoveTasksRequest, context: Context) -> MoveTasksResponse:
         who, request_id = caller(), _request_id(request.request_id)
-        queue_id = _id(request.queue_id, "queue_id")
-        target_queue_id = _id(request.target_queue_id, "target_queue_id")
+        queue_id = token(request.queue_id, "queue_id")
+        target_queue_id = token(request.target_queue_id, "target_queue_id")
         if len(request.task_ids) > MOVED_AT_ONCE:
             raise errors.Invalid("TOO_MANY_TASKS", "Name 1,000 tasks at most, or none for all.")
+        task_ids = tuple(token(task_id, "task_ids") for task_id in request.task_ids)
         answer = await self._ask(
             lambda reply_to: MoveTasks(
                 who.tenant_id,
@@ -325,7 +327,7 @@ class DispatchApi(DispatchServiceServicer):
                 target_queue_id,
                 who.user_id,
                 Role(who.role),
-                tuple(request.task_ids),
+                task_ids,
                 request_id,
                 reply_to,
             )
@@ -353,26 +355,19 @@ def _task(tenant_id: str, request: SubmitTaskRequest) -> TaskSubmitted:
     named = [it for it in (request.queue_id, request.group_id) if it]
     if len(named) != 1 or not is_token(named[0]):
         raise errors.Invalid("DESTINATION_INVALID", "Name a queue_id or a group_id, and not both.")
-    if (
-        request.channel not in CHANNELS
-        or request.priority > MOST_PRIORITY
-        or len(request.skills) > MOST_SKILLS
-    ):
-        raise errors.Invalid(
-            "FIELD_INVALID", "Send a channel there is, a priority of 1 to 100, 50 skills."
-        )
+    skills = fields.skills(request.skills)
     return TaskSubmitted(
         tenant_id,
         request.task_id,
         request.queue_id,
         enqueued_at=0,
-        skills=read_skills(need for need in request.skills if not need.preferred),
-        priority=request.priority,
-        channel=Channel(request.channel or Channel.CHAT),
+        skills=read_skills(need for need in skills if not need.preferred),
+        priority=fields.priority(request.priority),
+        channel=fields.channel(request.channel),
         group_id=request.group_id,
-        wishes=read_skills(need for need in request.skills if need.preferred),
-        contact_id=request.contact_id,
-        preferred_agent_id=request.preferred_agent_id,
+        wishes=read_skills(need for need in skills if need.preferred),
+        contact_id=fields.token_or_none(request.contact_id, "contact_id"),
+        preferred_agent_id=fields.token_or_none(request.preferred_agent_id, "preferred_agent_id"),
     )
 
 
@@ -384,11 +379,3 @@ def _request_id(given: str) -> str:
             "Send a request_id of 1 to 64 letters, digits, - or _, made anew for each command.",
         )
     return f"{_actor()[0]}/{given}"
-
-
-def _id(given: str, field: str) -> str:
-    if not is_token(given):
-        raise errors.Invalid(
-            "FIELD_INVALID", f"Name the {field}: 1 to 64 letters, digits, - or _.", field=field
-        )
-    return given

@@ -1,6 +1,9 @@
 """What services and supervisors order, over gRPC with real tokens, and what is heard of it."""
 
+from typing import Any
+
 import grpc
+from centralita.directory.v1.resources_pb2 import SkillNeed
 from centralita.dispatch.v1 import dispatch_service_pb2 as api
 from centralita.dispatch.v1.events_pb2 import (
     QUEUE_MODE_DRAINING,
@@ -12,6 +15,7 @@ from grpc import StatusCode
 from services.kernel.answers import reason_of
 from services.kernel.ids import new_id
 from tests.integration.dispatch.centre import Asked, Centre, refusal
+from tests.servicers import refused
 
 
 def call(desk: Centre, task_id: str, group_id: str = "", queue_id: str = "") -> Asked:
@@ -93,6 +97,45 @@ async def test_who_has_no_say_is_told_so(desk: Centre) -> None:
     assert (await refusal(call(desk, "c.2", queue_id="sales")))[1] == "TASK_ID_INVALID"
     assert (await refusal(call(desk, "c-2")))[1] == "DESTINATION_INVALID"
     assert (await refusal(call(desk, "c-2", "desk", "sales")))[1] == "DESTINATION_INVALID"
+
+
+async def test_what_is_out_of_bounds_is_refused_and_what_is_at_the_bounds_is_not(
+    desk: Centre,
+) -> None:
+    await desk.queue("sales")
+    await _known(desk, "c-1", queue_id="sales")
+    longest = "x" * 64
+    levels = [SkillNeed(skill_id=f"s{number}", level=5) for number in range(50)]
+    bounds = {"contact_id": longest, "preferred_agent_id": longest, "priority": 100}
+    await desk.ask("SubmitTask", submission(skills=levels, **bounds), "mia")
+    for wrong, field in (
+        ({"contact_id": longest + "x"}, "contact_id"),
+        ({"contact_id": "kim@example.com"}, "contact_id"),
+        ({"preferred_agent_id": "a.b"}, "preferred_agent_id"),
+        ({"priority": 101}, "priority"),
+        ({"channel": 9}, "channel"),
+        ({"skills": [SkillNeed(skill_id="de", level=0)]}, "skills.level"),
+        ({"skills": [SkillNeed(skill_id="de", level=6)]}, "skills.level"),
+        ({"skills": [SkillNeed(skill_id="", level=1)]}, "skills.skill_id"),
+        ({"skills": [SkillNeed(skill_id=longest + "x", level=1)]}, "skills.skill_id"),
+        ({"skills": [SkillNeed(skill_id="de", level=1)] * 2}, "skills.skill_id"),
+        ({"skills": [*levels, SkillNeed(skill_id="one-more", level=1)]}, "skills"),
+    ):
+        task = submission(**wrong)
+        service = api.SubmitForTenantRequest(tenant_id=desk.tenant, task=task)
+        for asked in (desk.ask("SubmitTask", task, "mia"), desk.ask("SubmitForTenant", service)):
+            code, info = await refused(asked, "dispatch")
+            assert (code, info.reason) == (StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+            assert dict(info.metadata) == {"field": field}
+    strange = api.MoveTasksRequest(
+        queue_id="sales", target_queue_id="sales", task_ids=["c.1"], request_id=new_id()
+    )
+    asked = desk.ask("MoveTasks", strange, "mia")
+    assert await refusal(asked) == (StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+
+
+def submission(**fields: Any) -> api.SubmitTaskRequest:
+    return api.SubmitTaskRequest(task_id=new_id(), queue_id="sales", request_id=new_id(), **fields)
 
 
 async def _known(desk: Centre, task_id: str, *, group_id: str = "", queue_id: str = "") -> None:

@@ -338,21 +338,25 @@ class SubmitTaskRequest(_message.Message):
     task_id: _builtins.str
     """Id of the conversation or call, 1 to 64 of [A-Za-z0-9_-]."""
     queue_id: _builtins.str
-    """Where it waits. Either this or the group."""
+    """Where it waits, 1 to 64 of [A-Za-z0-9_-]. Either this or the group."""
     group_id: _builtins.str
-    """At whom it rings."""
+    """At whom it rings, 1 to 64 of [A-Za-z0-9_-]."""
     channel: _resources_pb2.TaskChannel.ValueType
     """Unset: chat."""
     priority: _builtins.int
     """1 to 100. Unset (0): the queue's."""
     preferred_agent_id: _builtins.str
-    """Whom a queue that is sticky to the preferred agent takes it to first."""
+    """Whom a queue that is sticky to the preferred agent takes it to first, 1 to 64 of
+    [A-Za-z0-9_-]. Empty: nobody.
+    """
     contact_id: _builtins.str
-    """Whose task it is."""
+    """Whose task it is, 1 to 64 of [A-Za-z0-9_-]. Empty: nobody's who is known."""
     request_id: _builtins.str
     @_builtins.property
     def skills(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.SkillNeed]:
-        """What it needs or wishes, besides what its queue says; 50 at most."""
+        """What it needs or wishes, besides what its queue says; 50 at most, each skill once, of levels
+        1 to 5.
+        """
 
     def __init__(
         self,
@@ -641,7 +645,9 @@ class MoveTasksRequest(_message.Message):
     request_id: _builtins.str
     @_builtins.property
     def task_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only these, 1,000 at most; those that do not wait in the queue are passed over. None: all."""
+        """Only these, 1,000 at most, each 1 to 64 of [A-Za-z0-9_-]; those that do not wait in the queue
+        are passed over. None: all.
+        """
 
     def __init__(
         self,

@@ -29,7 +29,8 @@ class DispatchServiceStub:
     """A command names a request_id made by the client, 1 to 64 of [A-Za-z0-9_-]. The same id again
     is the same command and is answered alike, so a call that timed out (DEADLINE_EXCEEDED or
     UNAVAILABLE: unknown) is simply repeated. Refusals: NOT_FOUND TASK_NOT_FOUND;
-    INVALID_ARGUMENT REQUEST_ID_INVALID.
+    INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1 to 64 of
+    [A-Za-z0-9_-].
     """
 
     def __init__(self, channel):
@@ -134,7 +135,8 @@ class DispatchServiceServicer:
     """A command names a request_id made by the client, 1 to 64 of [A-Za-z0-9_-]. The same id again
     is the same command and is answered alike, so a call that timed out (DEADLINE_EXCEEDED or
     UNAVAILABLE: unknown) is simply repeated. Refusals: NOT_FOUND TASK_NOT_FOUND;
-    INVALID_ARGUMENT REQUEST_ID_INVALID.
+    INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1 to 64 of
+    [A-Za-z0-9_-].
     """
 
     def AcceptOffer(self, request, context):
@@ -224,7 +226,7 @@ class DispatchServiceServicer:
     def SubmitTask(self, request, context):
         """Begin a task in a queue or at a group. A task_id begins once: again, also within a day of
         its end, it changes nothing and is answered alike. INVALID_ARGUMENT TASK_ID_INVALID,
-        DESTINATION_INVALID; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
+        DESTINATION_INVALID, FIELD_INVALID with the field in its details; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
         QUEUE_NOT_YOURS, GROUP_NOT_YOURS for supervisors who do not belong to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -285,7 +287,7 @@ class DispatchServiceServicer:
         """Move what waits in a queue to another, with its age, in one step; 1,000 tasks at most, first
         come first, so repeat it (with a new request_id) until it answers 0. What rings stays. The
         queue may have been removed: what waits there has no other way out. Audited. INVALID_ARGUMENT
-        TOO_MANY_TASKS; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
+        TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
         who do not belong to both.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -397,7 +399,8 @@ class DispatchService:
     """A command names a request_id made by the client, 1 to 64 of [A-Za-z0-9_-]. The same id again
     is the same command and is answered alike, so a call that timed out (DEADLINE_EXCEEDED or
     UNAVAILABLE: unknown) is simply repeated. Refusals: NOT_FOUND TASK_NOT_FOUND;
-    INVALID_ARGUMENT REQUEST_ID_INVALID.
+    INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1 to 64 of
+    [A-Za-z0-9_-].
     """
 
     @staticmethod

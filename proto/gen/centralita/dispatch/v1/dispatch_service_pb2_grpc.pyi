@@ -32,7 +32,8 @@ class DispatchServiceStub:
     """A command names a request_id made by the client, 1 to 64 of [A-Za-z0-9_-]. The same id again
     is the same command and is answered alike, so a call that timed out (DEADLINE_EXCEEDED or
     UNAVAILABLE: unknown) is simply repeated. Refusals: NOT_FOUND TASK_NOT_FOUND;
-    INVALID_ARGUMENT REQUEST_ID_INVALID.
+    INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1 to 64 of
+    [A-Za-z0-9_-].
     """
 
     @_typing.overload
@@ -85,7 +86,7 @@ class DispatchServiceStub:
     SubmitTask: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.SubmitTaskRequest, _dispatch_service_pb2.SubmitTaskResponse]
     """Begin a task in a queue or at a group. A task_id begins once: again, also within a day of
     its end, it changes nothing and is answered alike. INVALID_ARGUMENT TASK_ID_INVALID,
-    DESTINATION_INVALID; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
+    DESTINATION_INVALID, FIELD_INVALID with the field in its details; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
     QUEUE_NOT_YOURS, GROUP_NOT_YOURS for supervisors who do not belong to it.
     """
     SubmitForTenant: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.SubmitForTenantRequest, _dispatch_service_pb2.SubmitForTenantResponse]
@@ -117,7 +118,7 @@ class DispatchServiceStub:
     """Move what waits in a queue to another, with its age, in one step; 1,000 tasks at most, first
     come first, so repeat it (with a new request_id) until it answers 0. What rings stays. The
     queue may have been removed: what waits there has no other way out. Audited. INVALID_ARGUMENT
-    TOO_MANY_TASKS; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
+    TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
     who do not belong to both.
     """
 
@@ -126,7 +127,8 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     """A command names a request_id made by the client, 1 to 64 of [A-Za-z0-9_-]. The same id again
     is the same command and is answered alike, so a call that timed out (DEADLINE_EXCEEDED or
     UNAVAILABLE: unknown) is simply repeated. Refusals: NOT_FOUND TASK_NOT_FOUND;
-    INVALID_ARGUMENT REQUEST_ID_INVALID.
+    INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1 to 64 of
+    [A-Za-z0-9_-].
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -176,7 +178,7 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     SubmitTask: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.SubmitTaskRequest, _dispatch_service_pb2.SubmitTaskResponse]  # type: ignore[assignment]
     """Begin a task in a queue or at a group. A task_id begins once: again, also within a day of
     its end, it changes nothing and is answered alike. INVALID_ARGUMENT TASK_ID_INVALID,
-    DESTINATION_INVALID; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
+    DESTINATION_INVALID, FIELD_INVALID with the field in its details; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
     QUEUE_NOT_YOURS, GROUP_NOT_YOURS for supervisors who do not belong to it.
     """
     SubmitForTenant: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.SubmitForTenantRequest, _dispatch_service_pb2.SubmitForTenantResponse]  # type: ignore[assignment]
@@ -208,7 +210,7 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     """Move what waits in a queue to another, with its age, in one step; 1,000 tasks at most, first
     come first, so repeat it (with a new request_id) until it answers 0. What rings stays. The
     queue may have been removed: what waits there has no other way out. Audited. INVALID_ARGUMENT
-    TOO_MANY_TASKS; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
+    TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
     who do not belong to both.
     """
 
@@ -216,7 +218,8 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
     """A command names a request_id made by the client, 1 to 64 of [A-Za-z0-9_-]. The same id again
     is the same command and is answered alike, so a call that timed out (DEADLINE_EXCEEDED or
     UNAVAILABLE: unknown) is simply repeated. Refusals: NOT_FOUND TASK_NOT_FOUND;
-    INVALID_ARGUMENT REQUEST_ID_INVALID.
+    INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1 to 64 of
+    [A-Za-z0-9_-].
     """
 
     @_abc_1.abstractmethod
@@ -330,7 +333,7 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_dispatch_service_pb2.SubmitTaskResponse, _abc.Awaitable[_dispatch_service_pb2.SubmitTaskResponse]]:
         """Begin a task in a queue or at a group. A task_id begins once: again, also within a day of
         its end, it changes nothing and is answered alike. INVALID_ARGUMENT TASK_ID_INVALID,
-        DESTINATION_INVALID; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
+        DESTINATION_INVALID, FIELD_INVALID with the field in its details; NOT_FOUND QUEUE_NOT_FOUND, GROUP_NOT_FOUND; PERMISSION_DENIED
         QUEUE_NOT_YOURS, GROUP_NOT_YOURS for supervisors who do not belong to it.
         """
 
@@ -404,7 +407,7 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         """Move what waits in a queue to another, with its age, in one step; 1,000 tasks at most, first
         come first, so repeat it (with a new request_id) until it answers 0. What rings stays. The
         queue may have been removed: what waits there has no other way out. Audited. INVALID_ARGUMENT
-        TOO_MANY_TASKS; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
+        TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
         who do not belong to both.
         """
 
