@@ -16,7 +16,7 @@ TASKS, AGENTS, EVERY_MS = 20_000, 100, 120
 
 
 def measure() -> list[Figure]:
-    day = busy(1, TASKS, AGENTS, EVERY_MS)
+    day = busy(1, TASKS, AGENTS, EVERY_MS, records_a_snapshot=0)
     with tempfile.TemporaryDirectory() as home:
         path = Path(home) / "day.recording"
         with into_file(path) as write:

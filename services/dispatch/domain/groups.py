@@ -7,8 +7,10 @@ becomes able to take it, a group that rings at all rings, too.
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
-from itertools import islice
+from heapq import merge
+from itertools import chain, islice
 
+from .demand import Load
 from .inputs import GroupConfigured, RingStrategy
 from .parties import Agent, Task
 
@@ -22,7 +24,8 @@ class Groups:
     def __init__(self) -> None:
         self.configured: dict[str, GroupConfigured] = {}
         self._of_agent: dict[str, tuple[str, ...]] = {}
-        self._lines: dict[str, list[_Entry]] = {}
+        self._lines: dict[str, dict[Load, list[_Entry]]] = {}
+        """What takes the same stands together: one look says whether an agent has room for it."""
 
     def configure(self, group: GroupConfigured) -> None:
         for agent_id in self.members(group.group_id):
@@ -40,25 +43,29 @@ class Groups:
 
     def line(self, group_id: str) -> list[Task]:
         """List the tasks that ring at a group or wait for it, first come first."""
-        return [entry[3] for entry in self._lines.get(group_id, ())]
+        return [entry[3] for entry in merge(*self._lines.get(group_id, {}).values())]
 
     def waiting(self, queue_id: str) -> Iterator[Task]:
         """Walk the tasks of a queue that wait for, or ring at, a group."""
-        for line in self._lines.values():
-            for entry in line:
+        for lines in self._lines.values():
+            for entry in chain(*lines.values()):
                 if entry[3].submitted.queue_id == queue_id:
                     yield entry[3]
 
     def place_task(self, task: Task) -> None:
         """Put a task in its group's line."""
-        insort(self._lines.setdefault(task.submitted.group_id, []), (*task.order, task))
+        lines = self._lines.setdefault(task.submitted.group_id, {})
+        insort(lines.setdefault(task.load, []), (*task.order, task))
 
     def remove_task(self, task: Task) -> None:
         """Take a task out of its line; harmless when it is in none."""
-        line = self._lines.get(task.submitted.group_id, [])
+        lines = self._lines.get(task.submitted.group_id, {})
+        line = lines.get(task.load, [])
         at = bisect_left(line, task.order)
         if at < len(line) and line[at][3] is task:
             del line[at]
+            if not line:
+                del lines[task.load]
 
     def whom_to_ring(self, task: Task, agents: Mapping[str, Agent]) -> list[Agent]:
         """Return the members at whom the strategy rings now: all, the next one, or nobody."""
@@ -68,12 +75,15 @@ class Groups:
         """Return the first task by priority, then age, that the agent is to be rung for now."""
         best: _Entry | None = None
         for group_id in self._of_agent.get(agent.id, ()):
-            for entry in self._lines.get(group_id, ()):
-                if best is not None and best < entry:
-                    break
-                if self.at_once(entry[3]) != 0 and _suits(agent, entry[3]):
-                    best = entry
-                    break
+            for load, line in self._lines.get(group_id, {}).items():
+                if not (agent.takes(load) and agent.fits(load)):
+                    continue
+                for entry in line:
+                    if best is not None and best < entry:
+                        break
+                    if self.at_once(entry[3]) != 0 and not _was_asked(agent, entry[3]):
+                        best = entry
+                        break
         return None if best is None else best[3]
 
     def at_once(self, task: Task) -> int | None:
@@ -100,9 +110,8 @@ class Groups:
 
 
 def _suits(agent: Agent, task: Task) -> bool:
-    return (
-        agent.takes(task.load)
-        and agent.fits(task.load)
-        and agent.id not in task.offers
-        and agent.id not in task.excluded
-    )
+    return agent.takes(task.load) and agent.fits(task.load) and not _was_asked(agent, task)
+
+
+def _was_asked(agent: Agent, task: Task) -> bool:
+    return agent.id in task.offers or agent.id in task.excluded

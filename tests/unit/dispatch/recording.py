@@ -41,13 +41,14 @@ QUEUES = ("sales", "support", "vip")
 class Recorder:
     """Each input is a record of its own, behind the timers that were due before it."""
 
-    def __init__(self) -> None:
+    def __init__(self, records_a_snapshot: int = RECORDS_A_SNAPSHOT) -> None:
         self.now = NINE
         self.state = State()
         self.position = Position()
         self.recording: list[wire.Recorded] = []
         self.snapshots: list[tuple[int, int, bytes]] = []
         """Behind one in so many records: its sequence, its moment, the snapshot."""
+        self._every = records_a_snapshot
         self._inputs = 0
 
     def give(self, it: Fact | Command) -> list[Decision]:
@@ -87,7 +88,7 @@ class Recorder:
         self.position = Position(sequence, self._inputs, chain)
         logged = wire.LoggedRecord(sequence=sequence, data=data)
         self.recording.append(wire.Recorded(record=logged))
-        if sequence % RECORDS_A_SNAPSHOT == 0:
+        if self._every and sequence % self._every == 0:
             saved = write_snapshot(self.state, self.position)
             self.snapshots.append((sequence, self.state.at, saved))
 
@@ -115,9 +116,15 @@ async def replayed(recording: Iterable[wire.Recorded]) -> tuple[Replay, Divergen
     return await replay.replayed(items())
 
 
-def busy(seed: int, tasks: int, agents: int = 12, every_ms: int = 900) -> Recorder:
+def busy(
+    seed: int,
+    tasks: int,
+    agents: int = 12,
+    every_ms: int = 900,
+    records_a_snapshot: int = RECORDS_A_SNAPSHOT,
+) -> Recorder:
     """Record a day on which agents come, go, accept, decline, let ring and complete."""
-    dice, recorder = Random(seed), Recorder()
+    dice, recorder = Random(seed), Recorder(records_a_snapshot)
     for queue_id in QUEUES:
         selection = dice.choice(tuple(AgentSelection))
         recorder.give(QueueConfigured(ACME, queue_id, 1, agent_selection=selection))
