@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from .ending import ended
+from .garbage import collect_seldom
 from .liveness import Liveness, liveness
 from .telemetry import log_as, telemetry
 
@@ -46,6 +47,7 @@ def run(
     """
     name = name or type(settings).__module__.rpartition(".")[0].rpartition(".")[2] or "centralita"
     log_as(name)
+    collect_seldom()
     with asyncio.Runner(loop_factory=_loop_factory(settings)) as runner:
         code = runner.run(_until_told(service, settings, name, drain))
     sys.exit(code)

@@ -25,6 +25,7 @@ from services.dispatch.domain.inputs import (
 )
 from services.dispatch.domain.state import State
 from services.dispatch.domain.tenant import Tenant
+from services.kernel.garbage import collect_seldom
 
 from .figures import Figure, middle
 
@@ -55,6 +56,7 @@ class Centre:
 
 
 def measure() -> list[Figure]:
+    collect_seldom()  # as every process of ours does
     small = middle([_decisions(100) for _ in range(RUNS)])[0]
     runs = [(*_decisions(10_000), _match_us(10_000), _floor_us()) for _ in range(RUNS)]
     decide, match, floor = middle(runs)
