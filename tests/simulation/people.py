@@ -81,8 +81,11 @@ class People:
                 case 5:
                     self._form(self._dice.choice(GROUPS))
                 case _ if self._dice.random() < 0.3:
-                    closed = wire.TaskClosed(task_id=f"t{self._dice.randrange(TASKS)}")
-                    self.line.tell(task_closed=closed)
+                    by = self._dice.choice(
+                        ("", agent_id)
+                    )  # the customer leaves, or somebody ends it
+                    task_id = f"t{self._dice.randrange(TASKS)}"
+                    self.line.tell(task_closed=wire.TaskClosed(task_id=task_id, closed_by=by))
 
     async def _assign(self, task_id: str, agent_id: str) -> None:
         it = wire.AssignTask(
