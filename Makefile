@@ -13,7 +13,8 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14
   $(name) -c 'import sys, venv, ensurepip; assert sys.version_info >= (3, 11); print("$(name)")' 2>/dev/null)))
 # Tests that share nothing, and those whose files share only servers: all cores take them at once.
 ALONE := tests/unit tests/simulation
-APART := tests/integration tests/e2e tests/faults
+# Those that take longest stand first, so that no core is left with them alone.
+APART := tests/faults tests/e2e tests/integration
 LOCKED = $(shell sha256sum requirements.lock | cut -d ' ' -f 1)
 PROTOS = $(shell cd proto && find centralita -name '*.proto' | LC_ALL=C sort)
 GOOGLE = $(shell $(BIN)/python -c 'import google.rpc, pathlib; print(pathlib.Path(google.rpc.__path__[0]).parent.parent)')
@@ -42,7 +43,7 @@ run: setup ## Start everything at 127.0.0.1:8080 (PORT and VAR_DIR set others)
 
 test: setup ## Run every test that can run on this machine
 	$(BIN)/python -m pytest -n auto $(ALONE)
-	$(BIN)/python -m pytest -n auto --dist loadfile $(APART)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(APART)
 	$(BIN)/python -m pytest tests $(ALONE:%=--ignore=%) $(APART:%=--ignore=%)
 
 test-fast: setup ## Run the tests that need no server
