@@ -78,6 +78,22 @@ async def test_it_says_where_it_is_works_as_least_privileged_users_and_comes_bac
     _until(lambda: "Centralita is ready at" in _output(here))
     assert f"http://127.0.0.1:{here.port}" in _output(here)
     keys = _get(here, "/.well-known/jwks.json")
+    await _one_is_served(here)
+    assert "Violation" not in (here.home / "var/log/nats.log").read_text()
+
+    children = _descendants(here.pid)
+    assert len(children) == 3
+    here.stop()
+    assert not _alive(children)
+
+    here.start()
+    assert _get(here, "/.well-known/jwks.json") == keys
+    assert "refused" not in _output(here)
+    await _one_is_served(here)  # from what was saved at the end
+    assert "Violation" not in (here.home / "var/log/nats.log").read_text()
+
+
+async def _one_is_served(here: Standalone) -> None:
     address = f"127.0.0.1:{here.port}"
     async with (
         grpc.aio.insecure_channel(address) as channel,
@@ -90,16 +106,6 @@ async def test_it_says_where_it_is_works_as_least_privileged_users_and_comes_bac
         await ana.reply(offer.conversation_id, "yes")
         await it.customer.reply("yes")
         await ana.close(offer.conversation_id)
-    assert "Violation" not in (here.home / "var/log/nats.log").read_text()
-
-    children = _descendants(here.pid)
-    assert len(children) == 3
-    here.stop()
-    assert not _alive(children)
-
-    here.start()
-    assert _get(here, "/.well-known/jwks.json") == keys
-    assert "refused" not in _output(here)
 
 
 def test_when_it_is_killed_its_servers_end_too(here: Standalone) -> None:
