@@ -6,8 +6,10 @@ import pytest
 
 from services.dispatch.domain.candidates import Filter, candidates
 from services.dispatch.domain.decisions import Assigned, Decision, OfferClosed, OfferEnd, Queued
+from services.dispatch.domain.demand import Load
 from services.dispatch.domain.inputs import AcceptOffer, GroupConfigured, Role
 from services.dispatch.domain.inputs import RingStrategy as Ring
+from services.dispatch.domain.parties import Agent
 from tests.unit.dispatch.desk import ACME, Desk
 
 
@@ -247,3 +249,33 @@ def test_explain_says_that_the_others_of_a_group_are_not_asked_while_it_rings_at
     removed_by = {it.agent_id: it.removed_by for it in found}
     assert desk.place("t1") == "rings gil"
     assert removed_by["gil"] is removed_by["hal"] is Filter.RINGS_ALREADY
+
+
+def test_what_takes_more_and_what_takes_less_stand_in_one_order(desk: Desk) -> None:
+    desk.works("gil", capacity=2)
+    desk.group("night", "gil")
+    call(desk, "busy", "night", cost=2)
+    call(desk, "small", "night", cost=1)
+    call(desk, "large", "night", cost=2, age=60_000)
+    desk.accept("gil", "busy")
+    desk.complete("gil", "busy")
+    assert desk.place("large") == "rings gil"
+    assert desk.place("small") == "waits"
+
+
+def test_who_has_no_room_is_looked_at_once_however_much_waits(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.group("desk", "ana")
+    for number in range(50):
+        call(desk, f"t{number}")
+    tenant, fits, looks = desk.state.tenants[ACME], Agent.fits, iter(range(1))
+
+    def counted(agent: Agent, load: Load) -> bool:
+        next(looks)
+        return fits(agent, load)
+
+    monkeypatch.setattr(Agent, "fits", counted)
+    assert tenant.groups.best_task(tenant.agents["ana"]) is None
+    assert next(looks, "no more") == "no more"
+    monkeypatch.undo()
