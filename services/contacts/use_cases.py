@@ -1,6 +1,7 @@
-"""Who is this? Asked once for each message, so the known contact costs one read."""
+"""Who is this? Whoever asks remembers the answers, so most who are asked about are new."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from services.kernel.again import again_if
@@ -33,12 +34,13 @@ class ResolveContact:
     ) -> tuple[str, bool]:
         if not is_token(tenant_id):
             raise IdentityInvalid("Name the tenant.", field="tenant_id")
-        known = await self._contacts.behind(tenant_id, identity)
-        if known is None:
-            # Somebody may be making the same contact now: the loser is Stale and reads it.
-            made = first_seen(tenant_id, self._new_id(), identity, display_name)
+        made = first_seen(tenant_id, self._new_id(), identity, display_name)
+        with suppress(Stale):  # the store knows them, or somebody makes the same contact now
             await self._contacts.save(made, event_of(made))
             return made.id, True
+        known = await self._contacts.behind(tenant_id, identity)
+        if known is None:
+            raise Stale("They were there a moment ago.")
         named = known.named(display_name)
         if named != known:
             await self._contacts.save(named, event_of(known))

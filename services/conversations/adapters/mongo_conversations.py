@@ -31,12 +31,9 @@ async def prepare(collection: Collection) -> None:
         ("channel_account_id", ASCENDING),
         ("contact_id", ASCENDING),
     ]
-    # The promise, kept by the store: at most one open conversation of a lane.
-    await collection.create_index(
-        lane, name="open_lane", unique=True, partialFilterExpression={"state": "open"}
-    )
-    # Whoever opens takes the next ordinal, so an opening decided before another conversation
-    # came and went is refused; and the latest of a lane is one step in the index.
+    # The promise, kept by the store: at most one open conversation of a lane. Whoever opens has
+    # seen the one before closed, for good, and takes the next ordinal: only one can. It also
+    # refuses an opening decided before another came and went, and finds the latest in one step.
     await collection.create_index(
         [*lane, ("ordinal", DESCENDING)], name="lane_ordinal", unique=True
     )
