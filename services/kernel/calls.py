@@ -18,6 +18,7 @@ import grpc
 from centralita.options.v1.options_pb2 import AccessOptions
 from grpc import StatusCode
 from opentelemetry import trace
+from opentelemetry.context import attach
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from . import identity
@@ -82,34 +83,30 @@ class Calls:
         async def call(raw: bytes, context: Context) -> bytes | None:
             started, code = time.perf_counter(), StatusCode.OK
             metadata = dict(context.invocation_metadata() or ())
-            with self._tracer.start_as_current_span(
-                name,
-                _propagator.extract(metadata),
-                trace.SpanKind.SERVER,
-                record_exception=False,  # its words may quote a message
-                set_status_on_exception=False,
-            ) as span:
-                try:
-                    authorization = str(metadata.get("authorization", ""))
-                    who = await self.guard.admit(rule, authorization)
-                    identity.be(who)
-                    return await body(raw, context, who)
-                except grpc.aio.AbortError:
-                    code = StatusCode.UNKNOWN
-                    raise  # the method has answered by itself
-                except asyncio.CancelledError:
-                    code = StatusCode.CANCELLED
-                    raise
-                except Exception as error:
-                    answer = self._answer(name, error)
-                    code = answer.code
-                    if not answer.expected:
-                        span.set_status(trace.StatusCode.ERROR)
-                    await context.abort_with_status(as_status(answer, self.domain))
-                    raise
-                finally:
-                    attributes = {"rpc.method": name, "rpc.response.status_code": code.name}
-                    self._meter.record(time.perf_counter() - started, attributes)
+            parent = _propagator.extract(metadata)
+            span = self._tracer.start_span(name, parent, trace.SpanKind.SERVER)
+            attach(trace.set_span_in_context(span))  # for the rest of this task, as the caller is
+            try:
+                who = await self.guard.admit(rule, str(metadata.get("authorization", "")))
+                identity.be(who)
+                return await body(raw, context, who)
+            except grpc.aio.AbortError:
+                code = StatusCode.UNKNOWN
+                raise  # the method has answered by itself
+            except asyncio.CancelledError:
+                code = StatusCode.CANCELLED
+                raise
+            except Exception as error:
+                answer = self._answer(name, error)
+                code = answer.code
+                if not answer.expected:  # in no words of its own, which may quote a message
+                    span.set_status(trace.StatusCode.ERROR)
+                await context.abort_with_status(as_status(answer, self.domain))
+                raise
+            finally:
+                span.end()
+                attributes = {"rpc.method": name, "rpc.response.status_code": code.name}
+                self._meter.record(time.perf_counter() - started, attributes)
 
         if method.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
@@ -126,11 +123,13 @@ class Calls:
         serialize = cast("Callable[[Any], bytes]", method.response_serializer)
 
         async def body(raw: bytes, context: Context, _: Caller) -> bytes:
-            request = parse(raw)
-            deadline = asyncio.timeout(UNARY_DEADLINE if context.time_remaining() is None else None)
+            answering = behaviour(parse(raw), context)
+            if context.time_remaining() is not None:  # gRPC keeps the deadline of a client
+                return serialize(await answering)
+            deadline = asyncio.timeout(UNARY_DEADLINE)
             try:
                 async with deadline:
-                    return serialize(await behaviour(request, context))
+                    return serialize(await answering)
             except TimeoutError as late:
                 if deadline.expired():
                     raise Ended(TOO_LATE) from late

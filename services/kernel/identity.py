@@ -1,6 +1,6 @@
 """Who is calling, and may they: from the token and the proto's rule, never from the request."""
 
-from centralita.options.v1.options_pb2 import AccessOptions, Role
+from centralita.options.v1.options_pb2 import AccessOptions
 from centralita.options.v1.options_pb2 import access as access_option
 from google.protobuf import descriptor_pool
 
@@ -86,7 +86,7 @@ def _check(rule: AccessOptions, who: Caller) -> None:
     if who.service:
         if who.service not in rule.services:
             raise ServiceNotAllowed("This service may not call this method.")
-    elif rule.least_role == Role.ROLE_UNSPECIFIED:
+    elif not rule.least_role:
         raise ServiceNotAllowed("Only services of the installation may call this method.")
     elif who.role < rule.least_role:
         least = role_name(rule.least_role)

@@ -2,7 +2,8 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from functools import lru_cache
+from datetime import timedelta
+from functools import lru_cache, partial
 from typing import Any
 
 from centralita.options.v1.options_pb2 import Role
@@ -36,6 +37,7 @@ from services.kernel.identity import caller
 
 from .domain import errors
 from .domain.leases import Key
+from .domain.presence import Presence
 from .domain.status import ONLINE, READY, Badge, Channel, Status
 from .messages import duration, from_change, from_day, from_presence, moment
 from .use_cases.agents import Agents
@@ -77,15 +79,10 @@ class PresenceApi(PresenceServiceServicer):
         self._agents, self._read, self._history = agents, read, history
         self._heartbeat, self._disconnect = heartbeat, disconnect
         # Most heartbeats answer what the one before did.
-        self._dressed = lru_cache(maxsize=REMEMBERED)(from_presence)
-        self._lease = duration(heartbeat.lease)
-        self._again_after = duration(heartbeat.lease * 2 / 3)
+        self._still = lru_cache(maxsize=REMEMBERED)(partial(_beaten, lease=heartbeat.lease))
 
     async def Heartbeat(self, request: HeartbeatRequest, context: Context) -> HeartbeatResponse:
-        found = await self._heartbeat(_user(), request.device_id)
-        return HeartbeatResponse(
-            presence=self._dressed(found), lease=self._lease, again_after=self._again_after
-        )
+        return self._still(await self._heartbeat(_user(), request.device_id))
 
     async def Disconnect(self, request: DisconnectRequest, context: Context) -> DisconnectResponse:
         await self._disconnect(_user(), request.device_id)
@@ -152,6 +149,12 @@ class PresenceApi(PresenceServiceServicer):
         return ListPresencesResponse(
             presences=map(from_presence, found), next_page_token=_token(last)
         )
+
+
+def _beaten(it: Presence, lease: timedelta) -> HeartbeatResponse:
+    return HeartbeatResponse(
+        presence=from_presence(it), lease=duration(lease), again_after=duration(lease * 2 / 3)
+    )
 
 
 def _user() -> Key:

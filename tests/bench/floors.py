@@ -1,10 +1,16 @@
-"""What the bus alone costs, on this machine, in this minute."""
+"""What the bus alone costs, and gRPC alone, on this machine, in this minute."""
 
 import asyncio
+import multiprocessing
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
+import grpc
+import uvloop
 from nats.aio.msg import Msg
 
 from services.kernel.bus import Bus
@@ -50,6 +56,40 @@ async def key_value_write(bus: Bus, per_second: float, writes: int = MESSAGES) -
     finally:
         await bus.js.delete_key_value("floor")
     return took
+
+
+@contextmanager
+def bare_server(method: str, answer: bytes) -> Iterator[tuple[str, int]]:
+    """Yield host:port and process id of a gRPC server that gives one answer and does nothing."""
+    anew = multiprocessing.get_context("spawn")  # gRPC does not survive a fork
+    here, there = anew.Pipe(duplex=False)
+    process = anew.Process(target=_serve_bare, args=(method, answer, there), daemon=True)
+    process.start()
+    there.close()
+    assert process.pid is not None
+    try:
+        yield f"127.0.0.1:{here.recv()}", process.pid
+    finally:
+        process.terminate()
+        process.join(10)
+
+
+def _serve_bare(method: str, answer: bytes, port: Connection) -> None:
+    async def give(_request: bytes, _context: object) -> bytes:
+        return answer
+
+    async def serve() -> None:
+        server = grpc.aio.server()
+        service, _, name = method.rpartition("/")
+        handlers: dict[str, Any] = {name: grpc.unary_unary_rpc_method_handler(give)}
+        generic = grpc.method_handlers_generic_handler(service.lstrip("/"), handlers)
+        server.add_generic_rpc_handlers((generic,))
+        bound = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        port.send(bound)
+        await server.wait_for_termination()
+
+    uvloop.run(serve())  # as services run
 
 
 async def paced(count: int, per_second: float) -> AsyncIterator[int]:

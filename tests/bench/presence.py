@@ -31,17 +31,19 @@ from tests.servers import mongo_server, nats_server
 from tests.tokens import ISSUER, Issuer, bearer, key_server
 
 from .figures import Figure, percentiles
-from .floors import key_value_write, paced
+from .floors import bare_server, key_value_write, paced
 
 TENANT = "bench"
 AGENTS, CHOICES_PER_S = 50, 20.0
 ROUNDS, CHOICES, WRITES = 3, 200, 100
 """What a key-value write takes is measured between the choices, at the pace of the choices."""
-DEVICES, LEASE_S, CHANNELS = 10_000, 15.0, 16
+DEVICES, LEASE_S, CHANNELS = 10_000, 20.0, 16
 LOOKED_AT_S = 10.0
 
 Metadata = tuple[tuple[str, str], ...]
+Beat = Callable[[int], Coroutine[Any, Any, api.HeartbeatResponse]]
 
+HEARTBEAT = "/centralita.presence.v1.PresenceService/Heartbeat"
 BEAT = api.HeartbeatRequest(device_id="d1")
 READY = api.SetStatusRequest(status=Status.STATUS_READY)
 ONLINE = api.SetStatusRequest(status=Status.STATUS_ONLINE)
@@ -62,7 +64,7 @@ class Centre:
 
 def measure() -> list[Figure]:
     took, floor = asyncio.run(_visible())
-    cores = asyncio.run(_heartbeats())
+    cores, bare = asyncio.run(_heartbeats())
     return [
         Figure(
             "presence.visible_ms_p99",
@@ -76,9 +78,9 @@ def measure() -> list[Figure]:
             "presence.heartbeat_cores",
             cores,
             "cores",
-            None,
+            bare,
             f"{DEVICES:,} devices of as many agents, a lease of {LEASE_S:g} s, renewed after two "
-            "thirds; 1 process",
+            "thirds; 1 process; floor: a gRPC server that does nothing",
         ),
     ]
 
@@ -191,52 +193,65 @@ async def _staff(bus: Bus, agents: Sequence[str]) -> None:
         await tell(TaskSubmitted(TENANT, f"t-{agent}", f"q-{agent}", now))
 
 
-async def _heartbeats() -> float:
-    """Return the cores that presence needs while every device calls as often as it is told to."""
+async def _heartbeats() -> tuple[float, float]:
+    """Return the cores that presence needs while every device calls as often as it is told to.
+
+    And those that the same calls need of a server that does nothing about them.
+    """
     with tempfile.TemporaryDirectory() as home:
-        async with (
-            _centre(Path(home), LEASE_S, ("presence",), DEVICES) as it,
-            AsyncExitStack() as stack,
-        ):
-            stubs: list[Any] = [
-                PresenceServiceStub(
-                    await stack.enter_async_context(
-                        grpc.aio.insecure_channel(
-                            it.presence.grpc, options=[("grpc.use_local_subchannel_pool", 1)]
-                        )
-                    )
-                )
-                for _ in range(CHANNELS)
-            ]
+        async with _centre(Path(home), LEASE_S, ("presence",), DEVICES) as it:
             tokens = [it.token(f"agent-{number}") for number in range(DEVICES)]
-            few = asyncio.Semaphore(200)
-
-            async def beat(number: int) -> None:
-                async with few:
-                    await stubs[number % CHANNELS].Heartbeat(
-                        BEAT, metadata=tokens[number], timeout=5
-                    )
-
-            told = await stubs[0].Heartbeat(BEAT, metadata=tokens[0])
-            pause = told.again_after.ToMilliseconds() / 1000
-            async with asyncio.timeout(60):
-                took = pause
-                while took >= pause:  # on a busy machine the first leases end before the last begin
-                    began = time.perf_counter()
-                    await asyncio.gather(*(beat(number) for number in range(DEVICES)))
-                    took = time.perf_counter() - began
-            beating: set[asyncio.Task[None]] = set()
-            cpu = _cpu_s(it.presence.pid)
-            async for number in paced(int(LOOKED_AT_S * DEVICES / pause), DEVICES / pause):
-                one = asyncio.create_task(beat(number % DEVICES))
-                beating.add(one)
-                one.add_done_callback(beating.discard)
-            await asyncio.gather(*beating)
-            # By the pace that was asked for: a client that cannot keep it flatters nobody.
-            cores = (_cpu_s(it.presence.pid) - cpu) / LOOKED_AT_S
+            async with _devices(it.presence.grpc, tokens) as beat:
+                told = await beat(0)
+                pause = told.again_after.ToMilliseconds() / 1000
+                cores = await _beating(it.presence.pid, beat, pause)
             there = await it.db["presences"].count_documents({"connected": True})
             assert there == DEVICES, f"{DEVICES - there} devices were declared gone"
-            return cores
+    with bare_server(HEARTBEAT, told.SerializeToString()) as (address, pid):
+        async with _devices(address, tokens) as beat:
+            return cores, await _beating(pid, beat, pause)
+
+
+@asynccontextmanager
+async def _devices(address: str, tokens: Sequence[Metadata]) -> AsyncIterator[Beat]:
+    """Connect as the edge does, by few connections for all; yield how a device calls."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    few = asyncio.Semaphore(200)
+    async with AsyncExitStack() as stack:
+        channels = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(address, options=options))
+            for _ in range(CHANNELS)
+        ]
+        stubs: list[Any] = [PresenceServiceStub(channel) for channel in channels]
+
+        async def beat(number: int) -> api.HeartbeatResponse:
+            stub = stubs[number % CHANNELS]
+            async with few:
+                told: api.HeartbeatResponse = await stub.Heartbeat(
+                    BEAT, metadata=tokens[number], timeout=5
+                )
+            return told
+
+        yield beat
+
+
+async def _beating(pid: int, beat: Beat, pause: float) -> float:
+    """Let every device call each `pause` seconds; return the cores that the process needs."""
+    async with asyncio.timeout(60):
+        took = pause
+        while took >= pause:  # on a busy machine the first leases end before the last begin
+            began = time.perf_counter()
+            await asyncio.gather(*(beat(number) for number in range(DEVICES)))
+            took = time.perf_counter() - began
+    beating: set[asyncio.Task[api.HeartbeatResponse]] = set()
+    cpu = _cpu_s(pid)
+    async for number in paced(int(LOOKED_AT_S * DEVICES / pause), DEVICES / pause):
+        one = asyncio.create_task(beat(number % DEVICES))
+        beating.add(one)
+        one.add_done_callback(beating.discard)
+    await asyncio.gather(*beating)
+    # By the pace that was asked for: a client that cannot keep it flatters nobody.
+    return (_cpu_s(pid) - cpu) / LOOKED_AT_S
 
 
 def _cpu_s(pid: int) -> float:
