@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from centralita.directory.v1.resources_pb2 import TASK_CHANNEL_CHAT, TaskChannel
 from centralita.dispatch.v1.events_pb2 import TaskQueued
 from faststream.nats import NatsRouter
 
@@ -53,7 +54,15 @@ class Recorder:
         return router
 
 
-async def queue_task(bus: Bus, tenant: str, task: str = "task-1", event_id: str = "") -> bool:
+async def queue_task(
+    bus: Bus,
+    tenant: str,
+    task: str = "task-1",
+    event_id: str = "",
+    channel: TaskChannel.ValueType = TASK_CHANNEL_CHAT,
+) -> bool:
     """Publish a TaskQueued; tell whether the stream had it already."""
-    event = TaskQueued(tenant_id=tenant, task_id=task, revision=1, queue_id="sales")
+    event = TaskQueued(
+        tenant_id=tenant, task_id=task, revision=1, queue_id="sales", channel=channel
+    )
     return await bus.publish(outgoing(event, event_id=event_id or new_id(), at=datetime.now(UTC)))

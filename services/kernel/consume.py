@@ -1,7 +1,7 @@
 """Declared handlers, driven by our own pull loop: nothing is dropped, nothing stays stuck."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
@@ -17,7 +17,7 @@ from .bus import Bus
 from .delivery import Deliveries, EventMeta, meta
 from .pull import Pull
 from .settle import Later, settle
-from .wire import decode, filter_for, template_of
+from .wire import NOTHING, Misdeclared, decode, filter_for, template_of
 
 __all__ = ["EventMeta", "Later", "Misdeclared", "consumer", "consuming", "meta"]
 
@@ -29,15 +29,12 @@ GIVE_UP_AFTER = "centralita-give-up-after-s"
 """What a consumer's metadata says of our patience, for us and for whoever inspects it."""
 
 
-class Misdeclared(TypeError):
-    """A subscriber was not declared with `consumer(...)`."""
-
-
 def consumer(  # noqa: PLR0913 - a declaration: every rule of delivery by its name
     kind: type[Message],
     *,
     stream: str,
     durable: str,
+    where: Mapping[str, str | int] = NOTHING,
     max_workers: int = 16,
     ack_wait: timedelta = timedelta(seconds=15),
     max_deliver: int = PATIENT,
@@ -45,6 +42,10 @@ def consumer(  # noqa: PLR0913 - a declaration: every rule of delivery by its na
     max_ack_pending: int = 0,
 ) -> dict[str, Any]:
     """Declare `@router.subscriber(**consumer(Kind, stream=..., durable=...))`.
+
+    `where` narrows placeholders of the subject to one value each, such as a task's channel to
+    calls: the server sends no others. A durable that is there already takes the new filter up as it
+    starts; what was on its way to it by then still comes, whatever it is about.
 
     `max_workers` handlers run at once; 1 keeps the order of the stream, but for retries. A process
     that dies gives its messages back after `ack_wait`; a living one may take longer than that, four
@@ -55,16 +56,17 @@ def consumer(  # noqa: PLR0913 - a declaration: every rule of delivery by its na
     `max_ack_pending` of those, the server sends nothing new; 0 means four times `max_workers`, at
     least 256.
     """
+    listened = filter_for(kind, where)
     by_age = {} if give_up_after is None else {GIVE_UP_AFTER: str(give_up_after.total_seconds())}
     return {
-        "subject": filter_for(kind),
+        "subject": listened,
         "stream": JStream(stream, declare=False),  # deploy/nats/streams.toml declares it
         "durable": durable,
         "pull_sub": PullSub(batch_size=max_workers),
         "config": ConsumerConfig(
             durable_name=durable,
             description=template_of(kind),
-            filter_subject=filter_for(kind),
+            filter_subject=listened,
             ack_policy=ServerAckPolicy.EXPLICIT,
             ack_wait=ack_wait.total_seconds(),
             max_deliver=-1 if by_age else max_deliver,

@@ -6,28 +6,35 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from centralita.options.v1.options_pb2 import EventOptions
 from centralita.options.v1.options_pb2 import event as event_options
 from faststream import StreamMessage
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 E = TypeVar("E", bound=Message)
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_HUMP = re.compile(r"(?<!^)(?=[A-Z])")
+NOTHING: Mapping[str, str | int] = MappingProxyType({})
 PROTOBUF, JSON = "application/protobuf", "application/json"
 
 
 class BadToken(ValueError):
-    """A value may not stand in a subject: it is empty or has other signs than A-Za-z0-9_-."""
+    """A value may not stand in a subject: it is no [A-Za-z0-9_-]+, or its enum has no such one."""
 
 
 class NotAnEvent(TypeError):
     """The message has no event option, so it has no place on the bus."""
+
+
+class Misdeclared(TypeError):
+    """Who listens does not say it as the kernel understands it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +60,23 @@ def is_state(kind: type[Message]) -> bool:
     return _options(kind.DESCRIPTOR).state
 
 
-def filter_for(kind: type[Message]) -> str:
-    """Return the subject a consumer binds to: each placeholder becomes a wildcard."""
-    return _PLACEHOLDER.sub("*", template_of(kind))
+def filter_for(kind: type[Message], where: Mapping[str, str | int] = NOTHING) -> str:
+    """Return the subject a consumer binds to: each placeholder becomes a wildcard.
+
+    `where` narrows placeholders to one value each. Misdeclared: the subject has no such one.
+    """
+    form, placeholders = _form(kind.DESCRIPTOR)
+    if strangers := where.keys() - {one.field for one in placeholders}:
+        raise Misdeclared(f"{template_of(kind)} does not say {', '.join(sorted(strangers))}")
+    return form.format(
+        *(one.token(where[one.field]) if one.field in where else "*" for one in placeholders)
+    )
 
 
 def subject_of(event: Message) -> str:
     """Fill the event's subject template from its own fields; raises BadToken."""
-    form, names = _form(event.DESCRIPTOR)
-    return form.format(*(_token(event, name) for name in names))
+    form, placeholders = _form(event.DESCRIPTOR)
+    return form.format(*(one.token(getattr(event, one.field)) for one in placeholders))
 
 
 def outgoing(
@@ -109,7 +124,7 @@ def parsed(kind: type[E], data: bytes, headers: Mapping[str, str]) -> E:
 
 
 def _insist_on_subject(event: Message, subject: str) -> None:
-    """Refuse an event about another tenant or key than the subject it was let in under."""
+    """Refuse an event about another tenant, key or kind than the subject it was let in under."""
     try:
         honest = subject_of(event) == subject
     except BadToken:
@@ -118,11 +133,20 @@ def _insist_on_subject(event: Message, subject: str) -> None:
         raise DecodeError("the fields do not match the subject")
 
 
-def _token(event: Message, name: str) -> str:
-    value = str(getattr(event, name))
-    if not TOKEN.fullmatch(value):
-        raise BadToken(f"{event.DESCRIPTOR.full_name}.{name} is not a subject token")
-    return value
+@dataclass(frozen=True, slots=True)
+class _Placeholder:
+    """A field of an event that stands in its subject."""
+
+    field: str
+    full_name: str
+    words: Mapping[int, str] | None
+    """How the values of an enum stand there; None: the field is a text, which stands for itself."""
+
+    def token(self, value: str | int) -> str:
+        word = str(value) if self.words is None else self.words.get(int(value), "")
+        if not TOKEN.fullmatch(word):
+            raise BadToken(f"{self.full_name} is not a subject token")
+        return word
 
 
 @cache
@@ -134,6 +158,21 @@ def _options(kind: Descriptor) -> EventOptions:
 
 
 @cache
-def _form(kind: Descriptor) -> tuple[str, tuple[str, ...]]:
+def _form(kind: Descriptor) -> tuple[str, tuple[_Placeholder, ...]]:
     template = _options(kind).subject
-    return _PLACEHOLDER.sub("{}", template), tuple(_PLACEHOLDER.findall(template))
+    fields = [kind.fields_by_name[name] for name in _PLACEHOLDER.findall(template)]
+    return _PLACEHOLDER.sub("{}", template), tuple(map(_placeholder, fields))
+
+
+def _placeholder(field: FieldDescriptor) -> _Placeholder:
+    words = None if field.enum_type is None else _words(field.enum_type)
+    return _Placeholder(field.name, field.full_name, words)
+
+
+def _words(enum: EnumDescriptor) -> Mapping[int, str]:
+    """Return the names of the values as subjects have them: TASK_CHANNEL_CALL is `call`."""
+    prefix = _HUMP.sub("_", enum.name).upper() + "_"
+    return {
+        value.number: value.name.removeprefix(prefix).lower().replace("_", "-")
+        for value in enum.values
+    }

@@ -48,6 +48,7 @@ COOLING = 1.0
 """Seconds between two looks at which bans are over."""
 
 STREAM = "DISPATCH"
+CALLS = {"channel": TASK_CHANNEL_CALL}
 
 Told = TaskOffered | OfferEnded | TaskAssigned | AfterServiceStarted | TaskCompleted | TaskQueued
 
@@ -73,11 +74,12 @@ def handlers(calls: FollowCalls, refusals: CountRefusals) -> NatsRouter:
 
 
 def _offers(router: NatsRouter, calls: FollowCalls, refusals: CountRefusals) -> None:
-    @router.subscriber(**consumer(TaskOffered, stream=STREAM, durable="presence-task-offered"))
+    @router.subscriber(
+        **consumer(TaskOffered, stream=STREAM, durable="presence-task-offered", where=CALLS)
+    )
     async def task_offered(event: TaskOffered) -> None:
         """A call rings."""
-        if event.channel == TASK_CHANNEL_CALL:
-            await calls(_task(event), lambda it: it.rung(event.revision, event.agent_id))
+        await calls(_task(event), lambda it: it.rung(event.revision, event.agent_id))
 
     @router.subscriber(**consumer(OfferEnded, stream=STREAM, durable="presence-offer-ended"))
     async def offer_ended(event: OfferEnded) -> None:
@@ -93,33 +95,41 @@ def _offers(router: NatsRouter, calls: FollowCalls, refusals: CountRefusals) -> 
 
 def _work(router: NatsRouter, calls: FollowCalls, refusals: CountRefusals) -> None:
     async def has_call(event: TaskAssigned | AfterServiceStarted, stage: Stage) -> None:
-        if event.channel == TASK_CHANNEL_CALL:
-            await calls(_task(event), lambda it: it.held(event.revision, event.agent_id, stage))
+        await calls(_task(event), lambda it: it.held(event.revision, event.agent_id, stage))
 
     @router.subscriber(**consumer(TaskAssigned, stream=STREAM, durable="presence-task-assigned"))
     async def task_assigned(event: TaskAssigned) -> None:
         """An agent has it: accepted, unless somebody else assigned it."""
-        await has_call(event, Stage.IN_SERVICE)
+        if event.channel == TASK_CHANNEL_CALL:
+            await has_call(event, Stage.IN_SERVICE)
         if not event.assigned_by:
             await refusals.accepted((event.tenant_id, event.agent_id))
 
     @router.subscriber(
-        **consumer(AfterServiceStarted, stream=STREAM, durable="presence-after-service-started")
+        **consumer(
+            AfterServiceStarted,
+            stream=STREAM,
+            durable="presence-after-service-started",
+            where=CALLS,
+        )
     )
     async def after_service_started(event: AfterServiceStarted) -> None:
         """The call is over, the agent finishes its work."""
         await has_call(event, Stage.AFTER_SERVICE)
 
-    @router.subscriber(**consumer(TaskCompleted, stream=STREAM, durable="presence-task-completed"))
+    @router.subscriber(
+        **consumer(TaskCompleted, stream=STREAM, durable="presence-task-completed", where=CALLS)
+    )
     async def task_completed(event: TaskCompleted) -> None:
         """All is done."""
-        if event.channel == TASK_CHANNEL_CALL:
-            await calls(_task(event), lambda it: it.let_go(event.revision))
+        await calls(_task(event), lambda it: it.let_go(event.revision))
 
-    @router.subscriber(**consumer(TaskQueued, stream=STREAM, durable="presence-task-queued"))
+    @router.subscriber(
+        **consumer(TaskQueued, stream=STREAM, durable="presence-task-queued", where=CALLS)
+    )
     async def task_queued(event: TaskQueued) -> None:
         """Whoever had it has it no longer. The first word about a task ends nothing."""
-        if event.channel == TASK_CHANNEL_CALL and event.revision > 1:
+        if event.revision > 1:
             await calls(_task(event), lambda it: it.let_go(event.revision))
 
 

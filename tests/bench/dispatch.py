@@ -82,7 +82,7 @@ class Floor:
         await self.tell(CompleteTask(TENANT, task_id, agent_id, Role.AGENT, request))
 
     async def hear(self, message: Msg) -> None:
-        kind = _KINDS.get(message.subject.rpartition(".")[2])
+        kind = _KINDS.get(message.subject.split(".")[5])  # cc.<tenant>.dispatch.v1.<noun>.<done>
         if kind is not None and self.seen is not None:
             await self.seen(kind.FromString(message.data))
 

@@ -170,7 +170,7 @@ async def _choosing(
         await stub.SetStatus(ONLINE, metadata=tokens[agent])
         return rang - began
 
-    offered = f"cc.{TENANT}.dispatch.v1.task.offered"
+    offered = f"cc.{TENANT}.dispatch.v1.task.offered.*"
     hearing = await it.bus.js.subscribe(offered, stream="DISPATCH", ordered_consumer=True, cb=hear)
     for token in tokens.values():
         await stub.Heartbeat(BEAT, metadata=token)

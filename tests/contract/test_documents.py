@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.test_events import EVENTS, subject_of
+from tests.contract.test_events import EVENTS, meet, subject_of
 from tests.contract.test_subscribers import DECLARED
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +82,7 @@ def _events_of(service: str) -> set[str]:
         event.name
         for event in EVENTS
         if f".{service}.v1." in subject_of(event)
-        or re.sub(r"\{\w+\}", "*", subject_of(event)) in heard
+        or any(meet(re.sub(r"\{\w+\}", "*", subject_of(event)), one) for one in heard)
     }
 
 

@@ -6,12 +6,14 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from centralita.directory.v1.resources_pb2 import TaskChannel
 from centralita.options.v1 import options_pb2
 from centralita.options.v1.options_pb2 import event as event_option
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from services.kernel.streams import read
 
+TEXT, ENUM = FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_ENUM
 TOKEN = re.compile(r"[a-z0-9-]+|\{[a-z_]+\}")
 WAYS_TO_STATE = {"WORKSPACE"}
 """Streams that keep how each key came to its state, by age: watchers are told the way."""
@@ -89,15 +91,21 @@ class TestEvent:
         assert event.file.package == f"centralita.{owner}.v1"
         assert subject_of(event).startswith(f"cc.{{tenant_id}}.{owner}.v1.")
 
-    def test_its_subject_is_made_of_tokens_and_its_own_text_fields(self, event: Descriptor) -> None:
+    def test_its_subject_is_made_of_tokens_and_its_own_fields(self, event: Descriptor) -> None:
         assert all(TOKEN.fullmatch(token) for token in subject_of(event).split("."))
         for name in placeholders(event):
-            assert event.fields_by_name[name].type == FieldDescriptor.TYPE_STRING
+            assert event.fields_by_name[name].type in {TEXT, ENUM}
 
     def test_only_state_has_a_key_in_its_subject(self, event: Descriptor) -> None:
-        keyed = placeholders(event) != ["tenant_id"]
+        texts = [one for one in placeholders(event) if event.fields_by_name[one].type == TEXT]
+        keyed = texts != ["tenant_id"]
         assert keyed == event.GetOptions().Extensions[event_option].state
-        assert not keyed or subject_of(event).endswith(f"{{{placeholders(event)[-1]}}}")
+        assert not keyed or subject_of(event).endswith(f"{{{texts[-1]}}}")
+
+    def test_its_subject_ends_in_its_channel_if_it_has_one(self, event: Descriptor) -> None:
+        channel = event.fields_by_name.get("channel")
+        of_a_task = channel is not None and channel.enum_type is TaskChannel.DESCRIPTOR
+        assert of_a_task == subject_of(event).endswith(".{channel}")
 
     def test_exactly_one_stream_keeps_it(self, event: Descriptor) -> None:
         (stream,) = keepers(event)

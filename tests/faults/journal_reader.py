@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import nats
+from centralita.directory.v1.resources_pb2 import TASK_CHANNEL_UNSPECIFIED, TaskChannel
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 from google.protobuf.message import DecodeError, Message
@@ -24,14 +25,14 @@ from tests.faults.oracle import When, judge
 LOGS = ("DISPATCH_IN", "DISPATCH_JOURNAL", "DISPATCH")
 
 _PUBLIC: Mapping[str, tuple[type[Message], str]] = {
-    "queued": (public.TaskQueued, "task.queued"),
-    "offered": (public.TaskOffered, "task.offered"),
-    "offer_closed": (public.OfferEnded, "offer.ended"),
-    "assigned": (public.TaskAssigned, "task.assigned"),
-    "completed": (public.TaskCompleted, "task.completed"),
+    "queued": (public.TaskQueued, "task.queued.{channel}"),
+    "offered": (public.TaskOffered, "task.offered.{channel}"),
+    "offer_closed": (public.OfferEnded, "offer.ended.{channel}"),
+    "assigned": (public.TaskAssigned, "task.assigned.{channel}"),
+    "completed": (public.TaskCompleted, "task.completed.{channel}"),
     "cancelled": (public.TaskCancelled, "task.cancelled"),
     "overflowed": (public.TaskOverflowed, "task.overflowed"),
-    "after_service_started": (public.AfterServiceStarted, "after-service.started"),
+    "after_service_started": (public.AfterServiceStarted, "after-service.started.{channel}"),
     "acted": (public.SupervisorActed, "supervisor.acted"),
 }
 
@@ -133,7 +134,10 @@ def _events_of(shard: str, record: Stored) -> dict[str, tuple[type[Message], str
                 said = _said(made, getattr(decision, kind))
                 tenant_id = getattr(said, "tenant_id", "")
                 event_id = f"d{shard}-{record.sequence}-{len(told) + 1}"
-                told[event_id] = (made, f"cc.{tenant_id}.dispatch.v1.{subject}", said)
+                channel = TaskChannel.Name(getattr(said, "channel", TASK_CHANNEL_UNSPECIFIED))
+                word = channel.removeprefix("TASK_CHANNEL_").lower()
+                heard_at = f"cc.{tenant_id}.dispatch.v1.{subject.format(channel=word)}"
+                told[event_id] = (made, heard_at, said)
     return told
 
 

@@ -7,11 +7,12 @@ from itertools import pairwise
 from statistics import median
 
 import pytest
+from centralita.directory.v1.resources_pb2 import TASK_CHANNEL_CALL, TASK_CHANNEL_CHAT
 from centralita.dispatch.v1.events_pb2 import TaskQueued
 from faststream.nats import NatsRouter
 
 from services.kernel.bus import Bus, connected
-from services.kernel.consume import Later, Misdeclared, consuming
+from services.kernel.consume import Later, Misdeclared, consumer, consuming
 from services.kernel.dead import letters
 from services.kernel.wire import Outgoing
 from tests.handled import DURABLE, STREAM, Recorder, queue_task
@@ -88,7 +89,7 @@ async def test_an_answer_is_an_end_and_not_a_failure(bus: Bus, tenant: str) -> N
 async def test_the_json_form_is_read_where_the_content_type_says_so(bus: Bus, tenant: str) -> None:
     recorder = Recorder()
     body = f'{{"tenantId": "{tenant}", "taskId": "of-a-connector", "unknown": 1}}'.encode()
-    subject = f"cc.{tenant}.dispatch.v1.task.queued"
+    subject = f"cc.{tenant}.dispatch.v1.task.queued.unspecified"
     headers = {"content-type": "application/json", "Nats-Msg-Id": tenant}
     async with consuming(bus, recorder.router()):
         await bus.publish(Outgoing(subject, body, headers))
@@ -149,6 +150,48 @@ async def test_a_deleted_consumer_is_made_again(bus: Bus, tenant: str) -> None:
         assert time.process_time() - cpu < 0.4
 
 
+async def test_a_durable_that_is_narrowed_goes_on_where_it_was(bus: Bus, tenant: str) -> None:
+    """Nothing it is to hear is lost or comes twice; of the rest, only what was on its way."""
+    await bus.js.add_consumer(
+        STREAM, consumer(TaskQueued, stream=STREAM, durable=DURABLE)["config"]
+    )
+    for n in range(4):
+        await queue_task(bus, tenant, f"call-{n}", channel=TASK_CHANNEL_CALL)
+        await queue_task(bus, tenant, f"chat-{n}", channel=TASK_CHANNEL_CHAT)
+    reader = await bus.js.pull_subscribe_bind(DURABLE, stream=STREAM)
+    for n, message in enumerate(await reader.fetch(4)):
+        await (message.ack() if n < 2 else message.nak())
+
+    recorder = Recorder()
+    async with consuming(bus, recorder.router(where={"channel": TASK_CHANNEL_CALL})):
+        await queue_task(bus, tenant, "chat-4", channel=TASK_CHANNEL_CHAT)
+        await queue_task(bus, tenant, "call-4", channel=TASK_CHANNEL_CALL)
+        await until(lambda: "call-4" in recorder.done)
+        await drained(bus, STREAM, DURABLE)
+    assert sorted(recorder.done) == ["call-1", "call-2", "call-3", "call-4", "chat-1"]
+
+
+async def test_a_durable_of_a_shorter_subject_takes_up_the_longer_one(
+    bus: Bus, tenant: str
+) -> None:
+    """What an older version was told and did not settle is a dead letter, and not just gone."""
+    shorter = f"cc.{tenant}.dispatch.v1.task.queued"
+    declared = consumer(TaskQueued, stream=STREAM, durable=DURABLE)["config"]
+    await bus.js.add_consumer(STREAM, declared.evolve(filter_subject=shorter))
+    await bus.publish(Outgoing(shorter, TaskQueued(tenant_id=tenant).SerializeToString(), {}))
+    reader = await bus.js.pull_subscribe_bind(DURABLE, stream=STREAM)
+    (unsettled,) = await reader.fetch(1)
+    await unsettled.nak()
+
+    recorder = Recorder()
+    async with consuming(bus, recorder.router()):
+        await queue_task(bus, tenant, "new")
+        await until(lambda: recorder.done == ["new"])
+        await drained(bus, STREAM, DURABLE)
+    (letter,) = [one async for one in letters(bus)]
+    assert (letter.headers or {})["Dead-Subject"] == shorter
+
+
 async def test_on_leaving_another_process_has_all_unstarted_work_within_a_second(
     nats_url: str, bus: Bus, tenant: str
 ) -> None:
@@ -187,7 +230,7 @@ async def test_what_arrives_while_leaving_goes_back_at_once(
         async with consuming(bus, first.router(max_workers=16)):
             for n in range(200):
                 await bus.nc.publish(
-                    f"cc.{tenant}.dispatch.v1.task.queued",
+                    f"cc.{tenant}.dispatch.v1.task.queued.unspecified",
                     TaskQueued(tenant_id=tenant, task_id=f"task-{n}").SerializeToString(),
                 )
             await until(lambda: len(first.done) >= 16)
@@ -219,7 +262,7 @@ async def test_a_lone_message_is_handled_about_as_fast_as_the_client_itself_deli
 async def test_a_subscriber_declared_by_hand_is_refused(bus: Bus) -> None:
     router = NatsRouter()
 
-    @router.subscriber("cc.*.dispatch.v1.task.queued", stream=STREAM)
+    @router.subscriber("cc.*.dispatch.v1.task.queued.*", stream=STREAM)
     async def forgetful(event: object) -> None:
         """Has the framework's default: what fails is dropped."""
 

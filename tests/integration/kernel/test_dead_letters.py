@@ -31,7 +31,7 @@ def headers_of(letter: RawStreamMsg) -> dict[str, str]:
 
 async def test_poison_is_kept_at_once_and_not_tried_again(bus: Bus, tenant: str) -> None:
     recorder = Recorder()
-    subject = f"cc.{tenant}.dispatch.v1.task.queued"
+    subject = f"cc.{tenant}.dispatch.v1.task.queued.chat"
     async with consuming(bus, recorder.router()):
         await bus.publish(Outgoing(subject, b"\xff\xff", {"Nats-Msg-Id": tenant, "ce-id": "e-1"}))
         await until(lambda: letters(bus))
@@ -53,7 +53,7 @@ async def test_an_event_about_another_tenant_than_its_subject_is_poison(
     recorder = Recorder()
     event = TaskQueued(tenant_id="somebody-else", task_id="task-1").SerializeToString()
     async with consuming(bus, recorder.router()):
-        await bus.publish(Outgoing(f"cc.{tenant}.dispatch.v1.task.queued", event, {}))
+        await bus.publish(Outgoing(f"cc.{tenant}.dispatch.v1.task.queued.chat", event, {}))
         await until(lambda: letters(bus))
     assert not recorder.began
 
@@ -113,7 +113,7 @@ async def test_a_work_queue_forgets_only_after_the_letter_is_stored(bus: Bus, te
 @pytest.mark.parametrize(
     ("stream", "subject"),
     [
-        ("DISPATCH", "cc.{}.dispatch.v1.task.queued"),
+        ("DISPATCH", "cc.{}.dispatch.v1.task.queued.chat"),
         ("OUTBOUND", "cc.{}.conversations.v1.reply.requested"),
     ],
 )
@@ -158,7 +158,7 @@ async def gone(bus: Bus, stream: str) -> bool:
 
 async def test_the_command_lists_and_replays(nats_url: str, bus: Bus, tenant: str) -> None:
     async with consuming(bus, Recorder().router()):
-        await bus.publish(Outgoing(f"cc.{tenant}.dispatch.v1.task.queued", b"\xff", {}))
+        await bus.publish(Outgoing(f"cc.{tenant}.dispatch.v1.task.queued.chat", b"\xff", {}))
         await until(lambda: letters(bus))
         await drained(bus, STREAM, DURABLE)
     (line,) = (await command(nats_url, "list")).splitlines()
@@ -178,7 +178,7 @@ async def test_the_command_drops_for_good(nats_url: str, bus: Bus) -> None:
 async def test_a_letter_stored_by_the_consumer_is_not_stored_again(bus: Bus, tenant: str) -> None:
     async with dead_letters.keeping(bus):
         async with consuming(bus, Recorder().router()):
-            await bus.publish(Outgoing(f"cc.{tenant}.dispatch.v1.task.queued", b"\xff", {}))
+            await bus.publish(Outgoing(f"cc.{tenant}.dispatch.v1.task.queued.chat", b"\xff", {}))
             await until(lambda: letters(bus))
         (first,) = await letters(bus)
         await until(lambda: advised(bus))

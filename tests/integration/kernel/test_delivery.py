@@ -44,7 +44,7 @@ async def test_the_span_names_the_template_and_continues_the_trace(
     recorder = Recorder(fail_once)
     with TracerProvider().get_tracer("tests").start_as_current_span("publish") as origin:
         stored = entry(TaskQueued(tenant_id=tenant, task_id="task-1"), utc_now())
-    name = "cc.{tenant_id}.dispatch.v1.task.queued process"
+    name = "cc.{tenant_id}.dispatch.v1.task.queued.{channel} process"
     async with consuming(bus, recorder.router()):
         await bus.publish(Outgoing(stored["subject"], stored["payload"], stored["headers"]))
         await until(lambda: len(named(spans, name)) == 2)
@@ -55,7 +55,7 @@ async def test_the_span_names_the_template_and_continues_the_trace(
     assert dict(done.attributes or {}) == {
         "messaging.system": "nats",
         "messaging.operation.type": "process",
-        "messaging.destination.template": "cc.{tenant_id}.dispatch.v1.task.queued",
+        "messaging.destination.template": "cc.{tenant_id}.dispatch.v1.task.queued.{channel}",
         "messaging.consumer.group.name": DURABLE,
     }
     assert failed.status.status_code is trace.StatusCode.ERROR

@@ -69,11 +69,11 @@ async def test_the_last_of_each_subject_then_all_that_follows(bus: Bus, tenant: 
 
 
 async def test_only_the_subjects_asked_for(bus: Bus, tenant: str) -> None:
-    for noun in ("task.queued", "offer.ended", "task.offered"):
+    for noun in ("task.queued.chat", "offer.ended.chat", "task.offered.chat"):
         await bus.publish(raw(tenant, f"dispatch.v1.{noun}", noun.encode()))
-    wanted: Sequence[str] = ("cc.*.dispatch.v1.task.queued", "cc.*.dispatch.v1.task.offered")
+    wanted: Sequence[str] = ("cc.*.dispatch.v1.task.queued.*", "cc.*.dispatch.v1.task.offered.*")
     read = await first(bus, STREAM, 2, subjects=wanted)
-    assert [one.data for one in read] == [b"task.queued", b"task.offered"]
+    assert [one.data for one in read] == [b"task.queued.chat", b"task.offered.chat"]
 
 
 async def test_nothing_to_begin_with_is_said_by_an_empty_batch(bus: Bus, tenant: str) -> None:
@@ -152,7 +152,7 @@ async def test_restarts_under_load_leave_no_gap(private_nats: NatsServer, tenant
 async def test_a_large_backlog_comes_whole_and_in_batches(bus: Bus, tenant: str) -> None:
     body, count = b"x" * 2000, 5000
     for _ in range(count):
-        await bus.nc.publish(f"cc.{tenant}.dispatch.v1.task.queued", body)
+        await bus.nc.publish(f"cc.{tenant}.dispatch.v1.task.queued.chat", body)
     await bus.nc.flush()
     start = (await bus.js.stream_info(STREAM)).state.first_seq
     read = await first(bus, STREAM, count)

@@ -58,6 +58,20 @@ async def test_a_call_shows_from_dialing_to_after_service(
         ]
 
 
+async def test_nobody_is_asked_about_chats_but_those_that_are_let_pass(
+    calm: Installation, router: Router, bus: Bus, tenant: str
+) -> None:
+    async with calm.replica() as it:
+        ana = it.agent(tenant)
+        await ana.be_ready()
+        for number in range(3):
+            await router.offered("ana", f"chat-{number}", TASK_CHANNEL_CHAT)
+        await router.rings("ana", "call")
+        await ana.shows(Status.STATUS_DIALING)
+        told = await bus.js.consumer_info("DISPATCH", "presence-task-offered")
+        assert told.delivered.consumer_seq == 1
+
+
 async def test_two_replicas_and_events_in_any_order_leave_nobody_at_work(
     calm: Installation, router: Router, db: Database, tenant: str
 ) -> None:

@@ -27,7 +27,7 @@ class Delivered:
     delivered: int = 1
     age: timedelta = timedelta()
     settled: list[str] = field(default_factory=list)
-    subject: str = "cc.acme.dispatch.v1.task.queued"
+    subject: str = "cc.acme.dispatch.v1.task.queued.chat"
     data: bytes = b"body"
     reply: str = "$JS.ACK.x"
     headers: dict[str, str] = field(default_factory=lambda: {"Nats-Msg-Id": "e-1", "ce-id": "e-1"})
@@ -143,7 +143,7 @@ async def test_a_letter_tells_where_it_died_of_what_and_nothing_controls_the_str
     assert letter.subject == "dead.DISPATCH.c"
     assert letter.headers["Nats-Msg-Id"] == "dead:DISPATCH:c:42"
     assert letter.headers["Dead-Cause"] == "DecodeError"
-    assert letter.headers["Dead-Subject"] == "cc.acme.dispatch.v1.task.queued"
+    assert letter.headers["Dead-Subject"] == "cc.acme.dispatch.v1.task.queued.chat"
     assert letter.headers["ce-id"] == letter.headers["Dead-Msg-Id"] == "e-1"
     assert "Nats-Expected-Stream" not in letter.headers
     assert "customer" not in str(letter.headers)

@@ -4,8 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 from centralita.directory.v1.events_pb2 import UserChanged
+from centralita.directory.v1.resources_pb2 import (
+    TASK_CHANNEL_CALL,
+    TASK_CHANNEL_CHAT,
+    TASK_CHANNEL_UNSPECIFIED,
+    TASK_CHANNEL_VOICEMAIL,
+    TaskChannel,
+)
 from centralita.dispatch.v1.dispatch_service_pb2 import AcceptOfferRequest
-from centralita.dispatch.v1.events_pb2 import TaskQueued
+from centralita.dispatch.v1.events_pb2 import TaskCancelled, TaskQueued
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as some
@@ -13,6 +20,7 @@ from hypothesis import strategies as some
 from services.kernel.wire import (
     TOKEN,
     BadToken,
+    Misdeclared,
     NotAnEvent,
     filter_for,
     is_state,
@@ -24,18 +32,60 @@ from services.kernel.wire import (
 )
 
 NINE = datetime(2026, 1, 5, 9, 0, 0, 5000, tzinfo=UTC)
-QUEUED = TaskQueued(tenant_id="acme", task_id="t-1", revision=3, queue_id="sales")
+QUEUED = TaskQueued(
+    tenant_id="acme", task_id="t-1", revision=3, queue_id="sales", channel=TASK_CHANNEL_CALL
+)
 
 
 def test_an_event_fills_its_own_subject() -> None:
-    assert subject_of(QUEUED) == "cc.acme.dispatch.v1.task.queued"
+    assert subject_of(TaskCancelled(tenant_id="acme")) == "cc.acme.dispatch.v1.task.cancelled"
     state = UserChanged(tenant_id="acme", user_id="ana")
     assert subject_of(state) == "cc.acme.directory.v1.user.changed.ana"
 
 
-def test_a_consumer_listens_to_every_tenant_and_key() -> None:
-    assert filter_for(TaskQueued) == "cc.*.dispatch.v1.task.queued"
+@pytest.mark.parametrize(
+    ("channel", "word"),
+    [
+        (TASK_CHANNEL_UNSPECIFIED, "unspecified"),
+        (TASK_CHANNEL_CHAT, "chat"),
+        (TASK_CHANNEL_CALL, "call"),
+        (TASK_CHANNEL_VOICEMAIL, "voicemail"),
+    ],
+)
+def test_a_channel_stands_in_the_subject_by_its_name(
+    channel: TaskChannel.ValueType, word: str
+) -> None:
+    event = TaskQueued(tenant_id="acme", channel=channel)
+    assert subject_of(event) == f"cc.acme.dispatch.v1.task.queued.{word}"
+    narrowed = filter_for(TaskQueued, {"channel": channel})
+    assert narrowed == f"cc.*.dispatch.v1.task.queued.{word}"
+
+
+def test_a_channel_of_a_newer_version_has_no_name_here() -> None:
+    event = TaskQueued.FromString(TaskQueued(tenant_id="acme").SerializeToString() + b"\x30\x63")
+    assert event.channel == 99
+    with pytest.raises(BadToken):
+        subject_of(event)
+
+
+def test_a_consumer_listens_to_every_tenant_key_and_channel() -> None:
+    assert filter_for(TaskQueued) == "cc.*.dispatch.v1.task.queued.*"
     assert filter_for(UserChanged) == "cc.*.directory.v1.user.changed.*"
+
+
+def test_a_consumer_may_listen_to_one_of_them() -> None:
+    ana = filter_for(UserChanged, {"user_id": "ana", "tenant_id": "acme"})
+    assert ana == "cc.acme.directory.v1.user.changed.ana"
+    with pytest.raises(BadToken):
+        filter_for(UserChanged, {"user_id": ">"})
+    with pytest.raises(BadToken):
+        filter_for(TaskQueued, {"channel": 99})
+
+
+@pytest.mark.parametrize("field", ["queue_id", "chanel"])
+def test_a_consumer_cannot_listen_to_what_the_subject_does_not_say(field: str) -> None:
+    with pytest.raises(Misdeclared, match=field):
+        filter_for(TaskQueued, {field: "sales"})
 
 
 def test_what_is_measured_has_the_template_as_its_name() -> None:
@@ -54,11 +104,11 @@ def test_a_value_that_is_no_token_never_becomes_a_subject(tenant: str) -> None:
 @given(some.text(max_size=8))
 def test_a_subject_has_as_many_tokens_as_its_template(tenant: str) -> None:
     try:
-        subject = subject_of(TaskQueued(tenant_id=tenant))
+        subject = subject_of(TaskQueued(tenant_id=tenant, channel=TASK_CHANNEL_CHAT))
     except BadToken:
         assert not TOKEN.fullmatch(tenant)
     else:
-        assert subject.split(".") == ["cc", tenant, "dispatch", "v1", "task", "queued"]
+        assert subject.split(".") == ["cc", tenant, "dispatch", "v1", "task", "queued", "chat"]
 
 
 def test_a_request_has_no_place_on_the_bus() -> None:
@@ -83,7 +133,8 @@ def test_an_event_goes_out_as_a_cloud_event_with_an_id_that_repeats_keep() -> No
 
 def test_both_forms_are_read() -> None:
     assert parsed(TaskQueued, QUEUED.SerializeToString(), {}) == QUEUED
-    body = b'{"tenantId": "acme", "taskId": "t-1", "revision": "3", "queueId": "sales"}'
+    body = b'{"tenantId": "acme", "taskId": "t-1", "revision": "3", "queueId": "sales",'
+    body += b' "channel": "TASK_CHANNEL_CALL"}'
     assert parsed(TaskQueued, body, {"content-type": "application/json; charset=utf-8"}) == QUEUED
 
 

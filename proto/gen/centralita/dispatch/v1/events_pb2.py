@@ -27,7 +27,7 @@ from centralita.options.v1 import options_pb2 as centralita_dot_options_dot_v1_d
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#centralita/dispatch/v1/events.proto\x12\x16\x63\x65ntralita.dispatch.v1\x1a\'centralita/directory/v1/resources.proto\x1a#centralita/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x02\n\nTaskQueued\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12/\n\x0b\x65nqueued_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x07\x63hannel\x18\x06 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x10\n\x08group_id\x18\x07 \x01(\t:6\xaa\xd4\x18\x32\n\x08\x64ispatch\x12&cc.{tenant_id}.dispatch.v1.task.queued\"\xb9\x02\n\x0bTaskOffered\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x07\x63hannel\x18\x07 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x10\n\x08group_id\x18\x08 \x01(\t\x12\x1e\n\x16\x61lso_ringing_agent_ids\x18\t \x03(\t:7\xaa\xd4\x18\x33\n\x08\x64ispatch\x12\'cc.{tenant_id}.dispatch.v1.task.offered\"\xd4\x02\n\nOfferEnded\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12-\n\x03\x65nd\x18\x06 \x01(\x0e\x32 .centralita.dispatch.v1.OfferEnd\x12\x35\n\x07\x63hannel\x18\x07 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x1e\n\x16\x61lso_ringing_agent_ids\x18\x08 \x03(\t\x12.\n\nexpires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp:6\xaa\xd4\x18\x32\n\x08\x64ispatch\x12&cc.{tenant_id}.dispatch.v1.offer.ended\"\xee\x01\n\x0cTaskAssigned\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x13\n\x0b\x61ssigned_by\x18\x06 \x01(\t\x12\x35\n\x07\x63hannel\x18\x07 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel:8\xaa\xd4\x18\x34\n\x08\x64ispatch\x12(cc.{tenant_id}.dispatch.v1.task.assigned\"\x95\x02\n\x13\x41\x66terServiceStarted\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x35\n\x07\x63hannel\x18\x06 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12+\n\x07\x65nds_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:@\xaa\xd4\x18<\n\x08\x64ispatch\x12\x30\x63\x63.{tenant_id}.dispatch.v1.after-service.started\"\xeb\x01\n\rTaskCompleted\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x35\n\x07\x63hannel\x18\x06 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x0e\n\x06\x66orced\x18\x07 \x01(\x08:9\xaa\xd4\x18\x35\n\x08\x64ispatch\x12)cc.{tenant_id}.dispatch.v1.task.completed\"\xa3\x01\n\rTaskCancelled\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t:9\xaa\xd4\x18\x35\n\x08\x64ispatch\x12)cc.{tenant_id}.dispatch.v1.task.cancelled\"\xa2\x03\n\x0eTaskOverflowed\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12;\n\x05\x63\x61use\x18\x05 \x01(\x0e\x32,.centralita.dispatch.v1.TaskOverflowed.Cause\x12\x33\n\x08overflow\x18\x06 \x01(\x0b\x32!.centralita.directory.v1.Overflow\"\x99\x01\n\x05\x43\x61use\x12\x15\n\x11\x43\x41USE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41USE_WAITED_TOO_LONG\x10\x01\x12\x14\n\x10\x43\x41USE_QUEUE_FULL\x10\x02\x12\x16\n\x12\x43\x41USE_NOBODY_THERE\x10\x03\x12\x16\n\x12\x43\x41USE_CLOSED_HOURS\x10\x04\x12\x18\n\x14\x43\x41USE_QUEUE_DRAINING\x10\x05::\xaa\xd4\x18\x36\n\x08\x64ispatch\x12*cc.{tenant_id}.dispatch.v1.task.overflowed\"\xb4\x04\n\x0fSupervisorActed\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63tor_id\x18\x02 \x01(\t\x12>\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32..centralita.dispatch.v1.SupervisorActed.Action\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x0f\n\x07task_id\x18\x05 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x06 \x01(\t\x12\x17\n\x0ftarget_queue_id\x18\x07 \x01(\t\x12\r\n\x05tasks\x18\x08 \x01(\r\x12&\n\x02\x61t\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf9\x01\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41\x43TION_QUEUE_OPENED\x10\x01\x12\x17\n\x13\x41\x43TION_QUEUE_PAUSED\x10\x02\x12\x18\n\x14\x41\x43TION_QUEUE_DRAINED\x10\x03\x12\x16\n\x12\x41\x43TION_TASKS_MOVED\x10\x04\x12\x1a\n\x16\x41\x43TION_TASK_TAKEN_BACK\x10\x05\x12\x19\n\x15\x41\x43TION_TASK_CANCELLED\x10\x06\x12\x19\n\x15\x41\x43TION_TASK_COMPLETED\x10\x07\x12!\n\x1d\x41\x43TION_AFTER_SERVICE_FINISHED\x10\x08:;\xaa\xd4\x18\x37\n\x08\x64ispatch\x12+cc.{tenant_id}.dispatch.v1.supervisor.acted*\xe0\x01\n\x08OfferEnd\x12\x19\n\x15OFFER_END_UNSPECIFIED\x10\x00\x12\x16\n\x12OFFER_END_DECLINED\x10\x01\x12\x17\n\x13OFFER_END_TIMED_OUT\x10\x02\x12\x17\n\x13OFFER_END_RESCINDED\x10\x03\x12\x1d\n\x19OFFER_END_TAKEN_ELSEWHERE\x10\x04\x12\x19\n\x15OFFER_END_UNREACHABLE\x10\x05\x12\x1c\n\x18OFFER_END_CALLER_GAVE_UP\x10\x06\x12\x17\n\x13OFFER_END_CANCELLED\x10\x07*l\n\tQueueMode\x12\x1a\n\x16QUEUE_MODE_UNSPECIFIED\x10\x00\x12\x13\n\x0fQUEUE_MODE_OPEN\x10\x01\x12\x15\n\x11QUEUE_MODE_PAUSED\x10\x02\x12\x17\n\x13QUEUE_MODE_DRAINING\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#centralita/dispatch/v1/events.proto\x12\x16\x63\x65ntralita.dispatch.v1\x1a\'centralita/directory/v1/resources.proto\x1a#centralita/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x90\x02\n\nTaskQueued\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12/\n\x0b\x65nqueued_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x07\x63hannel\x18\x06 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x10\n\x08group_id\x18\x07 \x01(\t:@\xaa\xd4\x18<\n\x08\x64ispatch\x12\x30\x63\x63.{tenant_id}.dispatch.v1.task.queued.{channel}\"\xc3\x02\n\x0bTaskOffered\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x07\x63hannel\x18\x07 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x10\n\x08group_id\x18\x08 \x01(\t\x12\x1e\n\x16\x61lso_ringing_agent_ids\x18\t \x03(\t:A\xaa\xd4\x18=\n\x08\x64ispatch\x12\x31\x63\x63.{tenant_id}.dispatch.v1.task.offered.{channel}\"\xde\x02\n\nOfferEnded\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12-\n\x03\x65nd\x18\x06 \x01(\x0e\x32 .centralita.dispatch.v1.OfferEnd\x12\x35\n\x07\x63hannel\x18\x07 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x1e\n\x16\x61lso_ringing_agent_ids\x18\x08 \x03(\t\x12.\n\nexpires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp:@\xaa\xd4\x18<\n\x08\x64ispatch\x12\x30\x63\x63.{tenant_id}.dispatch.v1.offer.ended.{channel}\"\xf8\x01\n\x0cTaskAssigned\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x13\n\x0b\x61ssigned_by\x18\x06 \x01(\t\x12\x35\n\x07\x63hannel\x18\x07 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel:B\xaa\xd4\x18>\n\x08\x64ispatch\x12\x32\x63\x63.{tenant_id}.dispatch.v1.task.assigned.{channel}\"\x9f\x02\n\x13\x41\x66terServiceStarted\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x35\n\x07\x63hannel\x18\x06 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12+\n\x07\x65nds_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:J\xaa\xd4\x18\x46\n\x08\x64ispatch\x12:cc.{tenant_id}.dispatch.v1.after-service.started.{channel}\"\xf5\x01\n\rTaskCompleted\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x35\n\x07\x63hannel\x18\x06 \x01(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x0e\n\x06\x66orced\x18\x07 \x01(\x08:C\xaa\xd4\x18?\n\x08\x64ispatch\x12\x33\x63\x63.{tenant_id}.dispatch.v1.task.completed.{channel}\"\xa3\x01\n\rTaskCancelled\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t:9\xaa\xd4\x18\x35\n\x08\x64ispatch\x12)cc.{tenant_id}.dispatch.v1.task.cancelled\"\xa2\x03\n\x0eTaskOverflowed\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12;\n\x05\x63\x61use\x18\x05 \x01(\x0e\x32,.centralita.dispatch.v1.TaskOverflowed.Cause\x12\x33\n\x08overflow\x18\x06 \x01(\x0b\x32!.centralita.directory.v1.Overflow\"\x99\x01\n\x05\x43\x61use\x12\x15\n\x11\x43\x41USE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41USE_WAITED_TOO_LONG\x10\x01\x12\x14\n\x10\x43\x41USE_QUEUE_FULL\x10\x02\x12\x16\n\x12\x43\x41USE_NOBODY_THERE\x10\x03\x12\x16\n\x12\x43\x41USE_CLOSED_HOURS\x10\x04\x12\x18\n\x14\x43\x41USE_QUEUE_DRAINING\x10\x05::\xaa\xd4\x18\x36\n\x08\x64ispatch\x12*cc.{tenant_id}.dispatch.v1.task.overflowed\"\xb4\x04\n\x0fSupervisorActed\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63tor_id\x18\x02 \x01(\t\x12>\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32..centralita.dispatch.v1.SupervisorActed.Action\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x0f\n\x07task_id\x18\x05 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x06 \x01(\t\x12\x17\n\x0ftarget_queue_id\x18\x07 \x01(\t\x12\r\n\x05tasks\x18\x08 \x01(\r\x12&\n\x02\x61t\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf9\x01\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41\x43TION_QUEUE_OPENED\x10\x01\x12\x17\n\x13\x41\x43TION_QUEUE_PAUSED\x10\x02\x12\x18\n\x14\x41\x43TION_QUEUE_DRAINED\x10\x03\x12\x16\n\x12\x41\x43TION_TASKS_MOVED\x10\x04\x12\x1a\n\x16\x41\x43TION_TASK_TAKEN_BACK\x10\x05\x12\x19\n\x15\x41\x43TION_TASK_CANCELLED\x10\x06\x12\x19\n\x15\x41\x43TION_TASK_COMPLETED\x10\x07\x12!\n\x1d\x41\x43TION_AFTER_SERVICE_FINISHED\x10\x08:;\xaa\xd4\x18\x37\n\x08\x64ispatch\x12+cc.{tenant_id}.dispatch.v1.supervisor.acted*\xe0\x01\n\x08OfferEnd\x12\x19\n\x15OFFER_END_UNSPECIFIED\x10\x00\x12\x16\n\x12OFFER_END_DECLINED\x10\x01\x12\x17\n\x13OFFER_END_TIMED_OUT\x10\x02\x12\x17\n\x13OFFER_END_RESCINDED\x10\x03\x12\x1d\n\x19OFFER_END_TAKEN_ELSEWHERE\x10\x04\x12\x19\n\x15OFFER_END_UNREACHABLE\x10\x05\x12\x1c\n\x18OFFER_END_CALLER_GAVE_UP\x10\x06\x12\x17\n\x13OFFER_END_CANCELLED\x10\x07*l\n\tQueueMode\x12\x1a\n\x16QUEUE_MODE_UNSPECIFIED\x10\x00\x12\x13\n\x0fQUEUE_MODE_OPEN\x10\x01\x12\x15\n\x11QUEUE_MODE_PAUSED\x10\x02\x12\x17\n\x13QUEUE_MODE_DRAINING\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,47 +35,47 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'centralita.dispatch.v1.even
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TASKQUEUED']._loaded_options = None
-  _globals['_TASKQUEUED']._serialized_options = b'\252\324\0302\n\010dispatch\022&cc.{tenant_id}.dispatch.v1.task.queued'
+  _globals['_TASKQUEUED']._serialized_options = b'\252\324\030<\n\010dispatch\0220cc.{tenant_id}.dispatch.v1.task.queued.{channel}'
   _globals['_TASKOFFERED']._loaded_options = None
-  _globals['_TASKOFFERED']._serialized_options = b'\252\324\0303\n\010dispatch\022\'cc.{tenant_id}.dispatch.v1.task.offered'
+  _globals['_TASKOFFERED']._serialized_options = b'\252\324\030=\n\010dispatch\0221cc.{tenant_id}.dispatch.v1.task.offered.{channel}'
   _globals['_OFFERENDED']._loaded_options = None
-  _globals['_OFFERENDED']._serialized_options = b'\252\324\0302\n\010dispatch\022&cc.{tenant_id}.dispatch.v1.offer.ended'
+  _globals['_OFFERENDED']._serialized_options = b'\252\324\030<\n\010dispatch\0220cc.{tenant_id}.dispatch.v1.offer.ended.{channel}'
   _globals['_TASKASSIGNED']._loaded_options = None
-  _globals['_TASKASSIGNED']._serialized_options = b'\252\324\0304\n\010dispatch\022(cc.{tenant_id}.dispatch.v1.task.assigned'
+  _globals['_TASKASSIGNED']._serialized_options = b'\252\324\030>\n\010dispatch\0222cc.{tenant_id}.dispatch.v1.task.assigned.{channel}'
   _globals['_AFTERSERVICESTARTED']._loaded_options = None
-  _globals['_AFTERSERVICESTARTED']._serialized_options = b'\252\324\030<\n\010dispatch\0220cc.{tenant_id}.dispatch.v1.after-service.started'
+  _globals['_AFTERSERVICESTARTED']._serialized_options = b'\252\324\030F\n\010dispatch\022:cc.{tenant_id}.dispatch.v1.after-service.started.{channel}'
   _globals['_TASKCOMPLETED']._loaded_options = None
-  _globals['_TASKCOMPLETED']._serialized_options = b'\252\324\0305\n\010dispatch\022)cc.{tenant_id}.dispatch.v1.task.completed'
+  _globals['_TASKCOMPLETED']._serialized_options = b'\252\324\030?\n\010dispatch\0223cc.{tenant_id}.dispatch.v1.task.completed.{channel}'
   _globals['_TASKCANCELLED']._loaded_options = None
   _globals['_TASKCANCELLED']._serialized_options = b'\252\324\0305\n\010dispatch\022)cc.{tenant_id}.dispatch.v1.task.cancelled'
   _globals['_TASKOVERFLOWED']._loaded_options = None
   _globals['_TASKOVERFLOWED']._serialized_options = b'\252\324\0306\n\010dispatch\022*cc.{tenant_id}.dispatch.v1.task.overflowed'
   _globals['_SUPERVISORACTED']._loaded_options = None
   _globals['_SUPERVISORACTED']._serialized_options = b'\252\324\0307\n\010dispatch\022+cc.{tenant_id}.dispatch.v1.supervisor.acted'
-  _globals['_OFFEREND']._serialized_start=3012
-  _globals['_OFFEREND']._serialized_end=3236
-  _globals['_QUEUEMODE']._serialized_start=3238
-  _globals['_QUEUEMODE']._serialized_end=3346
+  _globals['_OFFEREND']._serialized_start=3072
+  _globals['_OFFEREND']._serialized_end=3296
+  _globals['_QUEUEMODE']._serialized_start=3298
+  _globals['_QUEUEMODE']._serialized_end=3406
   _globals['_TASKQUEUED']._serialized_start=175
-  _globals['_TASKQUEUED']._serialized_end=437
-  _globals['_TASKOFFERED']._serialized_start=440
-  _globals['_TASKOFFERED']._serialized_end=753
-  _globals['_OFFERENDED']._serialized_start=756
-  _globals['_OFFERENDED']._serialized_end=1096
-  _globals['_TASKASSIGNED']._serialized_start=1099
-  _globals['_TASKASSIGNED']._serialized_end=1337
-  _globals['_AFTERSERVICESTARTED']._serialized_start=1340
-  _globals['_AFTERSERVICESTARTED']._serialized_end=1617
-  _globals['_TASKCOMPLETED']._serialized_start=1620
-  _globals['_TASKCOMPLETED']._serialized_end=1855
-  _globals['_TASKCANCELLED']._serialized_start=1858
-  _globals['_TASKCANCELLED']._serialized_end=2021
-  _globals['_TASKOVERFLOWED']._serialized_start=2024
-  _globals['_TASKOVERFLOWED']._serialized_end=2442
-  _globals['_TASKOVERFLOWED_CAUSE']._serialized_start=2229
-  _globals['_TASKOVERFLOWED_CAUSE']._serialized_end=2382
-  _globals['_SUPERVISORACTED']._serialized_start=2445
-  _globals['_SUPERVISORACTED']._serialized_end=3009
-  _globals['_SUPERVISORACTED_ACTION']._serialized_start=2699
-  _globals['_SUPERVISORACTED_ACTION']._serialized_end=2948
+  _globals['_TASKQUEUED']._serialized_end=447
+  _globals['_TASKOFFERED']._serialized_start=450
+  _globals['_TASKOFFERED']._serialized_end=773
+  _globals['_OFFERENDED']._serialized_start=776
+  _globals['_OFFERENDED']._serialized_end=1126
+  _globals['_TASKASSIGNED']._serialized_start=1129
+  _globals['_TASKASSIGNED']._serialized_end=1377
+  _globals['_AFTERSERVICESTARTED']._serialized_start=1380
+  _globals['_AFTERSERVICESTARTED']._serialized_end=1667
+  _globals['_TASKCOMPLETED']._serialized_start=1670
+  _globals['_TASKCOMPLETED']._serialized_end=1915
+  _globals['_TASKCANCELLED']._serialized_start=1918
+  _globals['_TASKCANCELLED']._serialized_end=2081
+  _globals['_TASKOVERFLOWED']._serialized_start=2084
+  _globals['_TASKOVERFLOWED']._serialized_end=2502
+  _globals['_TASKOVERFLOWED_CAUSE']._serialized_start=2289
+  _globals['_TASKOVERFLOWED_CAUSE']._serialized_end=2442
+  _globals['_SUPERVISORACTED']._serialized_start=2505
+  _globals['_SUPERVISORACTED']._serialized_end=3069
+  _globals['_SUPERVISORACTED_ACTION']._serialized_start=2759
+  _globals['_SUPERVISORACTED_ACTION']._serialized_end=3008
 # @@protoc_insertion_point(module_scope)

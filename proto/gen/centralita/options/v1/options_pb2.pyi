@@ -69,9 +69,11 @@ class EventOptions(_message.Message):
     owner: _builtins.str
     """The service that publishes it, and nobody else."""
     subject: _builtins.str
-    """Subject template; each {placeholder} is a field of the event.
-    Facts end in a past participle. State adds its key as the last token, so that the
-    stream keeps the last message of each key.
+    """Subject template; each {placeholder} is a field of the event. An enum stands there as the name
+    of its value without the prefix: TASK_CHANNEL_CALL is `call`.
+    Facts end in a past participle, or in the kind of work they are about, so that a reader gets
+    only theirs. State adds its key as the last token, so that the stream keeps the last message
+    of each key.
     """
     state: _builtins.bool
     """True when the message is the whole present state of its key. Its stream is compacted, or it
