@@ -16,7 +16,7 @@ class Settings:
     audience: str = "centralita"
     event_loop: str = "uvloop"
 
-    lease_seconds: timedelta = timedelta(seconds=15)
+    lease_seconds: timedelta = timedelta(seconds=20)
     """A device that is silent for so long is gone; it is noticed within a second more."""
     keep_choice: timedelta = timedelta(seconds=60)
     """Who comes back sooner is as ready as they were; later they are Online until they choose."""
