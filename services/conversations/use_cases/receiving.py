@@ -9,10 +9,10 @@ from services.conversations.domain.message import Message, checked_text
 from services.conversations.domain.received import Received
 from services.kernel.again import again_if
 from services.kernel.clock import Clock
+from services.kernel.turns import Turns
 
 from .ports import Contacts, Conversations, Messages
 from .staging import StoreStaged
-from .turns import Turns
 
 
 class AppendMessage:
@@ -33,7 +33,7 @@ class AppendMessage:
         self._store = store
         self._clock = clock
         self._new_id = new_id
-        self._turns: Turns[Lane] = Turns()
+        self._turns: Turns[Lane] = Turns()  # saves lost races, nothing more: the write decides
 
     async def __call__(self, received: Received) -> None:
         """Append it. Raises Unusable for what can never be a message of ours."""

@@ -1,4 +1,4 @@
-"""Who shares a lane goes one after the other, in this process."""
+"""Those who share a key go one after the other, in this process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,10 @@ K = TypeVar("K")
 
 
 class Turns(Generic[K]):
-    """Saves lost races, nothing more: replicas still race, and the conditional write decides."""
+    """First come, first served.
+
+    Replicas still race: what must hold between them too is up to the store.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[K, tuple[asyncio.Lock, int]] = {}
