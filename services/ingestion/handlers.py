@@ -13,7 +13,7 @@ from faststream.nats import NatsRouter
 from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 
-from services.kernel.consume import Later, consumer
+from services.kernel.consume import Later, consumer, meta
 from services.kernel.wire import BadToken, parsed, subject_of
 
 from . import messages
@@ -99,7 +99,7 @@ def handlers(accept: AcceptMessage, refusals: Refusals, deliver: DeliverReply) -
     async def deliver_reply(event: ReplyRequested) -> None:
         """Somebody answered: bring it to the customer, now or when the provider wants it."""
         async with asyncio.timeout(_LONGEST_TRY):
-            wait = await deliver(messages.reply(event))
+            wait = await deliver(messages.reply(event, meta().stream_sequence))
         if wait is not None:
             raise Later(wait)
 

@@ -98,7 +98,7 @@ def updated(fate: Fate) -> events.DeliveryUpdated:
     )
 
 
-def reply(event: ReplyRequested) -> Reply:
+def reply(event: ReplyRequested, position: int) -> Reply:
     channel = _CHANNELS.get(event.channel)
     if channel is None:
         raise DecodeError("a channel that this version does not know")
@@ -111,6 +111,7 @@ def reply(event: ReplyRequested) -> Reply:
         recipient_address=event.recipient_address,
         text=event.text,
         sent_at=_moment(event.sent_at),
+        position=position,
     )
 
 

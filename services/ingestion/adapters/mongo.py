@@ -24,7 +24,7 @@ _EXPIRES = IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0)
 async def create_indexes(db: Database) -> None:
     await db["deliveries"].create_indexes(
         [
-            IndexModel([("tenant_id", 1), ("conversation_id", 1), ("status", 1), ("sent_at", 1)]),
+            IndexModel([("tenant_id", 1), ("conversation_id", 1), ("status", 1), ("position", 1)]),
             _EXPIRES,
         ]
     )
@@ -54,7 +54,6 @@ class MongoDeliveries:
             "conversation_id": reply.conversation_id,
             "message_id": reply.message_id,
             "channel_account_id": reply.channel_account_id,
-            "sent_at": reply.sent_at,
             "began_at": now,
             "attempts": 0,
             "status": Status.PENDING.value,
@@ -64,7 +63,9 @@ class MongoDeliveries:
         try:
             found = await self._collection.find_one_and_update(
                 _of(reply),
-                {"$setOnInsert": new},
+                # The first position, also of a reply that is published again. What an older version
+                # began has none: it holds nobody up until it is tried again, and gets it here.
+                {"$setOnInsert": new, "$min": {"position": reply.position}},
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
             )
@@ -72,16 +73,13 @@ class MongoDeliveries:
             raise Stale("Someone else began it.") from clash
         return _delivery(found)
 
-    async def is_behind(self, reply: Reply, since: datetime) -> bool:
+    async def is_behind(self, delivery: Delivery, since: datetime) -> bool:
         earlier = {
-            "tenant_id": reply.tenant_id,
-            "conversation_id": reply.conversation_id,
+            "tenant_id": delivery.tenant_id,
+            "conversation_id": delivery.conversation_id,
             "status": Status.PENDING.value,
             "began_at": {"$gt": since},
-            "$or": [
-                {"sent_at": {"$lt": reply.sent_at}},
-                {"sent_at": reply.sent_at, "message_id": {"$lt": reply.message_id}},
-            ],
+            "position": {"$lt": delivery.position},
         }
         return await self._collection.find_one(earlier, {"_id": 1}) is not None
 
@@ -161,4 +159,5 @@ def _delivery(found: Mapping[str, Any]) -> Delivery:
         attempts=found["attempts"],
         status=Status(found["status"]),
         cause=found["cause"],
+        position=found.get("position", 0),
     )

@@ -24,7 +24,10 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Printed with ids only."""
+    """Printed with ids only.
+
+    `position` is where the stream holds it: the replies of a conversation lie there in order.
+    """
 
     tenant_id: str
     conversation_id: str
@@ -34,6 +37,7 @@ class Reply:
     recipient_address: str = field(repr=False)
     text: str = field(repr=False)
     sent_at: datetime
+    position: int
 
     @property
     def account_key(self) -> tuple[str, str]:
@@ -42,7 +46,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What is known of a reply on its way; outlives the reply's text."""
+    """What is known of a reply on its way; outlives the reply's text.
+
+    `position` is the first at which the stream held it; 0 where only an older version tried it.
+    """
 
     tenant_id: str
     conversation_id: str
@@ -52,6 +59,7 @@ class Delivery:
     attempts: int = 0
     status: Status = Status.PENDING
     cause: str = ""
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from services.ingestion.domain.delivery import (
 from services.ingestion.domain.errors import ChannelAccountNotFound
 from services.ingestion.domain.gate import Gate
 from services.kernel.clock import Clock
+from services.kernel.turns import Turns
 
 from .accept import Accounts, Fates
 from .connector import Connector
@@ -29,8 +30,11 @@ class Deliveries(Protocol):
     def begin(self, reply: Reply, now: datetime) -> Awaitable[Delivery]:
         """Note that the reply is on its way, once; return what is known of it."""
 
-    async def is_behind(self, reply: Reply, since: datetime) -> bool:
-        """Whether an earlier reply of the conversation, begun after `since`, is still under way."""
+    async def is_behind(self, delivery: Delivery, since: datetime) -> bool:
+        """Whether an earlier reply of the conversation, begun after `since`, is still under way.
+
+        The positions tell which is earlier. What another replica has not begun yet is not seen.
+        """
 
     async def tried(self, reply: Reply) -> None:
         """Count a try that did not settle it."""
@@ -60,15 +64,19 @@ class DeliverReply:
         self._fates = fates
         self._clock = clock
         self._gate = gate
+        self._turns: Turns[tuple[str, str]] = Turns()
 
     async def __call__(self, reply: Reply) -> timedelta | None:
-        # Before the gate, so that a later reply of the conversation sees this one waiting.
-        delivery = await self._deliveries.begin(reply, self._clock())
+        # Before the gate, so that a later reply of the conversation sees this one waiting; and in
+        # turns, because they come in order, but the store may answer the later one first.
+        async with self._turns.of((reply.tenant_id, reply.conversation_id)):
+            delivery = await self._deliveries.begin(reply, self._clock())
+            now = self._clock()
+            behind = await self._deliveries.is_behind(delivery, now - KEEP_ORDER_FOR)
         if delivery.status is not Status.PENDING:
             await self._tell(reply, delivery.status, delivery.cause)
             return None
-        now = self._clock()
-        if await self._deliveries.is_behind(reply, now - KEEP_ORDER_FOR):
+        if behind:
             return max(_BEHIND_AN_EARLIER_ONE, (now - delivery.began_at) / 2)
         if (wait := self._gate.enter(reply.account_key, self._clock())) is not None:
             return wait

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +11,15 @@ from aiohttp import web
 from centralita.conversations.v1.events_pb2 import ReplyRequested
 from centralita.directory.v1.resources_pb2 import CHANNEL_CUSTOM
 from centralita.ingestion.v1 import events_pb2 as events
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.ingestion.adapters.mongo import MongoDeliveries
+from services.ingestion.domain.account import Channel
+from services.ingestion.domain.delivery import Reply
 from services.ingestion.domain.signature import HEADER, verify
+from services.kernel.clock import utc_now
+from services.kernel.ids import new_id
+from services.kernel.mongo import Database
 from tests.integration.ingestion.world import SECRET, World
 from tests.streams import until
 
@@ -133,6 +141,37 @@ async def test_replies_of_a_conversation_keep_their_order_through_a_failure(worl
     for message_id in ids:
         assert await fate_of(world, message_id) == (SENT, "")
     assert [one.message_id for one in world.provider.arrived] == [ids[0], *ids]
+
+
+async def test_replies_of_one_instant_go_out_as_they_were_published(world: World) -> None:
+    world.provider.answers = [web.Response(status=500)]
+    ids = sorted((new_id() for _ in range(4)), reverse=True)
+    at = Timestamp(seconds=int(datetime.now(UTC).timestamp()))
+    for message_id in ids:
+        await world.reply(message_id=message_id, sent_at=at)
+    for message_id in ids:
+        assert await fate_of(world, message_id) == (SENT, "")
+    assert [one.message_id for one in world.provider.arrived] == [ids[0], *ids]
+
+
+async def test_what_an_older_version_began_holds_nobody_up_until_it_comes_again(
+    db: Database, tenant: str
+) -> None:
+    deliveries, now = MongoDeliveries(db), utc_now()
+    old = Reply(tenant, "c-1", "m-1", Channel.CUSTOM, "shop", "+1555", "hi", now, 7)
+    new = replace(old, message_id="m-2", position=8)
+    await deliveries.begin(old, now)
+    await db["deliveries"].update_one({"message_id": "m-1"}, {"$unset": {"position": ""}})
+    assert await deliveries.find(tenant, "m-1") is not None
+
+    async def behind(reply: Reply) -> bool:
+        it = await deliveries.begin(reply, now)
+        return await deliveries.is_behind(it, now - timedelta(seconds=1))
+
+    assert not await behind(new)
+    assert not await behind(old)
+    assert await behind(new)
+    assert not await behind(replace(old, position=9))  # published again: the first place counts
 
 
 async def test_a_provider_s_report_becomes_the_fate_of_the_reply(world: World) -> None:

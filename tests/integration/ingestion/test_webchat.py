@@ -190,7 +190,7 @@ async def test_many_replies_at_once_leave_no_gap_for_a_reader(db: Database, tena
                 return seen
 
     async def keep(message_id: str) -> None:
-        reply = Reply(tenant, "c", message_id, Channel.WEBCHAT, "web", "v1", "x", utc_now())
+        reply = Reply(tenant, "c", message_id, Channel.WEBCHAT, "web", "v1", "x", utc_now(), 1)
         for _ in range(2):
             await replies.keep(visitor, reply)
 

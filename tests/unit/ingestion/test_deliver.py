@@ -1,5 +1,6 @@
 """What becomes of a reply, decided without a clock or a socket."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -25,8 +26,8 @@ from services.ingestion.use_cases.connector import Capabilities
 
 NINE = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 SHOP = ChannelAccount("acme", "shop", Channel.CUSTOM, "sales", ("s",))
-FIRST = Reply("acme", "c-1", "m-1", Channel.CUSTOM, "shop", "+1555", "hi", NINE)
-SECOND = replace(FIRST, message_id="m-2", sent_at=NINE + timedelta(milliseconds=1))
+FIRST = Reply("acme", "c-1", "m-1", Channel.CUSTOM, "shop", "+1555", "hi", NINE, 1)
+SECOND = replace(FIRST, message_id="m-2", position=2)
 
 
 class World:
@@ -39,7 +40,8 @@ class World:
         self.accounts = {SHOP.key: SHOP}
         self.answers: list[Exception] = []
         self.sent: list[str] = []
-        self.known: dict[str, tuple[Reply, Delivery]] = {}
+        self.known: dict[str, Delivery] = {}
+        self.noted_slowly = ""
         self.fates: list[Fate] = []
 
     async def get(self, tenant_id: str, channel_account_id: str) -> ChannelAccount:
@@ -61,24 +63,35 @@ class World:
         return Sent()
 
     async def begin(self, reply: Reply, now: datetime) -> Delivery:
-        new = Delivery(reply.tenant_id, "c-1", reply.message_id, reply.channel_account_id, now)
-        return self.known.setdefault(reply.message_id, (reply, new))[1]
+        if reply.message_id == self.noted_slowly:
+            for _ in range(20):  # turns of the loop, enough for another reply to be sent in them
+                await asyncio.sleep(0)
+        new = Delivery(
+            reply.tenant_id,
+            reply.conversation_id,
+            reply.message_id,
+            reply.channel_account_id,
+            now,
+            position=reply.position,
+        )
+        return self.known.setdefault(reply.message_id, new)
 
-    async def is_behind(self, reply: Reply, since: datetime) -> bool:
+    async def is_behind(self, delivery: Delivery, since: datetime) -> bool:
         return any(
-            delivery.status is Status.PENDING
-            and delivery.began_at > since
-            and (other.sent_at, other.message_id) < (reply.sent_at, reply.message_id)
-            for other, delivery in self.known.values()
+            other.conversation_id == delivery.conversation_id
+            and other.status is Status.PENDING
+            and other.began_at > since
+            and other.position < delivery.position
+            for other in self.known.values()
         )
 
     async def tried(self, reply: Reply) -> None:
-        kept, delivery = self.known[reply.message_id]
-        self.known[reply.message_id] = kept, replace(delivery, attempts=delivery.attempts + 1)
+        delivery = self.known[reply.message_id]
+        self.known[reply.message_id] = replace(delivery, attempts=delivery.attempts + 1)
 
     async def settle(self, reply: Reply, status: Status, cause: str) -> None:
-        kept, delivery = self.known[reply.message_id]
-        self.known[reply.message_id] = kept, replace(delivery, status=status, cause=cause)
+        delivery = self.known[reply.message_id]
+        self.known[reply.message_id] = replace(delivery, status=status, cause=cause)
 
     async def tell(self, fate: Fate) -> None:
         self.fates.append(fate)
@@ -152,7 +165,7 @@ async def test_a_pause_that_one_reply_was_told_holds_the_account_s_others_back(
     wish = timedelta(seconds=90)
     world.answers = [Retry("CHANNEL_BUSY", after=wish, pause_account=True)]
     assert await deliver(FIRST) == wish
-    other = replace(SECOND, conversation_id="c-2", sent_at=NINE - timedelta(seconds=1))
+    other = replace(SECOND, conversation_id="c-2")
     assert await deliver(other) == wish
     world.now += wish
     assert await deliver(other) is None
@@ -168,6 +181,44 @@ async def test_a_later_reply_of_a_conversation_waits_for_the_earlier_but_not_for
     world.now += KEEP_ORDER_FOR
     assert await deliver(SECOND) is None
     assert world.sent == ["m-2"]
+
+
+async def test_replies_of_one_instant_go_out_in_the_order_of_the_stream_not_of_their_ids(
+    deliver: DeliverReply, world: World
+) -> None:
+    earlier, later = replace(FIRST, message_id="m-9"), replace(SECOND, message_id="m-1")
+    world.answers = [Retry("CHANNEL_ERROR")]
+    assert await deliver(earlier)
+    assert await deliver(later)
+    assert not world.sent
+    assert [await deliver(one) for one in (earlier, later)] == [None, None]
+    assert world.sent == ["m-9", "m-1"]
+
+
+async def test_a_reply_that_is_published_again_keeps_its_place(
+    deliver: DeliverReply, world: World
+) -> None:
+    world.answers = [Retry("CHANNEL_ERROR")]
+    assert await deliver(FIRST)
+    assert await deliver(SECOND)
+    assert await deliver(replace(FIRST, position=3)) is None
+    assert world.sent == ["m-1"]
+
+
+async def test_a_reply_that_the_store_is_slow_to_note_is_not_overtaken(
+    deliver: DeliverReply, world: World
+) -> None:
+    world.noted_slowly = FIRST.message_id
+    await asyncio.gather(deliver(FIRST), deliver(SECOND))
+    assert world.sent == ["m-1", "m-2"]
+
+
+async def test_replies_of_other_conversations_do_not_wait_for_it(
+    deliver: DeliverReply, world: World
+) -> None:
+    world.noted_slowly = FIRST.message_id
+    await asyncio.gather(deliver(FIRST), deliver(replace(SECOND, conversation_id="c-2")))
+    assert world.sent == ["m-2", "m-1"]
 
 
 async def test_a_fault_of_ours_gives_the_place_back(deliver: DeliverReply, world: World) -> None:
