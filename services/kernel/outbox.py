@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 Collection = AsyncIOMotorCollection[dict[str, Any]]
 SWEEP = 1.0
 AT_ONCE = 100  # documents per sweep
-PULL_AFTER = 0.5
+PULL_AFTER = 0.2  # a batch is as good as a write to whoever waits behind it, so it stays small
 
 
 def entry(event: Message, at: datetime, *, event_id: str | None = None) -> dict[str, Any]:
