@@ -146,7 +146,7 @@ async def test_a_deleted_consumer_is_made_again(bus: Bus, tenant: str) -> None:
         await bus.js.delete_consumer(STREAM, DURABLE)
         cpu = time.process_time()
         await queue_task(bus, tenant, "after")
-        await until(lambda: "after" in recorder.done, within=2)
+        await until(lambda: "after" in recorder.done)
         await asyncio.sleep(0.5)
         assert time.process_time() - cpu < 0.4
 
@@ -193,7 +193,7 @@ async def test_a_durable_of_a_shorter_subject_takes_up_the_longer_one(
     assert (letter.headers or {})["Dead-Subject"] == shorter
 
 
-async def test_on_leaving_another_process_has_all_unstarted_work_within_a_second(
+async def test_on_leaving_another_process_has_all_unstarted_work_at_once(
     nats_url: str, bus: Bus, tenant: str
 ) -> None:
     release = asyncio.Event()
@@ -214,7 +214,7 @@ async def test_on_leaving_another_process_has_all_unstarted_work_within_a_second
         await until(lambda: first.running == 8)
         async with consuming(other, second.router(max_workers=32)):
             leaving.set()
-            await until(lambda: len(second.done) == 92, within=1)
+            await until(lambda: len(second.done) == 92, within=5)  # `ack_wait` is 15 s
             release.set()
             await process
             await drained(bus, STREAM, DURABLE)
@@ -238,7 +238,7 @@ async def test_what_arrives_while_leaving_goes_back_at_once(
         left = time.monotonic()
         async with consuming(other, second.router(max_workers=32)):
             await drained(bus, STREAM, DURABLE)
-            assert time.monotonic() - left < 1
+            assert time.monotonic() - left < 5  # `ack_wait` is 15 s
     assert sorted(set(first.done + second.done)) == sorted(f"task-{n}" for n in range(200))
 
 
