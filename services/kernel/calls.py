@@ -19,12 +19,11 @@ from centralita.options.v1.options_pb2 import AccessOptions
 from grpc import StatusCode
 from opentelemetry import trace
 from opentelemetry.context import attach
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from . import identity
 from .answers import FAULT, Answer, Codes, answer_to, as_status
 from .identity import FOR_EVER, Caller, Guard, TokenExpired
-from .telemetry import meter, tracer
+from .telemetry import continued, meter, tracer
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +41,6 @@ RECONNECT = Answer(
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-_propagator = TraceContextTextMapPropagator()
 
 
 class Ended(Exception):
@@ -83,8 +81,7 @@ class Calls:
         async def call(raw: bytes, context: Context) -> bytes | None:
             started, code = time.perf_counter(), StatusCode.OK
             metadata = dict(context.invocation_metadata() or ())
-            parent = _propagator.extract(metadata)
-            span = self._tracer.start_span(name, parent, trace.SpanKind.SERVER)
+            span = self._tracer.start_span(name, continued(metadata), trace.SpanKind.SERVER)
             attach(trace.set_span_in_context(span))  # for the rest of this task, as the caller is
             try:
                 who = await self.guard.admit(rule, str(metadata.get("authorization", "")))

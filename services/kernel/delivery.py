@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from nats.aio.msg import Msg
-from opentelemetry import propagate, trace
+from opentelemetry import trace
+from opentelemetry.context import attach
 
 from .settle import Later
-from .telemetry import meter, tracer
+from .telemetry import continued, meter, tracer
 
 _current: ContextVar["EventMeta"] = ContextVar("delivery")
 
@@ -38,7 +39,7 @@ class Deliveries:
     """The deliveries of one consumer, measured under its subject's template."""
 
     def __init__(self, template: str, durable: str) -> None:
-        self._template = template
+        self._name = f"{template} process"
         self._about = {
             "messaging.system": "nats",
             "messaging.operation.type": "process",
@@ -51,33 +52,32 @@ class Deliveries:
 
     @contextmanager
     def handling(self, message: Msg) -> Iterator[None]:
-        """Run a handler: meta() answers, and its span continues the publisher's trace."""
+        """Run a handler: meta() answers, and its span continues the publisher's trace.
+
+        Both hold for the rest of the task, of which each delivery has its own.
+        """
         headers = message.headers or {}
-        known = _meta(message, headers)
-        token, began, about = _current.set(known), time.perf_counter(), self._about
+        began, about = time.perf_counter(), self._about
         stored = message.metadata.timestamp
         self._waited.record(max(0.0, time.time() - stored.timestamp()), about)
+        span = self._tracer.start_span(
+            self._name, continued(headers), trace.SpanKind.CONSUMER, about
+        )
+        attach(trace.set_span_in_context(span))
+        _current.set(_meta(message, headers))
         try:
-            with self._tracer.start_as_current_span(
-                f"{self._template} process",
-                context=propagate.extract(headers),
-                kind=trace.SpanKind.CONSUMER,
-                attributes=about,
-                record_exception=False,  # its text may hold what must not leave the process
-                set_status_on_exception=False,
-            ) as span:
-                try:
-                    yield
-                except Later:
-                    raise  # no trouble
-                except Exception as trouble:
-                    about = about | {"error.type": type(trouble).__qualname__}
-                    span.set_attribute("error.type", type(trouble).__qualname__)
-                    span.set_status(trace.StatusCode.ERROR)
-                    raise
+            yield
+        except Later:
+            raise  # no trouble
+        except Exception as trouble:
+            # Its type and no words: they may hold what must not leave the process.
+            about = about | {"error.type": type(trouble).__qualname__}
+            span.set_attribute("error.type", type(trouble).__qualname__)
+            span.set_status(trace.StatusCode.ERROR)
+            raise
         finally:
+            span.end()
             self._took.record(time.perf_counter() - began, about)
-            _current.reset(token)
 
 
 def _meta(message: Msg, headers: Mapping[str, str]) -> EventMeta:

@@ -10,13 +10,13 @@ from typing import Any
 from google.protobuf.message import Message
 from motor.motor_asyncio import AsyncIOMotorCollection
 from nats.js.errors import APIError
-from opentelemetry import propagate
 from pymongo import ASCENDING
 from pymongo.errors import PyMongoError
 
 from .bus import Bus, BusUnavailable
 from .ending import beside, ended
 from .ids import new_id
+from .telemetry import traceparent
 from .wire import Outgoing, outgoing
 
 log = logging.getLogger(__name__)
@@ -34,17 +34,13 @@ def entry(event: Message, at: datetime, *, event_id: str | None = None) -> dict[
     `{"$set": ..., "$push": {"outbox": {"$each": [entry(...), ...]}}, "$inc": {"version": 1}}`.
     Never replace the whole document: that would drop what is not yet published.
     """
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier)
-    message = outgoing(
-        event, event_id=event_id or new_id(), at=at, traceparent=carrier.get("traceparent")
-    )
+    parent = traceparent()
+    message = outgoing(event, event_id=event_id or new_id(), at=at, traceparent=parent)
     return {
         "id": message.headers["Nats-Msg-Id"],
         "subject": message.subject,
         "headers": dict(message.headers),
         "payload": message.payload,
-        "traceparent": carrier.get("traceparent", ""),
     }
 
 

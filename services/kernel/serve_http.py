@@ -9,10 +9,9 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from grpc import StatusCode
 from opentelemetry import trace
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from .answers import FAULT, Answer, Codes, answer_to
-from .telemetry import tracer
+from .telemetry import continued, tracer
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +97,6 @@ async def serving_http(
 
 
 def _answering(codes: Codes) -> Middleware:
-    propagator = TraceContextTextMapPropagator()
     spans = tracer()
 
     @web.middleware
@@ -107,7 +105,7 @@ def _answering(codes: Codes) -> Middleware:
         name = f"{request.method} {route.canonical if route else '*'}"
         with spans.start_as_current_span(
             name,
-            propagator.extract(request.headers),
+            continued(request.headers),
             trace.SpanKind.SERVER,
             record_exception=False,
             set_status_on_exception=False,

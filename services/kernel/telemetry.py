@@ -13,8 +13,10 @@ import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from opentelemetry import metrics, trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import format_span_id, format_trace_id
@@ -73,6 +75,11 @@ def traceparent() -> str | None:
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
     return carrier.get("traceparent")
+
+
+def continued(headers: Mapping[str, Any]) -> Context:
+    """Return the context in which a span continues the trace that these headers name, if any."""
+    return _propagator.extract(headers)
 
 
 def log_as(service: str, level: str = "INFO") -> None:
