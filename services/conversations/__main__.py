@@ -28,7 +28,7 @@ from .adapters.mongo_conversations import MongoConversations
 from .adapters.mongo_messages import MongoMessages
 from .domain.errors import Refusal
 from .grpc_api import CODES, ConversationsApi, Working
-from .handlers import Following, handlers, storing
+from .handlers import Following, handlers
 from .settings import Settings
 from .use_cases import (
     AppendMessage,
@@ -62,7 +62,8 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         conversations = MongoConversations(db["conversations"], relay)
         stored = MongoMessages(db["messages"])
         contacts = GrpcContacts(ContactsServiceStub(to_contacts))
-        store = StoreStaged(conversations, stored, utc_now)
+        store = StoreStaged(conversations, stored)
+        relay.pull_with(store.told)
         facts = Facts()
         assignments = Assignments(conversations, facts)
         following = Following(
@@ -80,7 +81,6 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             close=Close(conversations, store, assignments, utc_now),
         )
         async with (
-            storing(store),
             consuming(bus, handlers(following), answers=(Refusal,)),
             serving(
                 settings.grpc_address,

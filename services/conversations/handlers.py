@@ -1,9 +1,5 @@
-"""What conversations does when the rest of the system speaks, and what it does by the clock."""
+"""What conversations does when the rest of the system speaks."""
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from centralita.dispatch.v1.events_pb2 import (
@@ -18,15 +14,10 @@ from faststream.nats import NatsRouter
 from google.protobuf.message import DecodeError
 
 from services.kernel.consume import consumer
-from services.kernel.ending import beside
 
 from . import messages
 from .domain.errors import Unusable
-from .use_cases import AppendMessage, EndWithTask, MergeDelivery, NoteTask, StoreStaged
-
-log = logging.getLogger(__name__)
-
-FLUSH, SWEEP = 0.2, 1.0  # seconds
+from .use_cases import AppendMessage, EndWithTask, MergeDelivery, NoteTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,26 +124,3 @@ def handlers(do: Following) -> NatsRouter:
         )
 
     return router
-
-
-@asynccontextmanager
-async def storing(store: StoreStaged) -> AsyncIterator[None]:
-    """Store what is staged here soon, and what a process that died has left in time."""
-    try:
-        async with beside(_repeated(store.flush, FLUSH)), beside(_repeated(store.sweep, SWEEP)):
-            yield
-    finally:
-        await _tried(store.flush)
-
-
-async def _repeated(work: Callable[[], Awaitable[object]], every: float) -> None:
-    while True:
-        await asyncio.sleep(every)
-        await _tried(work)
-
-
-async def _tried(work: Callable[[], Awaitable[object]]) -> None:
-    try:
-        await work()
-    except Exception as trouble:  # noqa: BLE001 - whatever it is, a later round tries again
-        log.warning("staged messages wait", extra={"cause": type(trouble).__name__})

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 Collection = AsyncIOMotorCollection[dict[str, Any]]
 SWEEP = 1.0
 AT_ONCE = 100  # documents per sweep
-PULL_AFTER = 0.2  # a batch is as good as a write to whoever waits behind it, so it stays small
+# A batch is as good as a write to whoever waits behind it, so it stays small.
+PULL_AFTER, PULLED_AT_ONCE = 0.2, 5
+
+Pull = Callable[[Sequence[Any]], Awaitable[None]]
 
 
 def entry(event: Message, at: datetime, *, event_id: str | None = None) -> dict[str, Any]:
@@ -80,7 +83,16 @@ class Outbox:
     def __init__(self, collection: Collection, bus: Bus) -> None:
         self._collection, self._bus = collection, bus
         self._lanes: dict[Any, _Lane] = {}
+        self._pull: Pull = self._pull_entries
         self._pulling: asyncio.Task[None] | None = None
+
+    def pull_with(self, pull: Pull) -> None:
+        """Let the owner take out what is out, with a write that does more.
+
+        `pull` is called with the ids of documents: it takes `out` of these out and says so with
+        `pulled`. What it leaves is given to it again.
+        """
+        self._pull = pull
 
     def nudge(
         self, document_id: Any, waiting: Sequence[Mapping[str, Any]] | None = None
@@ -104,8 +116,8 @@ class Outbox:
     def out(self, document_ids: Iterable[Any]) -> dict[Any, set[str]]:
         """Return, by document, the entries that are out and not yet pulled.
 
-        A write of the owner's own that touches these documents can pull them on its way; it then
-        says so with `pulled`.
+        Any write that touches these documents can pull them on its way; it then says so with
+        `pulled`.
         """
         lanes = ((one, self._lanes.get(one)) for one in document_ids)
         return {key: set(lane.sent) for key, lane in lanes if lane is not None and lane.sent}
@@ -134,7 +146,7 @@ class Outbox:
         await ended(*tasks)
         await ended(self._pulling)
         with suppress(PyMongoError):
-            await self._pull()
+            await self._pull_sent()
 
     def _at_work_on(self, document_id: Any) -> bool:
         lane = self._lanes.get(document_id)
@@ -170,13 +182,17 @@ class Outbox:
         while any(lane.sent for lane in self._lanes.values()):
             await asyncio.sleep(PULL_AFTER)
             try:
-                await self._pull()
+                await self._pull_sent()
             except PyMongoError as trouble:
                 log.warning("the outbox is not pulled", extra={"cause": type(trouble).__name__})
 
-    async def _pull(self) -> None:
-        if not (out := self.out(self._lanes)):
-            return
+    async def _pull_sent(self) -> None:
+        sent = list(self.out(self._lanes))
+        for first in range(0, len(sent), PULLED_AT_ONCE):
+            await self._pull(sent[first : first + PULLED_AT_ONCE])
+
+    async def _pull_entries(self, document_ids: Sequence[Any]) -> None:
+        out = self.out(document_ids)
         await self._collection.update_many({"_id": {"$in": list(out)}}, {"$pull": pulling(out)})
         self.pulled(out)
 

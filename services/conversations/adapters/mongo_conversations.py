@@ -1,7 +1,6 @@
 """Conversations in MongoDB. One document is one transaction: messages staged, outbox included."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
@@ -43,7 +42,6 @@ async def prepare(collection: Collection) -> None:
         name="open_address",
         partialFilterExpression={"state": "open"},
     )
-    await collection.create_index([("pending_since", ASCENDING)], name="staged", sparse=True)
 
 
 class MongoConversations:
@@ -96,10 +94,7 @@ class MongoConversations:
         self._relay.nudge(it.id, waiting)
 
     async def _open(self, after: Conversation, entries: list[Document]) -> list[Document]:
-        document = documents.from_conversation(after) | {
-            "pending_since": after.opened_at,
-            "outbox": entries,
-        }
+        document = documents.from_conversation(after) | {"outbox": entries}
         try:
             await self._collection.insert_one(document)
         except DuplicateKeyError as clash:
@@ -127,7 +122,6 @@ class MongoConversations:
         if appended:
             staged = [documents.from_staged(message) for message in appended]
             change["$push"]["staged"] = {"$each": staged}
-            change["$min"] = {"pending_since": appended[0].arrived_at}
         if any(isinstance(each, Closed) for each in events):
             as_read["staged"] = []  # a closed document holds no messages
             change["$set"] |= {
@@ -145,21 +139,23 @@ class MongoConversations:
     async def unstage(self, conversation_ids: Sequence[str], message_ids: Sequence[str]) -> None:
         """Drop messages that are documents now. The version stays: nothing has happened.
 
-        The events that are out by now leave in the same write.
+        The events that are out by now leave in the same write, of what holds nothing more: so
+        wherever a message is staged there is an event in the outbox, and its sweep finds both.
         """
         these, gone = {"$in": list(conversation_ids)}, list(message_ids)
         out = self._relay.out(conversation_ids)
-        pull = pulling(out) if out else {}
         others = {"$elemMatch": {"id": {"$nin": gone}}}
-        empty: Document = {"$set": {"staged": []}, "$unset": {"pending_since": ""}}
+        change: Document = {"$set": {"staged": []}} | ({"$pull": pulling(out)} if out else {})
         done = await self._collection.update_many(
-            {"_id": these, "staged": {"$not": others}}, empty | ({"$pull": pull} if out else {})
+            {"_id": these, "staged": {"$not": others}}, change
         )
-        if done.matched_count < len(conversation_ids):
-            # Somebody has staged more: that stays, and so does the mark for the sweep.
+        if done.matched_count < len(conversation_ids):  # somebody has staged more: that stays
             await self._collection.update_many(
-                {"_id": these}, {"$pull": {"staged": {"id": {"$in": gone}}} | pull}
+                {"_id": these}, {"$pull": {"staged": {"id": {"$in": gone}}}}
             )
+            holding = {"_id": these, "outbox.id": {"$in": list(set().union(*out.values()))}}
+            for each in await self._collection.distinct("_id", holding):
+                del out[each]
         self._relay.pulled(out)
 
     async def note_task(
@@ -178,10 +174,7 @@ class MongoConversations:
         }
         await self._collection.update_one(wanted, {"$set": noted, "$inc": {"version": 1}})
 
-    async def left_staged(self, before: datetime, most: int) -> list[Conversation]:
-        found: list[Any] = (
-            await self._collection.find({"pending_since": {"$lt": before}}, _ALL_BUT_OUTBOX)
-            .limit(most)
-            .to_list(most)
-        )
+    async def holding(self, conversation_ids: Sequence[str]) -> list[Conversation]:
+        wanted = {"_id": {"$in": list(conversation_ids)}, "staged": {"$ne": []}}
+        found: list[Any] = await self._collection.find(wanted, _ALL_BUT_OUTBOX).to_list(None)
         return [documents.to_conversation(document) for document in found]

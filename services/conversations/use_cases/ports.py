@@ -1,7 +1,6 @@
 """What the use cases need from outside."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Protocol
 
 from services.conversations.domain.conversation import Conversation, Lane
@@ -43,8 +42,8 @@ class Conversations(Protocol):
         """Take what the router decided, unless something later is known. Unknown ids are fine."""
         ...
 
-    async def left_staged(self, before: datetime, most: int) -> list[Conversation]:
-        """Return conversations whose staged messages have waited since `before`."""
+    async def holding(self, conversation_ids: Sequence[str]) -> list[Conversation]:
+        """Return those of these that hold staged messages."""
         ...
 
 

@@ -5,14 +5,14 @@ from contextlib import suppress
 
 from services.conversations.domain.conversation import Conversation, Incoming, Lane, opening
 from services.conversations.domain.errors import Refusal, Stale, Unusable
-from services.conversations.domain.message import Message, checked_text
+from services.conversations.domain.message import checked_text
 from services.conversations.domain.received import Received
 from services.kernel.again import again_if
 from services.kernel.clock import Clock
 from services.kernel.turns import Turns
 
 from .ports import Contacts, Conversations, Messages
-from .staging import StoreStaged
+from .staging import MOST_STAGED, StoreStaged
 
 
 class AppendMessage:
@@ -45,33 +45,28 @@ class AppendMessage:
         known = await self._contacts.resolve(sender)
         lane = Lane(sender.tenant_id, sender.channel_account_id, known.contact_id)
         async with self._turns.of(lane):
-            staged = await self._greet(lane, received.incoming) if known.new else None
-            if staged is None:
-                staged = await self._append(lane, received.incoming)
-        if staged is not None:
-            await self._store.soon(*staged)
+            if not (known.new and await self._greet(lane, received.incoming)):
+                await self._append(lane, received.incoming)
 
-    async def _greet(self, lane: Lane, incoming: Incoming) -> tuple[Conversation, Message] | None:
+    async def _greet(self, lane: Lane, incoming: Incoming) -> bool:
         # Nothing is there of a contact that was made a moment ago, so nobody looks. Whoever was
         # faster all the same has the ordinal, and the usual way finds what they did.
         with suppress(Stale):
-            return await self._receive(None, lane, incoming)
-        return None
+            await self._receive(None, lane, incoming)
+            return True
+        return False
 
     @again_if(Stale)
-    async def _append(self, lane: Lane, incoming: Incoming) -> tuple[Conversation, Message] | None:
+    async def _append(self, lane: Lane, incoming: Incoming) -> None:
         # The conversation first, the messages second (see staging). A duplicate that is appended
         # after the first look changes the version, or takes the ordinal, that is saved under.
         latest = await self._conversations.latest_in(lane)
-        if latest is not None and (known := latest.holds(incoming.message_id)):
-            return latest, known
-        if await self._messages.get(lane.tenant_id, incoming.message_id) is not None:
-            return None
-        return await self._receive(latest, lane, incoming)
+        if latest is not None and latest.holds(incoming.message_id):
+            return
+        if await self._messages.get(lane.tenant_id, incoming.message_id) is None:
+            await self._receive(latest, lane, incoming)
 
-    async def _receive(
-        self, latest: Conversation | None, lane: Lane, incoming: Incoming
-    ) -> tuple[Conversation, Message]:
+    async def _receive(self, latest: Conversation | None, lane: Lane, incoming: Incoming) -> None:
         now = self._clock()
         if latest is None or latest.closed:
             ordinal = latest.ordinal + 1 if latest else 1
@@ -81,4 +76,5 @@ class AppendMessage:
         events = it.receive(incoming, now)
         await self._conversations.save(it, *events)
         after = it.apply(*events)
-        return after, after.staged[-1]
+        if len(after.staged) >= MOST_STAGED:
+            await self._store.now(after, after.staged)

@@ -128,8 +128,7 @@ class Rig:
         await self.settled()
 
         async def nothing_staged() -> bool:
-            wanted = {"pending_since": {"$exists": True}}
-            return not await self.db["conversations"].count_documents(wanted)
+            return not await self.db["conversations"].count_documents({"staged": {"$ne": []}})
 
         await until(nothing_staged)
 

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import grpc
 import pytest
@@ -15,7 +17,8 @@ from services.conversations.domain.conversation import Incoming, Lane, opening
 from services.conversations.domain.errors import Stale
 from services.conversations.domain.message import inbound_id
 from services.kernel.clock import utc_now
-from services.kernel.outbox import Outbox
+from services.kernel.ending import ended
+from services.kernel.outbox import Collection, Outbox
 from tests.integration.conversations.rig import Rig, shuffled
 from tests.streams import until
 
@@ -115,35 +118,57 @@ async def test_messages_that_come_as_it_closes_are_in_it_or_in_the_next(rig: Rig
 async def test_an_opening_decided_before_another_came_and_went_is_refused(rig: Rig) -> None:
     conversation_id = await rig.opened("p-1")
     (document,) = await rig.documents()
-    incoming = Incoming(
-        inbound_id(rig.tenant, "shop", "p-1"), "hola", None, "visitor-1", "webchat", "sales"
-    )
+    first = incoming(rig, "p-1", "hola")
     # A handler of the same message looked before all that, was paused, and wakes up after it.
     lane = Lane(rig.tenant, "shop", document["contact_id"])
-    decided = opening("conversation-of-the-past", lane, 1, incoming, utc_now())
+    decided = opening("conversation-of-the-past", lane, 1, first, utc_now())
     await rig.close(conversation_id, user=rig.owner)
     paused = MongoConversations(rig.db["conversations"], Outbox(rig.db["conversations"], rig.bus))
     with pytest.raises(Stale):
-        await paused.save(decided, *decided.receive(incoming, utc_now()))
+        await paused.save(decided, *decided.receive(first, utc_now()))
     assert len(await rig.documents()) == 1
 
 
-async def test_what_a_crash_left_staged_is_read_and_then_stored(rig: Rig) -> None:
+class Dying(Outbox):
+    """The relay of a process that dies: before it tells anybody, or right after."""
+
+    def __init__(self, collection: Collection, rig: Rig, *, tells: bool) -> None:
+        super().__init__(collection, rig.bus)
+        self._tells = tells
+        self.pull_with(self._never)
+
+    def nudge(self, document_id: Any, waiting: Any = None) -> asyncio.Task[None]:
+        if self._tells:
+            return super().nudge(document_id, waiting)
+        return asyncio.create_task(asyncio.sleep(0))
+
+    async def _never(self, _: Sequence[str]) -> None:
+        await asyncio.Event().wait()
+
+
+async def staged_by_one_that_dies(rig: Rig, *, tells: bool) -> None:
+    """Append `dos` as p-2, and no further."""
+    collection = rig.db["conversations"]
+    dying = MongoConversations(collection, relay := Dying(collection, rig, tells=tells))
+    (document,) = await rig.documents()
+    it = await dying.latest_in(Lane(rig.tenant, "shop", document["contact_id"]))
+    assert it
+    await dying.save(it, *it.receive(incoming(rig, "p-2"), utc_now()))
+    await relay.nudge(it.id, ())
+    await ended(relay._pulling)
+
+
+def incoming(rig: Rig, provider_id: str, text: str = "dos") -> Incoming:
+    message_id = inbound_id(rig.tenant, "shop", provider_id)
+    return Incoming(message_id, text, None, "visitor-1", "webchat", "sales")
+
+
+@pytest.mark.parametrize("tells", [False, True])
+async def test_what_a_crash_left_staged_is_read_and_then_stored(rig: Rig, *, tells: bool) -> None:
     conversation_id = await rig.opened("p-1")
     await rig.stored()
-    document = (await rig.documents())[0]
-    lane = Lane(rig.tenant, "shop", document["contact_id"])
-    relay = Outbox(rig.db["conversations"], rig.bus)
-    dying = MongoConversations(rig.db["conversations"], relay)
-    it = await dying.latest_in(lane)
-    assert it
-    incoming = Incoming(
-        inbound_id(rig.tenant, "shop", "p-2"), "dos", None, "visitor-1", "webchat", "sales"
-    )
-    await dying.save(it, *it.receive(incoming, utc_now()))  # and no further
-
+    await staged_by_one_that_dies(rig, tells=tells)
     assert [m.text for m in await rig.thread(conversation_id)] == ["hola", "dos"]
-    assert await rig.db["messages"].count_documents({}) == 1
 
     await rig.stored()
     assert await rig.db["messages"].count_documents({}) == 2
@@ -157,17 +182,35 @@ async def test_what_a_crash_left_staged_is_read_and_then_stored(rig: Rig) -> Non
 async def test_a_redelivery_finishes_what_a_crash_left_staged(rig: Rig) -> None:
     conversation_id = await rig.opened("p-1")
     await rig.stored()
-    document = (await rig.documents())[0]
-    dying = MongoConversations(rig.db["conversations"], Outbox(rig.db["conversations"], rig.bus))
-    it = await dying.latest_in(Lane(rig.tenant, "shop", document["contact_id"]))
-    assert it
-    second = inbound_id(rig.tenant, "shop", "p-2")
-    incoming = Incoming(second, "dos", None, "visitor-1", "webchat", "sales")
-    await dying.save(it, *it.receive(incoming, utc_now()))
+    await staged_by_one_that_dies(rig, tells=False)
     await rig.tell(rig.received("p-2", text="dos"))
     await rig.stored()
     assert await rig.db["messages"].count_documents({}) == 2
     assert (await rig.conversation(conversation_id)).message_count == 2
+
+
+async def test_an_event_stays_as_long_as_a_message_is_staged_beside_it(rig: Rig) -> None:
+    nobody_sweeps = rig.db["elsewhere"]
+    one = MongoConversations(nobody_sweeps, telling := Dying(nobody_sweeps, rig, tells=True))
+    other = MongoConversations(nobody_sweeps, Dying(nobody_sweeps, rig, tells=False))
+    first, second = incoming(rig, "p-1"), incoming(rig, "p-2")
+
+    async def left() -> tuple[list[str], int]:
+        document = await nobody_sweeps.find_one({}) or {}
+        return [each["id"] for each in document["staged"]], len(document["outbox"])
+
+    it = opening("it", Lane(rig.tenant, "shop", "vera"), 1, first, utc_now())
+    await one.save(it, *it.receive(first, utc_now()))
+    await telling.nudge("it", ())
+    it = await other.get(rig.tenant, "it")
+    await other.save(it, *it.receive(second, utc_now()))
+
+    await one.unstage(["it"], [first.message_id])
+    assert await left() == ([second.message_id], 3), "with the events gone nobody would find it"
+    await one.unstage(["it"], [first.message_id, second.message_id])
+    assert await left() == ([], 1), "of the second nobody has been told"
+    assert telling.out(["it"]) == {}
+    await ended(telling._pulling)
 
 
 async def test_a_message_that_can_never_be_one_becomes_a_dead_letter(rig: Rig) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from pymongo import ReturnDocument
 
 from services.kernel.bus import Bus, BusUnavailable, connected
 from services.kernel.mongo import Database, database
-from services.kernel.outbox import Collection, Outbox, entry, outbox, pulling
+from services.kernel.outbox import PULLED_AT_ONCE, Collection, Outbox, entry, outbox, pulling
 from services.kernel.tail import Tailed, tail
 from services.kernel.wire import Outgoing
 from tests.handled import STREAM, queue_task
@@ -108,6 +109,35 @@ async def test_a_write_of_the_owners_own_takes_out_what_has_left_and_nothing_els
     await relay.close()
     assert await empty(db["things"])
     assert ids(await stored(bus, 2)) == [first["id"], second["id"]]
+
+
+async def test_an_owner_that_pulls_is_given_what_it_left_again(
+    bus: Bus, db: Database, tenant: str
+) -> None:
+    things, asked = db["things"], list[list[str]]()
+    relay = Outbox(things, bus)
+
+    async def pull(document_ids: Sequence[str]) -> None:
+        asked.append(list(document_ids))
+        out = relay.out(document_ids)
+        if len(asked) == 1:
+            out.popitem()
+        wanted = {"_id": {"$in": list(out)}}
+        await things.update_many(wanted, {"$set": {"seen": 1}, "$pull": pulling(out)})
+        relay.pulled(out)
+
+    relay.pull_with(pull)
+    for n in range(PULLED_AT_ONCE + 2):
+        await save(things, f"thing-{n}", queued(tenant, f"task-{n}"))
+        relay.nudge(f"thing-{n}")
+    await until(lambda: empty(things))
+    assert max(map(len, asked)) <= PULLED_AT_ONCE
+    given = [one for each in asked for one in each]
+    assert sorted(given) == sorted(
+        [*(f"thing-{n}" for n in range(PULLED_AT_ONCE + 2)), asked[0][-1]]
+    )
+    assert await things.count_documents({"seen": 1}) == PULLED_AT_ONCE + 2
+    await relay.close()
 
 
 async def test_the_sweep_finds_what_nobody_nudged(bus: Bus, db: Database, tenant: str) -> None:

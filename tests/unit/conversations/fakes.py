@@ -117,10 +117,10 @@ class FakeConversations:
                 version=it.version + 1,
             )
 
-    async def left_staged(self, before: datetime, most: int) -> list[Conversation]:
+    async def holding(self, conversation_ids: Sequence[str]) -> list[Conversation]:
         await self._checkpoint()
-        left = [it for it in self.documents.values() if it.staged]
-        return [it for it in left if it.staged[0].arrived_at < before][:most]
+        these = map(self.documents.__getitem__, conversation_ids)
+        return [it for it in these if it.staged]
 
 
 class FakeMessages:
@@ -202,7 +202,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.facts = Facts()
         assignments = Assignments(self.conversations, self.facts, self.pauses)
-        self.store = StoreStaged(self.conversations, self.messages, self.clock)
+        self.store = StoreStaged(self.conversations, self.messages)
         self.append = AppendMessage(
             self.contacts, self.conversations, self.messages, self.store, self.clock, self.ids
         )

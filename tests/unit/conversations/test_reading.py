@@ -58,15 +58,3 @@ def test_a_page_token_that_is_not_ours_is_refused(token: str) -> None:
 def test_a_page_token_with_an_arrival_that_no_message_has_is_refused(arrival: str) -> None:
     with pytest.raises(PageTokenInvalid):
         to_place(urlsafe_b64encode(f"0.{arrival}".encode()).decode())
-
-
-async def test_the_sweep_stores_what_was_left_staged() -> None:
-    desk = Desk()
-    for n in range(7):
-        await desk.append(received(f"p-{n}"))
-    assert len((await desk.latest()).staged) == 7
-    assert await desk.store.sweep() == 0  # too young: its own process may be at it
-    desk.clock.now += timedelta(seconds=3)
-    assert await desk.store.sweep() == 1
-    assert not (await desk.latest()).staged
-    assert len(desk.messages.documents) == 7

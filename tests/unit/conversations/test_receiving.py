@@ -28,12 +28,12 @@ async def test_the_first_message_opens_a_conversation_and_tells_so_first() -> No
     assert [message.id for message in it.staged] == [received("p-1").incoming.message_id]
 
 
-async def test_a_staged_message_is_soon_a_document_of_its_own() -> None:
+async def test_a_staged_message_becomes_a_document_of_its_own_when_the_others_are_told() -> None:
     desk = Desk()
     for provider_id in ("p-1", "p-2"):
         await desk.append(received(provider_id))
     await desk.append(received("p-3", address="other"))
-    await desk.store.flush()
+    await desk.store.told(list(desk.conversations.documents))
     assert not any(it.staged for it in desk.conversations.documents.values())
     assert len(desk.messages.documents) == 3
 
