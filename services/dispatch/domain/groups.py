@@ -59,7 +59,9 @@ class Groups:
 
     def remove_task(self, task: Task) -> None:
         """Take a task out of its line; harmless when it is in none."""
-        lines = self._lines.get(task.submitted.group_id, {})
+        lines = self._lines.get(task.submitted.group_id)
+        if lines is None:
+            return
         line = lines.get(task.load, [])
         at = bisect_left(line, task.order)
         if at < len(line) and line[at][3] is task:

@@ -170,6 +170,8 @@ class Index:
 
     def remove_task(self, task: Task) -> None:
         """Take a task out of its line; harmless when it is in none."""
+        if task.entry is None:
+            return
         signature, task.signature, task.entry, task.demand = task.signature, None, None, None
         keeper, task.keeper = task.keeper, None
         if keeper is not None:

@@ -75,7 +75,9 @@ class Lines:
 
     def add(self, task: Task, urgency: int) -> None:
         submitted = task.submitted
-        line = self._lines.setdefault(submitted.queue_id, Line())
+        line = self._lines.get(submitted.queue_id)
+        if line is None:
+            line = self._lines[submitted.queue_id] = Line()
         place = (-urgency, submitted.enqueued_at, submitted.task_id)
         self._places[submitted.task_id] = line, place
         line.add(place)

@@ -130,8 +130,7 @@ class Tenant:
             task.wait = None  # there was an agent at once: that is no wait to learn from
         queue_id = task.submitted.queue_id
         waited = started and task.wait is not None
-        pace = self.paces.setdefault(queue_id, Pace())
-        pace.left(self.lines.length(queue_id), at, started=waited)
+        self._pace(queue_id).left(self.lines.length(queue_id), at, started=waited)
 
     def begin_wait(self, task: Task, at: int, *, new: bool) -> None:
         """Note that a task stands in its queue's line; foretell the wait of a new one."""
@@ -139,7 +138,7 @@ class Tenant:
         if task.submitted.group_id:
             task.wait = None
             return
-        self.paces.setdefault(queue_id, Pace()).joined(self.lines.length(queue_id), at)
+        self._pace(queue_id).joined(self.lines.length(queue_id), at)
         if new:
             task.wait = Wait(at, self.foretell(task, at))
 
@@ -151,3 +150,9 @@ class Tenant:
         if pace is None or paused or not self.staff.of(queue_id):
             return None
         return pace.estimate(self.lines.rank(task.submitted.task_id), at)
+
+    def _pace(self, queue_id: str) -> Pace:
+        pace = self.paces.get(queue_id)
+        if pace is None:
+            pace = self.paces[queue_id] = Pace()
+        return pace
