@@ -4,7 +4,6 @@ Looks at each agent of the tenant alone, with the very predicates of which the i
 least ranked whom no filter removes is the one that the index finds.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from .inputs import QueueMode
 from .parties import Agent, Task, order_of, score
 from .state import State
 from .tenant import Tenant
+from .value import value
 
 
 class Filter(StrEnum):
@@ -50,7 +50,7 @@ class Rank(NamedTuple):
     agent_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Candidate:
     agent_id: str
     removed_by: Filter

@@ -4,7 +4,6 @@ A decision holds all that its public event says, so that events can be sent agai
 journal alone.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from .inputs import (
@@ -18,6 +17,7 @@ from .inputs import (
     TaskSubmitted,
 )
 from .policy import Overflow, OverflowCause
+from .value import value
 
 
 class OfferEnd(IntEnum):
@@ -73,22 +73,22 @@ class Action(IntEnum):
     AFTER_SERVICE_FINISHED = 8
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueueSet:
     queue: QueueConfigured
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupSet:
     group: GroupConfigured
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OpeningsSet:
     openings: OpeningsForeseen
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueueTurned:
     """A queue with business hours is open or closed now, until `turns_at` (0: for good)."""
 
@@ -98,24 +98,24 @@ class QueueTurned:
     turns_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueueModeSet:
     tenant_id: str
     queue_id: str
     mode: QueueMode
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentSet:
     agent: AgentConfigured
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PresenceSet:
     presence: PresenceObserved
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Queued:
     """The task waits, with its original age, and is not offered to the excluded."""
 
@@ -127,7 +127,7 @@ class Queued:
     kept_until: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Widened:
     """More agents may get a waiting task: it needs less now, or is kept for nobody any more."""
 
@@ -138,7 +138,7 @@ class Widened:
     kept_for: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Offered:
     tenant_id: str
     task_id: str
@@ -152,7 +152,7 @@ class Offered:
     channel: Channel = Channel.CHAT
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OfferClosed:
     """The offer is over; what becomes of the task follows in the same step, or it rings on."""
 
@@ -169,7 +169,7 @@ class OfferClosed:
     channel: Channel = Channel.CHAT
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Assigned:
     tenant_id: str
     task_id: str
@@ -180,7 +180,7 @@ class Assigned:
     channel: Channel = Channel.CHAT
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AfterServiceStarted:
     """The work is over; its agent finishes it until `ends_at` (0: until they say so)."""
 
@@ -193,7 +193,7 @@ class AfterServiceStarted:
     channel: Channel = Channel.CHAT
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Completed:
     tenant_id: str
     task_id: str
@@ -204,7 +204,7 @@ class Completed:
     channel: Channel = Channel.CHAT
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Overflowed:
     """The task leaves its queue; where to is the next decision of the same step."""
 
@@ -216,7 +216,7 @@ class Overflowed:
     overflow: Overflow
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cancelled:
     tenant_id: str
     task_id: str
@@ -226,7 +226,7 @@ class Cancelled:
     """What the customer is told."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Acted:
     """Somebody with authority changed the course of work; kept as an audit entry."""
 
@@ -241,7 +241,7 @@ class Acted:
     tasks: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answered:
     """The outcome of a command; kept for a while so that its repetition is answered alike."""
 

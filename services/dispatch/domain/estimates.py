@@ -11,6 +11,8 @@ every machine.
 from dataclasses import dataclass
 from math import sqrt
 
+from .value import value
+
 KEPT = 0.995
 """What an older start counts against the next one: the last 200 or so speak."""
 
@@ -28,7 +30,7 @@ _WILDEST = 32.0
 """No correction is beyond this, either way."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Estimate:
     """Milliseconds by which the wait is over: in half the cases, and in nine of ten."""
 
@@ -36,7 +38,7 @@ class Estimate:
     p90: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Wait:
     """A wait in a queue: since when, and what was foretold, if anything."""
 

@@ -4,11 +4,11 @@ All times are milliseconds since 1970 UTC. A fact that carries a version is igno
 not newer than what is known, so facts may be repeated and may come late.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from .policy import PATIENT, Policy
 from .timers import Timer
+from .value import value
 
 Skills = tuple[tuple[str, int], ...]
 """Skill and level, sorted by skill."""
@@ -83,7 +83,7 @@ SERVICE = "service:"
 """How the ids of services begin that act for a whole tenant. No user's id does."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ChannelRouting:
     """How a queue routes tasks of one channel."""
 
@@ -95,7 +95,7 @@ class ChannelRouting:
     interrupts: tuple[Channel, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Relaxation:
     """So long after a task first waited, it needs so many levels less than at first."""
 
@@ -105,7 +105,7 @@ class Relaxation:
     lower_by: int = 5
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sticky:
     to: StickyTo = StickyTo.NOBODY
     window_ms: int = 24 * 3_600_000
@@ -115,7 +115,7 @@ class Sticky:
 NOT_STICKY = Sticky()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueueConfigured:
     tenant_id: str
     queue_id: str
@@ -135,7 +135,7 @@ class QueueConfigured:
     sticky: Sticky = NOT_STICKY
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OpeningsForeseen:
     """When a queue with business hours is open: moments of opening and closing, in order.
 
@@ -150,7 +150,7 @@ class OpeningsForeseen:
     until: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupConfigured:
     tenant_id: str
     group_id: str
@@ -162,7 +162,7 @@ class GroupConfigured:
     ring_timeout_ms: int = 20_000
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentConfigured:
     tenant_id: str
     agent_id: str
@@ -175,7 +175,7 @@ class AgentConfigured:
     """What they can work on. Empty: everything."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PresenceObserved:
     tenant_id: str
     agent_id: str
@@ -186,7 +186,7 @@ class PresenceObserved:
     """Of what they are willing to take new work. Empty: everything they can work on."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TaskSubmitted:
     tenant_id: str
     task_id: str
@@ -207,7 +207,7 @@ class TaskSubmitted:
     preferred_agent_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TaskClosed:
     """The conversation or call is over. `closed_by`: who ended it; nobody when the customer did."""
 
@@ -216,7 +216,7 @@ class TaskClosed:
     closed_by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AcceptOffer:
     tenant_id: str
     task_id: str
@@ -225,7 +225,7 @@ class AcceptOffer:
     reply_to: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DeclineOffer:
     tenant_id: str
     task_id: str
@@ -234,7 +234,7 @@ class DeclineOffer:
     reply_to: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AssignTask:
     tenant_id: str
     task_id: str
@@ -245,7 +245,7 @@ class AssignTask:
     reply_to: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CompleteTask:
     tenant_id: str
     task_id: str
@@ -255,7 +255,7 @@ class CompleteTask:
     reply_to: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FinishAfterService:
     tenant_id: str
     task_id: str
@@ -265,7 +265,7 @@ class FinishAfterService:
     reply_to: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SubmitTask:
     """Begin a task. Its age counts from the moment this is decided."""
 
@@ -281,7 +281,7 @@ class SubmitTask:
         return self.task.task_id
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReportUnreachable:
     """The agent's device could not ring."""
 
@@ -292,7 +292,7 @@ class ReportUnreachable:
     reply_to: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CancelTask:
     """Somebody ends what nobody holds; for a service, because whoever waited has given up."""
 
@@ -304,7 +304,7 @@ class CancelTask:
     reply_to: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ExtendAfterService:
     tenant_id: str
     task_id: str
@@ -313,7 +313,7 @@ class ExtendAfterService:
     reply_to: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TakeBackTask:
     """Take a task from its holder; with `exclude_agent` it is not offered to them again."""
 
@@ -326,7 +326,7 @@ class TakeBackTask:
     reply_to: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetQueueMode:
     tenant_id: str
     queue_id: str
@@ -337,7 +337,7 @@ class SetQueueMode:
     reply_to: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MoveTasks:
     """Move what waits to another queue. No task ids: the first of the line."""
 

@@ -1,7 +1,8 @@
 """What a queue wants done with its tasks as time goes by."""
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from .value import value
 
 
 class OverflowTo(IntEnum):
@@ -14,7 +15,7 @@ class OverflowTo(IntEnum):
     VOICEMAIL = 4
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Overflow:
     """Where a task goes that cannot stay. `what`: the queue, the group or the words."""
 
@@ -32,7 +33,7 @@ class OverflowCause(IntEnum):
     QUEUE_DRAINING = 5
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Span:
     """A stretch of a day in local time: weekday 1 to 7 from Monday, minutes since midnight."""
 
@@ -41,7 +42,7 @@ class Span:
     closes: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BusinessHours:
     """When a queue is served. A date of `exceptions` (as 2026-12-25) stands for itself alone."""
 
@@ -59,7 +60,7 @@ class AfterServiceMode(IntEnum):
     LIMITED = 2
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AfterService:
     """What an agent does when the work is over. No extension (0): none can be had."""
 
@@ -75,7 +76,7 @@ class OnAgentLost(IntEnum):
     REQUEUE = 2
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Policy:
     """No limit is 0."""
 

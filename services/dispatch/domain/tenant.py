@@ -12,9 +12,10 @@ from .last_agents import LastAgents
 from .lines import Lines
 from .parties import Agent, Task
 from .staff import Staff
+from .value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Hours:
     """What is known of a queue's openings, and where it is in them."""
 
@@ -23,7 +24,7 @@ class Hours:
     turns_at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Kept:
     """How a command was answered, and when."""
 
