@@ -4,7 +4,8 @@ A demand is made of what the task says and what its queue says now; only what a 
 fixed from the moment it rings until it is over.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .inputs import (
@@ -70,17 +71,26 @@ class Room:
     capacity: int
     loads: tuple[tuple[Load, int], ...]
     share: int
+    _known: dict[Load, bool] = field(default_factory=dict)
 
     def fits(self, load: Load) -> bool:
-        """Tell whether one more task has room beside all that it may not interrupt."""
-        used = 0
-        for other, count in self.loads:
-            if other.channel in load.interrupts:
-                continue
-            if load.takes_all or other.takes_all:
-                return False
-            used += other.cost * count
-        return self.capacity > 0 and (load.takes_all or used + load.cost <= self.capacity)
+        """Tell whether one more task has room here."""
+        fits = self._known.get(load)
+        if fits is None:
+            fits = self._known[load] = has_room(self.capacity, self.loads, load)
+        return fits
+
+
+def has_room(capacity: int, loads: Iterable[tuple[Load, int]], load: Load) -> bool:
+    """Tell whether one more task has room beside all that it may not interrupt."""
+    used = 0
+    for other, count in loads:
+        if not count or other.channel in load.interrupts:
+            continue
+        if load.takes_all or other.takes_all:
+            return False
+        used += other.cost * count
+    return capacity > 0 and (load.takes_all or used + load.cost <= capacity)
 
 
 def room_of(capacity: int, loads: tuple[tuple[Load, int], ...]) -> Room:

@@ -81,9 +81,8 @@ def _in_no_line(tenant: Tenant, queue_id: str) -> Iterator[Task]:
 def find_work(tenant: Tenant, agents: Sequence[Agent], at: int) -> Decisions:
     """Share out among those who are free at once what none but they have room for."""
     if len(agents) == 1:
-        yield from find_tasks(tenant, agents[0], at)
-    else:
-        yield from share_out(tenant, agents, at)
+        return find_tasks(tenant, agents[0], at)
+    return share_out(tenant, agents, at) if agents else iter(())
 
 
 def share_out(tenant: Tenant, agents: Sequence[Agent], at: int) -> Decisions:

@@ -72,9 +72,8 @@ class Index:
         self._paused ^= {queue_id}
         for signature in self._signatures.values():
             if signature.key[0].queue_id == queue_id:
-                for profile in signature.profiles:
-                    del profile.signatures[signature.key]
-                signature.profiles.clear()
+                for profile in list(signature.profiles):
+                    signature.part(profile)
                 self._introduce(signature)
 
     # Agents
@@ -87,9 +86,14 @@ class Index:
             self.remove_agent(agent)
             profile = agent.profile = self._profile(key)
             profile.agents[agent.id] = agent
+        self.line_up_agent(agent)
+
+    def line_up_agent(self, agent: Agent) -> None:
+        """Put an agent where their load now belongs; one who was never placed stands nowhere."""
         agent.stamp += 1
         agent.room = self._room(agent)
-        self._line_up(agent, profile)
+        if agent.profile is not None:
+            self._line_up(agent, agent.profile)
 
     def remove_agent(self, agent: Agent) -> None:
         agent.stamp += 1
@@ -99,8 +103,9 @@ class Index:
         del profile.agents[agent.id]
         if not profile.agents:
             del self._profiles[profile.key]
-            for signature in profile.signatures.values():
-                del signature.profiles[profile]
+            for same_load in profile.signatures.values():
+                for signature in same_load.values():
+                    del signature.profiles[profile]
 
     def best_agent(self, task: Task) -> Agent | None:
         """Return the agent whom the queue's selection prefers, or None when nobody can."""
@@ -208,14 +213,14 @@ class Index:
                 yield task
 
     def _heads(self, agent: Agent, profile: Profile, room: Room) -> Iterator[TaskEntry]:
-        for signature in profile.signatures.values():
-            if not signature.waiting or not signature.fits(room):
+        for load, signatures in profile.signatures.items():
+            if not room.fits(load):
                 continue
-            if signature.key[1] and agent.id in signature.key[1]:
-                continue
-            entry = signature.head()
-            if entry is not None:
-                yield entry
+            for signature in signatures.values():
+                if signature.waiting and agent.id not in signature.key[1]:
+                    entry = signature.head()
+                    if entry is not None:
+                        yield entry
         for task in agent.kept.values():
             if task.entry is not None and self._suits(agent, task):
                 yield task.entry
@@ -241,8 +246,14 @@ class Index:
         if signature is None:
             self._tidy()
             order = order_of(key[0].selection, key[0].queue_id)
-            signature = self._signatures[key] = Signature(key, order)
-            self._introduce(signature)
+            signature = Signature(key, order)
+            if key[1]:
+                # Whom it must not reach is seen at each agent: who can serve it, is known.
+                for profile, merit_ in self._signature((key[0], ())).profiles.items():
+                    signature.meet(profile, merit_)
+            else:
+                self._introduce(signature)
+            self._signatures[key] = signature
         return signature
 
     def _introduce(self, signature: Signature) -> None:
@@ -250,8 +261,9 @@ class Index:
             self._link(profile, signature)
 
     def _link(self, profile: Profile, signature: Signature) -> None:
-        if signature.key[0].queue_id not in self._paused:
-            _acquaint(profile, signature)
+        demand = signature.key[0]
+        if demand.queue_id not in self._paused and profile.serves(demand):
+            signature.meet(profile, merit(profile.skills, demand))
 
     def _tidy(self) -> None:
         """Forget what nobody asks any more when that may be more than what somebody does."""
@@ -265,20 +277,13 @@ class Index:
 
     def _forget(self, signature: Signature) -> None:
         del self._signatures[signature.key]
-        for profile in signature.profiles:
-            del profile.signatures[signature.key]
+        for profile in list(signature.profiles):
+            signature.part(profile)
 
     def _orders_of(self, queue_ids: frozenset[str]) -> tuple[Order, ...]:
         usual = frozenset((LONGEST_IDLE,))
         every = (self._orders.get(queue_id, usual) for queue_id in queue_ids)
         return tuple(sorted(frozenset[Order]().union(*every)))
-
-
-def _acquaint(profile: Profile, signature: Signature) -> None:
-    demand = signature.key[0]
-    if profile.serves(demand):
-        profile.signatures[signature.key] = signature
-        signature.profiles[profile] = merit(profile.skills, demand)
 
 
 def _suits(agent: Agent, task: Task) -> bool:
@@ -314,11 +319,11 @@ def _weight(entry: TaskEntry) -> int:
 
 def _first_free(lines: dict[Room, list[AgentEntry]], signature: Signature) -> AgentEntry | None:
     """Return the first of all lines in whose room the tasks of a signature fit."""
-    excluded = signature.key[1]
+    load, excluded = signature.load, signature.key[1]
     first: AgentEntry | None = None
     empty: Room | None = None
     for room, line in lines.items():
-        if not signature.fits(room):
+        if not room.fits(load):
             continue
         while line and line[0][5].stamp != line[0][4]:
             heappop(line)

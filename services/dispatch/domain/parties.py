@@ -4,12 +4,14 @@ All that says how things are is in the config, the presence and the decisions; w
 is made from that by the index.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from heapq import heappop
 
-from .demand import NO_LOAD, WHOLE, Demand, Load, Room, channels_of, has, room_of
+from .demand import NO_LOAD, WHOLE, Demand, Load, Room, channels_of, has, has_room
 from .estimates import Wait
 from .inputs import AgentConfigured, AgentSelection, PresenceObserved, Skills, TaskSubmitted
+from .value import value
 
 TaskEntry = tuple[int, int, str, int, "Task"]
 """Least first: minus urgency, enqueued at, task id, a counter, the task."""
@@ -66,12 +68,13 @@ class Agent:
 
     def fits(self, load: Load, *, instead_of: Load | None = None) -> bool:
         """Tell whether there is room for one more task, or for it in the place of another."""
-        counted = ((one, count - (one == instead_of)) for one, count in self.loads.items())
-        beside = tuple((one, count) for one, count in counted if count)
-        return room_of(self.config.capacity, beside).fits(load)
+        beside: Iterable[tuple[Load, int]] = self.loads.items()
+        if instead_of is not None:
+            beside = [(one, count - (one == instead_of)) for one, count in beside]
+        return has_room(self.config.capacity, beside, load)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AfterServiceSpan:
     """The work is over and the agent finishes it, until a moment or (0) until they say so."""
 
@@ -146,19 +149,30 @@ class Signature:
     waiting: int = 0
     profiles: dict["Profile", tuple[int, int]] = field(default_factory=dict)
     """Who can serve it, and how good they are at it."""
-    rooms: dict[Room, bool] = field(default_factory=dict)
+
+    @property
+    def load(self) -> Load:
+        """What each of its tasks takes."""
+        return self.key[0].load
+
+    def meet(self, profile: "Profile", merit: tuple[int, int]) -> None:
+        """Be served by the agents of a profile from now on."""
+        self.profiles[profile] = merit
+        profile.signatures.setdefault(self.load, {})[self.key] = self
+
+    def part(self, profile: "Profile") -> None:
+        """Be served by the agents of a profile no more."""
+        del self.profiles[profile]
+        same_load = profile.signatures[self.load]
+        del same_load[self.key]
+        if not same_load:
+            del profile.signatures[self.load]
 
     def head(self) -> TaskEntry | None:
         line = self.line
         while line and line[0][4].entry is not line[0]:
             heappop(line)
         return line[0] if line else None
-
-    def fits(self, room: Room) -> bool:
-        known = self.rooms.get(room)
-        if known is None:
-            known = self.rooms[room] = room.fits(self.key[0].load)
-        return known
 
 
 @dataclass(slots=True, eq=False)
@@ -170,7 +184,8 @@ class Profile:
     skills: dict[str, int]
     orders: tuple[Order, ...]
     agents: dict[str, Agent] = field(default_factory=dict)
-    signatures: dict[SignatureKey, Signature] = field(default_factory=dict)
+    signatures: dict[Load, dict[SignatureKey, Signature]] = field(default_factory=dict)
+    """By what their tasks take: one look says whether an agent has room for any of them."""
     lines: dict[Order, dict[Room, list[AgentEntry]]] = field(default_factory=dict)
 
     def serves(self, demand: Demand) -> bool:

@@ -31,7 +31,7 @@ from .decisions import (
 )
 from .demand import steps_due
 from .inputs import AgentSelection, QueueMode, StickyTo, TaskSubmitted
-from .moments import TASK_TIMERS, due_at
+from .moments import TASK_TIMERS, due_at, leaves_at
 from .parties import AfterServiceSpan, Agent, Task
 from .tenant import Hours, Kept, Tenant
 from .timers import (
@@ -118,7 +118,7 @@ def _openings_set(state: State, it: OpeningsSet, _at: int) -> None:
 def _queue_turned(state: State, it: QueueTurned, _at: int) -> None:
     hours = state.tenants[it.tenant_id].hours
     hours[it.queue_id] = Hours(hours[it.queue_id].openings, it.is_open, it.turns_at)
-    state.timers.set(HoursTurn(it.tenant_id, it.queue_id))
+    state.timers.set(HoursTurn(it.tenant_id, it.queue_id), it.turns_at)
 
 
 def _queue_mode_set(state: State, it: QueueModeSet, _at: int) -> None:
@@ -212,8 +212,9 @@ def _line_up(state: State, tenant: Tenant, task: Task, at: int, *, new: bool = F
     tenant.line_up(task)
     tenant.begin_wait(task, at, new=new)
     if task.widens_at:
-        state.timers.set(WideningDue(tenant.id, task.submitted.task_id))
-    state.timers.set(WaitedTooLong(tenant.id, task.submitted.task_id))
+        state.timers.set(WideningDue(tenant.id, task.submitted.task_id), task.widens_at)
+    if waits_until := leaves_at(tenant, task):
+        state.timers.set(WaitedTooLong(tenant.id, task.submitted.task_id), waits_until)
 
 
 def _priority(tenant: Tenant, submitted: TaskSubmitted) -> int:
@@ -235,7 +236,7 @@ def _offered(state: State, it: Offered, at: int) -> None:
     _load(state, tenant, task, it.agent_id, at)
     task.revision = it.revision
     task.offers[it.agent_id] = it.expires_at
-    state.timers.set(OfferRangOut(it.tenant_id, it.task_id))
+    state.timers.set(OfferRangOut(it.tenant_id, it.task_id), task.expires_at)
 
 
 def _offer_closed(state: State, it: OfferClosed, at: int) -> None:
@@ -245,7 +246,7 @@ def _offer_closed(state: State, it: OfferClosed, at: int) -> None:
     task.revision = it.revision
     if it.end.refused:
         _exclude(tenant, task, tuple(sorted({*task.excluded, it.agent_id})))
-    state.timers.set(OfferRangOut(it.tenant_id, it.task_id))
+    state.timers.set(OfferRangOut(it.tenant_id, it.task_id), task.expires_at)
 
 
 def _assigned(state: State, it: Assigned, at: int) -> None:
@@ -267,7 +268,7 @@ def _after_service_started(state: State, it: AfterServiceStarted, _at: int) -> N
     task = state.tenants[it.tenant_id].tasks[it.task_id]
     task.revision = it.revision
     task.after_service = AfterServiceSpan(it.ends_at)
-    state.timers.set(AfterServiceRanOut(it.tenant_id, it.task_id))
+    state.timers.set(AfterServiceRanOut(it.tenant_id, it.task_id), it.ends_at)
 
 
 def _completed(state: State, it: Completed, at: int) -> None:
@@ -317,7 +318,7 @@ def _load(state: State, tenant: Tenant, task: Task, agent_id: str, at: int) -> N
     task.kept_for, task.kept_until, task.widens_at = "", 0, 0
     _put(agent, task)
     state.load_changed(agent, at)
-    tenant.index.place_agent(agent)
+    tenant.index.line_up_agent(agent)
 
 
 def _release(state: State, tenant: Tenant, task: Task, agent_id: str, at: int) -> None:
@@ -330,7 +331,7 @@ def _release(state: State, tenant: Tenant, task: Task, agent_id: str, at: int) -
     if not agent.loads[task.load]:
         del agent.loads[task.load]
     state.load_changed(agent, at)
-    tenant.index.place_agent(agent)
+    tenant.index.line_up_agent(agent)
 
 
 def _put(agent: Agent, task: Task) -> None:
@@ -381,7 +382,6 @@ def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
     for tenant in tenants.values():
         for queue in tenant.queues.values():
             tenant.index.select(queue)
-            state.timers.set(HoursTurn(tenant.id, queue.queue_id))
         for queue_id, mode in tenant.modes.items():
             tenant.index.pause(queue_id, paused=mode is QueueMode.PAUSED)
         for task in tenant.tasks.values():
@@ -393,7 +393,7 @@ def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
         for agent in tenant.agents.values():
             tenant.index.place_agent(agent)
             tenant.staff.place(agent)
-        for task_id in tenant.tasks:
-            for timer in TASK_TIMERS:
-                state.timers.set(timer(tenant.id, task_id))
+        timers = [kind(tenant.id, task_id) for task_id in tenant.tasks for kind in TASK_TIMERS]
+        for it in (*timers, *(HoursTurn(tenant.id, queue_id) for queue_id in tenant.hours)):
+            state.timers.set(it, due_at(tenant, it))
     return state

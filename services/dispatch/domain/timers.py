@@ -69,9 +69,8 @@ class Timers:
     def __len__(self) -> int:
         return len(self._heap)
 
-    def set(self, it: Timer) -> None:
-        """Wait for the moment that the state names for a timer, if it does."""
-        due_at = self._due_at(it)
+    def set(self, it: Timer, due_at: int) -> None:
+        """Wait for the moment that the state names for a timer; 0: it names none."""
         if due_at:
             heappush(self._heap, (due_at, type(it).__name__, it))
             self._tidy()

@@ -23,8 +23,8 @@ def test_the_earliest_comes_first_and_of_the_same_moment_not_the_one_set_first(
     timers: Timers, moments: dict[Timer, int]
 ) -> None:
     moments |= {task("late"): 9, task("b"): 5, task("a"): 5}
-    for it in moments:
-        timers.set(it)
+    for it, due_at in moments.items():
+        timers.set(it, due_at)
     came = []
     while (timer := timers.next()) is not None:
         came.append(timer)
@@ -37,14 +37,14 @@ def test_a_timer_whose_moment_moved_comes_at_the_new_one_only(
 ) -> None:
     for moment in (5, 3, 7):
         moments[task("t1")] = moment
-        timers.set(task("t1"))
+        timers.set(task("t1"), moment)
     assert timers.next() == (7, task("t1"))
     moments.clear()
     assert timers.next() is None
 
 
 def test_what_has_no_moment_is_not_waited_for(timers: Timers) -> None:
-    timers.set(task("t1"))
+    timers.set(task("t1"), 0)
     assert timers.next() is None
 
 
@@ -52,10 +52,10 @@ def test_timers_that_never_surface_do_not_pile_up(
     timers: Timers, moments: dict[Timer, int]
 ) -> None:
     moments[task("soon")] = 1
-    timers.set(task("soon"))
+    timers.set(task("soon"), 1)
     for number in range(50_000):
         moments[task(f"t{number}")] = 7 * 24 * 3_600_000
-        timers.set(task(f"t{number}"))
+        timers.set(task(f"t{number}"), moments[task(f"t{number}")])
         if number >= 10:
             del moments[task(f"t{number - 10}")]
     assert len(timers) < 3_000
