@@ -59,6 +59,8 @@ class _Lane:
         self.unread = False
         self.waiting: dict[str, Mapping[str, Any]] = {}
         self.sent: set[str] = set()
+        self.stuck = False
+        """Pulling failed, and not for want of the store: not again before there is more to pull."""
         self.task: asyncio.Task[None] | None = None
 
     def add(self, entries: Iterable[Mapping[str, Any]]) -> None:
@@ -175,11 +177,12 @@ class Outbox:
             await self._bus.publish(message)
             del lane.waiting[one["id"]]
             lane.sent.add(one["id"])
+            lane.stuck = False
             if self._pulling is None or self._pulling.done():
                 self._pulling = asyncio.create_task(self._pull_soon())
 
     async def _pull_soon(self) -> None:
-        while any(lane.sent for lane in self._lanes.values()):
+        while self._to_pull():
             await asyncio.sleep(PULL_AFTER)
             try:
                 await self._pull_sent()
@@ -187,9 +190,27 @@ class Outbox:
                 log.warning("the outbox is not pulled", extra={"cause": type(trouble).__name__})
 
     async def _pull_sent(self) -> None:
-        sent = list(self.out(self._lanes))
+        sent = self._to_pull()
         for first in range(0, len(sent), PULLED_AT_ONCE):
-            await self._pull(sent[first : first + PULLED_AT_ONCE])
+            await self._pull_some(sent[first : first + PULLED_AT_ONCE])
+
+    async def _pull_some(self, document_ids: Sequence[Any]) -> None:
+        """Pull from these. One that cannot be read, say, holds up none of the others."""
+        try:
+            await self._pull(document_ids)
+        except PyMongoError:
+            raise
+        except Exception:
+            if len(document_ids) > 1:
+                for one in document_ids:
+                    await self._pull_some([one])
+                return
+            for one, events in self.out(document_ids).items():
+                log.exception("what is out is not pulled", extra={"event_ids": sorted(events)})
+                self._lanes[one].stuck = True
+
+    def _to_pull(self) -> list[Any]:
+        return [key for key, lane in self._lanes.items() if lane.sent and not lane.stuck]
 
     async def _pull_entries(self, document_ids: Sequence[Any]) -> None:
         out = self.out(document_ids)

@@ -140,6 +140,46 @@ async def test_an_owner_that_pulls_is_given_what_it_left_again(
     await relay.close()
 
 
+async def test_a_document_that_its_owner_cannot_pull_holds_up_no_other(
+    bus: Bus, db: Database, tenant: str
+) -> None:
+    things, broken, tried = db["things"], {"thing-1"}, list[str]()
+    relay = Outbox(things, bus)
+
+    async def pull(document_ids: Sequence[str]) -> None:
+        tried.extend(document_ids)
+        if broken.intersection(document_ids):
+            raise ValueError("it cannot be read")
+        out = relay.out(document_ids)
+        await things.update_many({"_id": {"$in": list(out)}}, {"$pull": pulling(out)})
+        relay.pulled(out)
+
+    async def holding() -> list[str]:
+        return [one["_id"] async for one in things.find({"outbox.id": {"$gt": ""}})]
+
+    async def nudged(name: str) -> None:
+        await save(things, name, one := queued(tenant, "task"))
+        await relay.nudge(name, [one])
+
+    relay.pull_with(pull)
+    for n in range(PULLED_AT_ONCE + 2):
+        await nudged(f"thing-{n}")
+
+    async def only_one_is_left() -> bool:
+        return await holding() == ["thing-1"]
+
+    await until(only_one_is_left)
+    await nudged("another")
+    await until(only_one_is_left)
+    in_vain = tried.count("thing-1")
+    assert in_vain <= 2, "with others, then alone; not for ever"
+    broken.clear()
+    await nudged("thing-1")
+    await until(lambda: empty(things))
+    assert tried.count("thing-1") == in_vain + 1
+    await relay.close()
+
+
 async def test_the_sweep_finds_what_nobody_nudged(bus: Bus, db: Database, tenant: str) -> None:
     async with outbox(db["things"], bus):
         await asyncio.sleep(0.1)
