@@ -146,13 +146,13 @@ async def upstreams() -> AsyncIterator[Upstreams]:
 
 
 @contextmanager
-def envoy(places: dict[str, str], home: Path) -> Iterator[str]:
+def envoy(places: dict[str, str], home: Path, trusted_hops: int = 0) -> Iterator[str]:
     """A real Envoy with the real configuration; yields its host:port once it answers."""
     address = f"127.0.0.1:{free_port()}"
     own = {LISTENER: address, METRICS: f"127.0.0.1:{free_port()}"}
     own[ADMIN] = f"127.0.0.1:{free_port()}"
     config = home / "envoy.json"
-    config.write_text(rendered({**places, **own}))
+    config.write_text(rendered({**places, **own}, trusted_hops))
     command = [str(ENVOY), "-c", str(config), "--concurrency", "1", "--disable-hot-restart"]
     command += ["-l", "error", "--file-flush-interval-msec", "100"]
     with (home / "envoy.log").open("wb") as log:

@@ -20,7 +20,7 @@ from grpc import StatusCode
 from opentelemetry import trace
 from opentelemetry.context import attach
 
-from . import identity
+from . import client_network, identity
 from .answers import FAULT, Answer, Codes, answer_to, as_status
 from .identity import FOR_EVER, Caller, Guard, TokenExpired
 from .telemetry import continued, meter, tracer
@@ -82,7 +82,9 @@ class Calls:
             started, code = time.perf_counter(), StatusCode.OK
             metadata = dict(context.invocation_metadata() or ())
             span = self._tracer.start_span(name, continued(metadata), trace.SpanKind.SERVER)
-            attach(trace.set_span_in_context(span))  # for the rest of this task, as the caller is
+            # For the rest of this task, as the caller is.
+            attach(trace.set_span_in_context(span))
+            client_network.came_from(str(metadata.get(client_network.HEADER, "")))
             try:
                 who = await self.guard.admit(rule, str(metadata.get("authorization", "")))
                 identity.be(who)

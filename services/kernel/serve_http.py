@@ -10,6 +10,7 @@ from aiohttp.typedefs import Middleware
 from grpc import StatusCode
 from opentelemetry import trace
 
+from . import client_network
 from .answers import FAULT, Answer, Codes, answer_to
 from .telemetry import continued, tracer
 
@@ -101,6 +102,7 @@ def _answering(codes: Codes) -> Middleware:
 
     @web.middleware
     async def answer(request: web.Request, handler: Next) -> web.StreamResponse:
+        client_network.came_from(request.headers.get(client_network.HEADER, ""))
         route = request.match_info.route.resource
         name = f"{request.method} {route.canonical if route else '*'}"
         with spans.start_as_current_span(

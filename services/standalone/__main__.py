@@ -49,7 +49,11 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             store(settings.mongo_url, var / "mongo", logs / "mongo.log") as mongo_url,
             fleet(Common(nats_url, mongo_url, secrets)) as places,
             envoy(
-                written(var / "envoy.json", {**places, **own_places(settings.port)}),
+                written(
+                    var / "envoy.json",
+                    {**places, **own_places(settings.port)},
+                    settings.trusted_hops,
+                ),
                 settings.port,
                 logs / "envoy.log",
             ) as address,

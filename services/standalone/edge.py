@@ -1,4 +1,4 @@
-"""The edge of every installation, moved to this machine: addresses and paths, nothing else."""
+"""The edge of every installation, moved to this machine: addresses, paths, and proxies in front."""
 
 import json
 from collections.abc import Mapping
@@ -33,12 +33,15 @@ def moved(config: Any, places: Mapping[str, str]) -> Any:
     return config
 
 
-def rendered(places: Mapping[str, str]) -> str:
+def rendered(places: Mapping[str, str], trusted_hops: int = 0) -> str:
     """Return deploy/envoy/envoy.yaml for these places, in the JSON that Envoy reads too."""
-    return json.dumps(moved(yaml.safe_load(CONFIG.read_text()), places), indent=1)
+    config = moved(yaml.safe_load(CONFIG.read_text()), places)
+    (filters,) = config["static_resources"]["listeners"][0]["filter_chains"]
+    filters["filters"][0]["typed_config"]["xff_num_trusted_hops"] = trusted_hops
+    return json.dumps(config, indent=1)
 
 
-def written(path: Path, places: Mapping[str, str]) -> Path:
+def written(path: Path, places: Mapping[str, str], trusted_hops: int = 0) -> Path:
     """Write it down, and return where."""
-    path.write_text(rendered(places))
+    path.write_text(rendered(places, trusted_hops))
     return path

@@ -10,6 +10,8 @@ class Settings:
     """Where the edge listens, on the loopback interface only."""
     var_dir: Path = Path("var")
     """All data, secrets and logs."""
+    trusted_hops: int = 0
+    """Proxies in front of the edge that append to X-Forwarded-For."""
     nats_url: str = field(default="", repr=False)
     """A NATS server to use instead of starting one."""
     mongo_url: str = field(default="", repr=False)

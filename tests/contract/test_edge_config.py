@@ -3,8 +3,10 @@
 import base64
 import re
 import string
+import subprocess
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +14,19 @@ import yaml
 from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]  # no stubs
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs
 
-from services.standalone.edge import ADMIN, CONFIG, LISTENER, METRICS, moved, rendered
+from services.standalone.edge import (
+    ADMIN,
+    CONFIG,
+    DESCRIPTORS,
+    LISTENER,
+    METRICS,
+    moved,
+    rendered,
+)
 from services.standalone.fleet import SERVICES as ROOTS
-from tests.upstreams import SERVICES, methods
+from tests.manifests import ROOT
+from tests.manifests import rendered as manifests
+from tests.upstreams import ENVOY, SERVICES, methods
 
 EDGE = yaml.safe_load(CONFIG.read_text())
 EVERYWHERE = {
@@ -140,6 +152,58 @@ def test_an_error_of_the_edge_says_the_same_in_grpc_as_in_rest(
     assert re.fullmatch(r"[A-Z_]+", reason)
     assert message.endswith(".")
     assert set(message) <= set(string.printable)
+
+
+def _started(tmp_path: Path, envoy: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Start the edge as containers do, with `envoy` for what is found under that name."""
+    (tmp_path / "envoy").symlink_to(envoy)
+    config = tmp_path / "envoy.yaml"
+    config.write_text(CONFIG.read_text().replace("/etc/centralita", str(DESCRIPTORS.parent)))
+    return subprocess.run(
+        ["/bin/bash", CONFIG.with_name("start.sh"), config, "--mode", "validate"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("told", "hops"), [({}, 0), ({"TRUSTED_HOPS": "2"}, 2)])
+def test_an_installation_tells_the_edge_how_many_proxies_it_trusts(
+    tmp_path: Path, told: dict[str, str], hops: int
+) -> None:
+    started = _started(tmp_path, Path("/bin/echo"), **told)
+    given = yaml.safe_load(started.stdout.removeprefix("--config-yaml").rpartition("--mode")[0])
+    assert list(_all(given, "xff_num_trusted_hops")) == [hops]
+    (default,) = _all(EDGE, "xff_num_trusted_hops")
+    assert default == 0
+
+
+def test_envoy_takes_what_it_is_started_with(tmp_path: Path) -> None:
+    started = _started(tmp_path, ENVOY, TRUSTED_HOPS="1")
+    assert started.returncode == 0, started.stderr
+
+
+@pytest.mark.parametrize("nonsense", ["one", "10", "-1", "1/e;s/.*/"])
+def test_the_edge_does_not_start_with_a_number_of_proxies_that_is_none(
+    tmp_path: Path, nonsense: str
+) -> None:
+    started = _started(tmp_path, ENVOY, TRUSTED_HOPS=nonsense)
+    assert started.returncode == 64
+    assert "TRUSTED_HOPS" in started.stderr
+
+
+def test_every_installation_can_say_how_many_proxies_it_has() -> None:
+    (edge,) = (
+        it["spec"]["template"]["spec"]["containers"][0]
+        for it in manifests("k8s/overlays/production")
+        if (it["kind"], it["metadata"]["name"]) == ("Deployment", "edge")
+    )
+    assert edge["env"] == [{"name": "TRUSTED_HOPS", "value": "0"}]
+    assert edge["command"] == ["bash", "/etc/centralita/start.sh"]
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["edge"]
+    assert compose["environment"] == {"TRUSTED_HOPS": "${TRUSTED_HOPS:-0}"}
+    assert compose["entrypoint"] == ["bash", "/etc/centralita/start.sh"]
 
 
 def test_moving_forgets_no_address() -> None:

@@ -4,24 +4,20 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
-import aiohttp
 import grpc
 import pytest
 import pytest_asyncio
 from centralita.options.v1.options_pb2 import access
 from google.api.annotations_pb2 import http  # type: ignore[import-untyped]  # no stubs
-from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]  # no stubs
 from grpc_health.v1.health_pb2 import HealthCheckResponse
-from grpc_status import rpc_status
 
+from tests.e2e.door import Door, eventually, opened
 from tests.tokens import bearer
-from tests.upstreams import NOT_FOUND, WATCH, Upstreams, envoy, methods, upstreams
+from tests.upstreams import NOT_FOUND, WATCH, Upstreams, methods
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -44,68 +40,10 @@ MIB = 1 << 20
 Answer = TypeVar("Answer")
 
 
-@dataclass
-class Door:
-    behind: Upstreams
-    address: str
-    http: aiohttp.ClientSession
-    channel: grpc.aio.Channel
-    log: Path
-
-    async def ask(self, verb: str, path: str, **more: Any) -> tuple[int, bytes]:
-        async with self.http.request(verb, f"http://{self.address}{path}", **more) as answer:
-            return answer.status, await answer.read()
-
-    async def refusal(self, verb: str, path: str, **more: Any) -> tuple[int, str]:
-        async with self.http.request(verb, f"http://{self.address}{path}", **more) as answer:
-            body = await answer.json()
-            if path.startswith(("/channels/", "/webchat/")):
-                assert body.keys() == {"code", "reason", "message"}
-                assert getattr(grpc.StatusCode, body["code"])
-            else:
-                assert body["details"][0]["reason"] == body["reason"]
-            return answer.status, body["reason"]
-
-    async def call(self, path: str, token: str = "") -> tuple[grpc.StatusCode, str]:
-        """Call with an empty request; the code and the reason, if one was given."""
-        try:
-            method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(path)
-            await method(b"", metadata=bearer(token) if token else (), timeout=10)
-        except grpc.aio.AioRpcError as error:
-            return error.code(), _reason(error)
-        return grpc.StatusCode.OK, ""
-
-    def authorized(self) -> dict[str, str]:
-        return dict(bearer(self.behind.token()))
-
-
-def _reason(error: grpc.aio.AioRpcError) -> str:
-    status = rpc_status.from_call(error)  # type: ignore[arg-type] # has what it takes
-    info = ErrorInfo()
-    if status is None or not status.details[0].Unpack(info):
-        return ""
-    return str(info.reason)
-
-
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    home = tmp_path_factory.mktemp("edge")
-    async with AsyncExitStack() as stack:
-        behind = await stack.enter_async_context(upstreams())
-        process = envoy(behind.places, home)
-        address = await asyncio.to_thread(process.__enter__)
-        stack.push_async_callback(asyncio.to_thread, process.__exit__, None, None, None)
-        client = await stack.enter_async_context(aiohttp.ClientSession())
-        channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
-        it = Door(behind, address, client, channel, home / "envoy.log")
-        await _eventually(lambda: it.ask("GET", "/healthz"), 200)
+    async with opened(tmp_path_factory.mktemp("edge")) as it:
         yield it
-
-
-async def _eventually(ask: Callable[[], Any], status: int) -> None:
-    async with asyncio.timeout(20):
-        while (await ask())[0] != status:  # noqa: ASYNC110 - the edge has nothing to wait on
-            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("path", sorted(METHODS.keys() - {WATCH, NOT_FOUND}))
@@ -327,9 +265,9 @@ async def test_counters_leave_by_a_listener_that_serves_nothing_else(door: Door)
 async def test_a_service_that_is_away_is_said_and_makes_the_whole_unready(door: Door) -> None:
     await door.behind.states.set("", HealthCheckResponse.NOT_SERVING)
     try:
-        await _eventually(lambda: door.ask("GET", "/healthz"), 503)
+        await eventually(lambda: door.ask("GET", "/healthz"), 503)
         tenant = {"headers": door.authorized()}
-        await _eventually(lambda: door.ask("GET", "/v1/tenant", **tenant), 503)
+        await eventually(lambda: door.ask("GET", "/v1/tenant", **tenant), 503)
         code, reason = await door.call(TENANT, door.behind.token())
         assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE")
         assert await door.refusal("GET", "/v1/tenant", headers=door.authorized()) == (
@@ -339,7 +277,7 @@ async def test_a_service_that_is_away_is_said_and_makes_the_whole_unready(door: 
         assert (await door.ask("GET", "/livez"))[0] == 200
     finally:
         await door.behind.states.set("", HealthCheckResponse.SERVING)
-    await _eventually(lambda: door.ask("GET", "/healthz"), 200)
+    await eventually(lambda: door.ask("GET", "/healthz"), 200)
 
 
 async def test_one_address_cannot_try_passwords_without_end(door: Door) -> None:

@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from services.kernel.answers import reason_of
+from services.kernel.client_network import HEADER, client_network
 from services.kernel.serve import serving
 from tests.servicers import (
     ANA,
@@ -42,6 +43,21 @@ async def test_anyone_may_call_what_is_open() -> None:
     async with served() as it:
         response = await it.session.SignIn(session.SignInRequest())
     assert response.user_id == "anyone"
+
+
+async def test_a_method_knows_the_network_that_the_edge_vouches_for() -> None:
+    async def where(_: Any, __: Any) -> contacts.GetContactResponse:
+        return contacts.GetContactResponse(contact=contacts.Contact(contact_id=client_network()))
+
+    its = Contacts()
+    its.does = where
+    request = contacts.GetContactRequest()
+    async with served(its) as it:
+        told = [*ANA, (HEADER, "2001:db8:1:2::3")]
+        assert (await it.contacts.GetContact(request, metadata=told)).contact.contact_id == (
+            "2001:db8:1:2::/64"
+        )
+        assert not (await it.contacts.GetContact(request, metadata=ANA)).contact.contact_id
 
 
 async def test_a_user_may_not_call_what_is_for_services() -> None:

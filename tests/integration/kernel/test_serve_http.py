@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from grpc import StatusCode
 
+from services.kernel.client_network import HEADER, client_network
 from services.kernel.serve_http import DRAINING, LARGEST_BODY, problem, serving_http
 
 
@@ -44,6 +45,10 @@ async def parse(request: web.Request) -> web.Response:
     return web.json_response(await request.json())
 
 
+async def network(_: web.Request) -> web.Response:
+    return web.Response(text=client_network())
+
+
 async def moved(_: web.Request) -> web.Response:
     raise web.HTTPFound("/echo")
 
@@ -56,6 +61,7 @@ ROUTES = [
     web.get("/own", own),
     web.post("/parse", parse),
     web.get("/moved", moved),
+    web.get("/network", network),
 ]
 
 
@@ -100,6 +106,13 @@ async def test_an_error_is_a_code_a_reason_and_a_sentence(
     assert set(body) == {"code", "reason", "message"}
     assert (body["code"], body["reason"]) == (code, reason)
     assert "secret" not in str(body)
+
+
+async def test_a_handler_knows_the_network_that_the_edge_vouches_for() -> None:
+    async with client() as session:
+        for told, network in (("203.0.113.7", "203.0.113.7"), ("", "")):
+            async with session.get("/network", headers={HEADER: told}) as response:
+                assert await response.text() == network
 
 
 async def test_the_allowed_methods_are_named() -> None:
