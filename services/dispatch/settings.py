@@ -17,4 +17,5 @@ class Settings:
     settled_after: timedelta = timedelta(seconds=5)
     """A replica must have been there for so long before shards are moved to it."""
     shards: int = 4
-    """Fixed for the life of an installation: it decides which shard a tenant belongs to."""
+    """Fixed for the life of an installation, which writes it down: it decides which shard a tenant
+    belongs to. No more replicas than this have something to lead."""

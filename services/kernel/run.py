@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from .ending import ended
+from .env import Misconfigured
 from .garbage import collect_seldom
 from .liveness import Liveness, liveness
 from .telemetry import log_as, telemetry
@@ -79,7 +80,10 @@ async def _until_told(
         os._exit(1)  # whatever hangs would hang a clean exit too
     if living.cancelled():
         return 0
-    if error := living.exception():
+    if isinstance(error := living.exception(), Misconfigured):
+        log.error("cannot start as configured", extra={"cause": str(error)})
+        return 1
+    if error is not None:
         log.error("stopped by an error", exc_info=error, extra={"cause": str(error)})
         return 1
     return 0

@@ -18,6 +18,7 @@ from services.kernel.ending import beside, ended
 
 from .board import TROUBLE, Board, Noted, now
 from .roster import BLIND_S, KEY, LEASE_S, Roster
+from .shard_count import agree_on_shards
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ class _Words(NamedTuple):
 async def leases(
     bus: Bus, name: str, shards: int, settled_after_s: float
 ) -> AsyncIterator["KeyValueLeases"]:
-    """Be one of the replicas while the context lasts."""
+    """Be one of the replicas while the context lasts. Raises Misconfigured: see shard_count."""
+    await agree_on_shards(bus, shards)
     board = Board(bus, KEY + name, BLIND_S)
     roster = Roster(board, name, settled_after_s)
     async with beside(board.follow()), beside(roster.announce()):

@@ -21,6 +21,7 @@ PROGRAM = """
 import asyncio, sys, time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from services.kernel.env import Misconfigured
 from services.kernel.run import Running, run
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ async def service(settings):
         await asyncio.Event().wait()
     if how == "fails":
         raise RuntimeError("nothing to do")
+    if how == "misconfigured":
+        raise Misconfigured({"SHARDS": "must be 4"})
     try:
         yield Running(grpc_address="127.0.0.1:50051")
         if how == "stays":
@@ -191,6 +194,16 @@ async def test_a_service_that_fails_ends_the_process_with_its_cause(tmp_path: Pa
         line = (await it.logged())[-1]
     assert (line["message"], line["cause"]) == ("stopped by an error", "nothing to do")
     assert line["error"] == "builtins.RuntimeError"
+
+
+async def test_a_service_that_finds_itself_misconfigured_says_so_and_no_more(
+    tmp_path: Path,
+) -> None:
+    async with process("misconfigured", tmp_path) as it:
+        assert await it.ended() == 1
+        line = (await it.logged())[-1]
+    assert (line["message"], line["cause"]) == ("cannot start as configured", "SHARDS must be 4")
+    assert "stack" not in line
 
 
 async def test_a_stuck_loop_is_seen_from_outside(tmp_path: Path) -> None:
