@@ -71,6 +71,7 @@ class Upstreams:
     """Where the edge has to look, for services.standalone.edge."""
     arrived: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """The path of each request with its headers."""
+    keys_away: bool = False
 
     def token(self, **claims: object) -> str:
         return self.issuer.token(
@@ -113,9 +114,9 @@ async def _watch(_request: bytes, _context: Any) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def upstreams() -> AsyncIterator[Upstreams]:
+async def upstreams(it: Upstreams | None = None) -> AsyncIterator[Upstreams]:
     """All services at one gRPC and one HTTP port, healthy."""
-    it = Upstreams()
+    it = it or Upstreams()
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((_AnyMethod(it),))
     health_pb2_grpc.add_HealthServicer_to_server(it.states, server)
@@ -125,7 +126,7 @@ async def upstreams() -> AsyncIterator[Upstreams]:
 
     async def http(request: web.Request) -> web.Response:
         if request.path == "/.well-known/jwks.json":
-            return web.json_response(it.issuer.jwks)
+            return web.json_response(it.issuer.jwks, status=503 if it.keys_away else 200)
         it.arrived.append((request.path, dict(request.headers)))
         return web.json_response({"bytes": len(await request.read())})
 

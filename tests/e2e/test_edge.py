@@ -17,7 +17,7 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from tests.e2e.door import Door, eventually, opened
 from tests.tokens import bearer
-from tests.upstreams import NOT_FOUND, WATCH, Upstreams, methods
+from tests.upstreams import NOT_FOUND, WATCH, methods
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -112,29 +112,6 @@ async def test_rest_arrives_as_the_method_it_stands_for(
     await door.ask(verb, concrete, data=body, headers=door.authorized())
 
     assert [arrived for arrived, _ in door.behind.arrived] == [path]
-
-
-@pytest.mark.parametrize(
-    ("make", "reason"),
-    [
-        (lambda up: up.token(exp=1), "TOKEN_EXPIRED"),
-        (lambda up: up.token(aud="another"), "TOKEN_INVALID"),
-        (lambda up: up.token()[:-8] + "AAAAAAAA", "TOKEN_INVALID"),
-        (lambda _: "nonsense", "TOKEN_INVALID"),
-    ],
-)
-async def test_a_bad_token_has_the_same_reason_in_grpc_and_rest(
-    door: Door, make: Callable[[Upstreams], str], reason: str
-) -> None:
-    token = make(door.behind)
-    assert await door.call(TENANT, token) == (grpc.StatusCode.UNAUTHENTICATED, reason)
-    assert await door.refusal("GET", "/v1/tenant", headers=dict(bearer(token))) == (401, reason)
-
-
-async def test_a_token_in_the_query_string_is_no_token(door: Door) -> None:
-    path = f"/v1/tenant?access_token={door.behind.token()}"
-    status, _ = await door.refusal("GET", path)
-    assert status in {400, 401}
 
 
 async def test_a_refusal_of_a_service_keeps_its_reason_in_rest(door: Door) -> None:
