@@ -18,6 +18,7 @@ from services.kernel.serve import Exposed, serving
 
 from .adapters.mongo import MongoContacts, prepare
 from .grpc_api import CODES, ContactsApi
+from .messages import refused_text
 from .settings import Settings
 from .use_cases import ReadContacts, ResolveContact
 
@@ -37,6 +38,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             [Exposed(add_ContactsServiceServicer_to_server, api)],
             guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
             codes=CODES,
+            refused_text=refused_text,
         ) as address:
             yield Running(grpc_address=address)
 

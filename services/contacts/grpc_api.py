@@ -35,7 +35,9 @@ class ContactsApi(ContactsServiceServicer):
         self, request: pb.ResolveContactRequest, context: Context
     ) -> pb.ResolveContactResponse:
         contact_id, created = await self._resolve(
-            request.tenant_id, messages.to_identity(request.identity), request.display_name
+            request.tenant_id,
+            messages.to_identity(request.identity),
+            messages.to_display_name(request.display_name),
         )
         return pb.ResolveContactResponse(contact_id=contact_id, created=created)
 

@@ -29,6 +29,7 @@ from .adapters.mongo_messages import MongoMessages
 from .domain.errors import Refusal
 from .grpc_api import CODES, ConversationsApi, Working
 from .handlers import Following, handlers
+from .messages import refused_text
 from .settings import Settings
 from .use_cases import (
     AppendMessage,
@@ -81,7 +82,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             close=Close(conversations, store, assignments, utc_now),
         )
         async with (
-            consuming(bus, handlers(following), answers=(Refusal,)),
+            consuming(bus, handlers(following), final=(Refusal,)),
             serving(
                 settings.grpc_address,
                 [
@@ -92,6 +93,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
                 ],
                 guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
                 codes=CODES,
+                refused_text=refused_text,
             ) as address,
         ):
             yield Running(grpc_address=address)

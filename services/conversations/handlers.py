@@ -93,7 +93,7 @@ def handlers(do: Following) -> NatsRouter:
     )
     async def close_cancelled(event: TaskCancelled) -> None:
         """Nobody will work it, so the conversation is over; perhaps with some last words."""
-        await do.end(event.tenant_id, event.task_id, event.message)
+        await do.end(event.tenant_id, event.task_id, messages.to_farewell(event))
 
     @router.subscriber(
         **consumer(

@@ -6,13 +6,17 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from centralita.conversations.v1 import events_pb2, resources_pb2
-from centralita.directory.v1.resources_pb2 import Channel
+from centralita.directory.v1.resources_pb2 import Channel, Overflow
+from centralita.dispatch.v1.events_pb2 import TaskCancelled
 from centralita.ingestion.v1.events_pb2 import DeliveryStatus, MessageReceived
+from centralita.ingestion.v1.resources_pb2 import InboundMessage
 from google.protobuf.message import Message as ProtoMessage
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.kernel.text import Fault, TextFlaw, TextInvalid, fitted, flaw_of
+
 from .domain.conversation import Conversation, Incoming
-from .domain.errors import PageTokenInvalid, Unusable
+from .domain.errors import PageTokenInvalid, TextMissing, TextTooLong, Unusable
 from .domain.events import Appended, Closed, Event, Opened, ReplyRequested
 from .domain.message import Delivery, Direction, Message, Place, inbound_id
 from .domain.received import Received, Sender
@@ -52,13 +56,15 @@ def to_received(event: MessageReceived) -> Received:
     if missing:
         # An empty id would be the same message for everybody (field.md 5.2).
         raise Unusable("A message needs all its parts.", missing=",".join(missing))
+    if (flaw := flaw_of(InboundMessage, "text", message.text)) is not None:
+        raise Unusable(flaw.advice)
     return Received(
         Sender(
             tenant_id=event.tenant_id,
             channel=channel,
             channel_account_id=event.channel_account_id,
             address=message.sender_address,
-            name=message.sender_name,
+            name=fitted(InboundMessage, "sender_name", message.sender_name),
         ),
         Incoming(
             message_id=inbound_id(
@@ -71,6 +77,27 @@ def to_received(event: MessageReceived) -> Received:
             queue_id=event.queue_id,
         ),
     )
+
+
+def to_farewell(event: TaskCancelled) -> str:
+    """Return what the customer is told at the end: nothing, where nothing of it would show.
+
+    It may have been written, and kept, under looser rules than today's. Nobody waits for our
+    answer who could write another, so it is made to fit.
+    """
+    return fitted(Overflow, "message", event.message)
+
+
+def refused_text(flaw: TextFlaw) -> Exception:
+    """Return our word for a text of a request that breaks its rule."""
+    longest = flaw.rule.max_length
+    match flaw.field, flaw.fault:
+        case "text", Fault.EMPTY:
+            return TextMissing(f"Write something: 1 to {longest:,} characters.")
+        case "text", Fault.TOO_LONG:
+            return TextTooLong(f"Write at most {longest:,} characters.", longest=str(longest))
+        case _:
+            return TextInvalid(flaw)
 
 
 def to_delivery(status: DeliveryStatus.ValueType) -> Delivery:

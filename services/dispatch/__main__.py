@@ -91,7 +91,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
         leader = AskLeader(bus, settings.shards)
         async with (
             leading(Lead(ports), held, settings.shards),
-            consuming(bus, handlers(intake), answers=(Refusal,)),
+            consuming(bus, handlers(intake), final=(Refusal,)),
             replies(bus) as inbox,
             serving(
                 settings.grpc_address,

@@ -29,6 +29,7 @@ from .adapters.directory import cached
 from .adapters.mongo import MongoDeliveries, MongoReplies, create_indexes
 from .adapters.waits import GrpcConversations, GrpcRouter
 from .domain.account import Channel
+from .domain.errors import Refusal
 from .domain.gate import Gate
 from .domain.rates import Rate, VisitorRates
 from .grpc_api import CODES, IngestionApi
@@ -95,7 +96,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             *webchat_routes(sessions, accept, reading, tell_wait),
         ]
         async with (
-            consuming(bus, handlers(accept, facts, deliver)),
+            consuming(bus, handlers(accept, facts, deliver), final=(Refusal,)),
             serving(
                 settings.grpc_address,
                 [Exposed(add_IngestionServiceServicer_to_server, IngestionApi(accept))],

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 
+from centralita.conversations.v1.conversations_service_pb2 import ReplyRequest
 from centralita.conversations.v1.events_pb2 import ReplyRequested
 from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.v1.dispatch_service_pb2 import GetWaitResponse
@@ -12,12 +13,15 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.ingestion.domain import errors
 from services.ingestion.domain.account import Channel, ChannelAccount
 from services.ingestion.domain.delivery import Fate, Reply, Status
 from services.ingestion.domain.errors import MessageMalformed
 from services.ingestion.domain.message import InboundMessage
 from services.ingestion.domain.wait import Wait
+from services.kernel.text import Fault, TextFlaw, flaw_in, flaw_of, longest
 
+LONGEST_REPLY = longest(ReplyRequest, "text")
 PROTOBUF = frozenset({"application/protobuf", "application/x-protobuf"})
 
 _CHANNELS = {
@@ -73,7 +77,8 @@ def json_object(body: bytes) -> dict[str, object]:
 
 
 def received(account: ChannelAccount, message: InboundMessage) -> events.MessageReceived:
-    return events.MessageReceived(
+    """Return the message as it travels, or refuse a text that breaks the rule of its field."""
+    event = events.MessageReceived(
         tenant_id=account.tenant_id,
         channel_account_id=account.channel_account_id,
         channel=_WIRE_CHANNELS[account.channel],
@@ -86,6 +91,16 @@ def received(account: ChannelAccount, message: InboundMessage) -> events.Message
             text=message.text,
         ),
     )
+    if (flaw := flaw_in(event.message)) is not None:
+        raise _refused_text(flaw)
+    return event
+
+
+def checked_address(address: str) -> str:
+    """Return it, or refuse what nobody can be addressed by."""
+    if (flaw := flaw_of(WireMessage, "sender_address", address)) is not None:
+        raise _refused_text(flaw)
+    return address
 
 
 def updated(fate: Fate) -> events.DeliveryUpdated:
@@ -157,6 +172,33 @@ def _timestamp(moment: datetime) -> Timestamp:
     stamp = Timestamp()
     stamp.FromDatetime(moment)
     return stamp
+
+
+def _refused_text(flaw: TextFlaw) -> errors.Refusal:
+    """Return our word for a text that breaks its rule, by the name it has in JSON."""
+    field = WireMessage.DESCRIPTOR.fields_by_name[flaw.field].json_name
+    most = flaw.rule.max_length
+    match flaw.field, flaw.fault:
+        case "provider_message_id", Fault.EMPTY:
+            return errors.ProviderMessageIdMissing(
+                "Set providerMessageId to the provider's own id of the message.", field=field
+            )
+        case "sender_address", Fault.EMPTY:
+            return errors.SenderAddressMissing(
+                "Set senderAddress to what replies shall be addressed to.", field=field
+            )
+        case "text", Fault.EMPTY:
+            return errors.TextMissing("Set text to what the customer wrote.", field=field)
+        case "text", Fault.TOO_LONG:
+            return errors.TextTooLong(
+                f"Split the text: {most} characters are the limit.", field=field
+            )
+        case _, Fault.TOO_LONG:
+            return MessageMalformed(
+                f"Shorten {field}: {most} characters are the limit.", field=field
+            )
+        case _:
+            return MessageMalformed(f"Leave control characters out of {field}.", field=field)
 
 
 def _malformed(advice: str) -> MessageMalformed:

@@ -24,6 +24,7 @@ from . import client_network, identity
 from .answers import FAULT, Answer, Codes, answer_to, as_status
 from .identity import FOR_EVER, Caller, Guard, TokenExpired
 from .telemetry import continued, meter, tracer
+from .text import TextFlaw, TextInvalid, flaw_in
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Calls:
     guard: Guard
     codes: Codes
     domain: str
+    refused_text: Callable[[TextFlaw], Exception] = TextInvalid
     _streams: set[asyncio.Timeout] = field(default_factory=set)
     _draining: bool = False
     _tracer: trace.Tracer = field(default_factory=tracer)
@@ -122,7 +124,7 @@ class Calls:
         serialize = cast("Callable[[Any], bytes]", method.response_serializer)
 
         async def body(raw: bytes, context: Context, _: Caller) -> bytes:
-            answering = behaviour(parse(raw), context)
+            answering = behaviour(self._judged(parse(raw)), context)
             if context.time_remaining() is not None:  # gRPC keeps the deadline of a client
                 return serialize(await answering)
             deadline = asyncio.timeout(UNARY_DEADLINE)
@@ -143,7 +145,7 @@ class Calls:
         generates = inspect.isasyncgenfunction(behaviour)
 
         async def body(raw: bytes, context: Context, who: Caller) -> None:
-            request = parse(raw)
+            request = self._judged(parse(raw))
             if self._draining:
                 raise Ended(RECONNECT)
             running = asyncio.timeout(_seconds_left(who))
@@ -168,10 +170,17 @@ class Calls:
 
         return body
 
+    def _judged(self, request: Any) -> Any:
+        """Return a request whose texts are as its proto says, or raise what refuses the first."""
+        if (flaw := flaw_in(request)) is not None:
+            raise self.refused_text(flaw)
+        return request
+
     def _answer(self, name: str, error: Exception) -> Answer:
         if isinstance(error, Ended):
             return error.answer
-        answer = answer_to(error, {**identity.CODES, **self.codes})
+        codes = {**identity.CODES, TextInvalid: StatusCode.INVALID_ARGUMENT, **self.codes}
+        answer = answer_to(error, codes)
         if answer is FAULT:
             log.error("call failed", exc_info=error, extra={"method": name})
         elif not answer.expected or answer.code is StatusCode.UNAVAILABLE:

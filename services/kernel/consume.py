@@ -81,11 +81,16 @@ def consumer(  # noqa: PLR0913 - a declaration: every rule of delivery by its na
 
 @asynccontextmanager
 async def consuming(
-    bus: Bus, router: NatsRouter, *, answers: tuple[type[Exception], ...] = ()
+    bus: Bus, router: NatsRouter, *, final: tuple[type[Exception], ...] = ()
 ) -> AsyncIterator[None]:
-    """Run the router's handlers. On leaving, unstarted messages go back to the stream at once."""
+    """Run the router's handlers. On leaving, unstarted messages go back to the stream at once.
+
+    `final` are refusals: a handler that lets one through has met an event that it can do nothing
+    with, which becomes a dead letter at once. What is an ordinary end, such as a race that was
+    lost, the handler says by returning.
+    """
     bus.broker.include_router(router)
-    driven = [(one, _driver(bus, one, answers)) for one in map(_declared, router.subscribers)]
+    driven = [(one, _driver(bus, one, final)) for one in map(_declared, router.subscribers)]
     started: list[Pull] = []
     try:
         for subscriber, pull in driven:
@@ -112,9 +117,7 @@ def _declared(subscriber: object) -> PullStreamSubscriber:
     return subscriber
 
 
-def _driver(
-    bus: Bus, subscriber: PullStreamSubscriber, answers: tuple[type[Exception], ...]
-) -> Pull:
+def _driver(bus: Bus, subscriber: PullStreamSubscriber, final: tuple[type[Exception], ...]) -> Pull:
     config = subscriber.config
     deliveries = Deliveries(config.description or "", config.durable_name or "")
     longest = 4 * (config.ack_wait or 30.0)
@@ -134,7 +137,7 @@ def _driver(
             bus,
             message,
             outcome,
-            answers=answers,
+            final=final,
             max_deliver=config.max_deliver or 0,
             give_up_after=give_up_after,
         )

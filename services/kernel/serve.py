@@ -16,6 +16,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from .answers import Codes
 from .calls import Calls, Handler
 from .identity import Guard, rules_of
+from .text import TextFlaw, TextInvalid
 
 S = TypeVar("S")
 
@@ -52,17 +53,19 @@ async def serving(  # noqa: PLR0913 - a server is these things
     guard: Guard,
     codes: Codes,
     domain: str = "",
+    refused_text: Callable[[TextFlaw], Exception] = TextInvalid,
     grace: float = GRACE,
 ) -> AsyncIterator[str]:
     """Serve at host:port (port 0 chooses one) and yield the address that was bound.
 
     `codes` maps what the service refuses to gRPC codes. `domain` is the ErrorInfo domain; left
-    out, it is the package of the first servicer without its version. On exit: health says
-    NOT_SERVING, streams end with UNAVAILABLE RECONNECT, other calls have `grace` seconds.
+    out, it is the package of the first servicer without its version. `refused_text` is the
+    service's own word for a text that breaks its rule. On exit: health says NOT_SERVING, streams
+    end with UNAVAILABLE RECONNECT, other calls have `grace` seconds.
     """
     methods = {name: handlers for it in exposed for name, handlers in _methods_of(it).items()}
     domain = domain or next(iter(methods), "centralita").rsplit(".", 2)[0]
-    calls = Calls(guard, codes, domain)
+    calls = Calls(guard, codes, domain, refused_text)
     server = grpc.aio.server(options=OPTIONS)
     for name, handlers in methods.items():
         _expose(server, calls, name, handlers, rules_of(name))

@@ -39,14 +39,17 @@ async def settle(  # noqa: PLR0913 - the rules of a consumer, each by its name
     message: Msg,
     outcome: BaseException | None,
     *,
-    answers: tuple[type[Exception], ...],
+    answers: tuple[type[Exception], ...] = (),
+    final: tuple[type[Exception], ...] = (),
     max_deliver: int,
     give_up_after: timedelta | None = None,
 ) -> None:
     """Ack what was done or answered, end poison and exhausted patience in DEAD, put off the rest.
 
-    A failure is the last one at the `max_deliver`-th delivery, if that is above 0, or once the
-    message has been in the stream for `give_up_after`.
+    `answers` are outcomes that leave nothing to do. `final` is what no repetition changes: nobody
+    asked, so nobody hears the refusal, and it must not pass for done. Any other failure is the
+    last one at the `max_deliver`-th delivery, if that is above 0, or once the message has been in
+    the stream for `give_up_after`.
     The dead letter is stored before the message is ended: on a work queue the end deletes it.
     """
     if outcome is None or isinstance(outcome, answers):
@@ -67,7 +70,9 @@ async def settle(  # noqa: PLR0913 - the rules of a consumer, each by its name
         "cause": type(outcome).__qualname__,
     }
     old = give_up_after is not None and datetime.now(UTC) - known.timestamp > give_up_after
-    last = isinstance(outcome, DecodeError) or old or 0 < max_deliver <= known.num_delivered
+    last = (
+        isinstance(outcome, (DecodeError, *final)) or old or 0 < max_deliver <= known.num_delivered
+    )
     if not last:
         log.warning("a handler failed; the message comes again", extra=facts, exc_info=outcome)
         await message.nak(delay=delay_after(known.num_delivered))

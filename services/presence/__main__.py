@@ -72,7 +72,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             ),
             beside(history.keep_up()),
             beside(end_bans(EndBans(agents, presences, utc_now).sweep)),
-            consuming(bus, handlers(calls, CountRefusals(agents, policies)), answers=(Refusal,)),
+            consuming(bus, handlers(calls, CountRefusals(agents, policies)), final=(Refusal,)),
             serving(
                 settings.grpc_address,
                 [Exposed(add_PresenceServiceServicer_to_server, api)],

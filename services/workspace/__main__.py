@@ -48,7 +48,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
                 KeepOpen(words, cards, utc_now),
                 quiet=settings.watch_quiet.total_seconds(),
             ),
-            consuming(bus, handlers(FoldFact(cards), FollowUser(viewers)), answers=(Refusal,)),
+            consuming(bus, handlers(FoldFact(cards), FollowUser(viewers)), final=(Refusal,)),
             serving(
                 settings.grpc_address,
                 [Exposed(add_WorkspaceServiceServicer_to_server, api)],

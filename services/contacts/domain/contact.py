@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from .events import Created, Event, Updated
 from .identity import Identity
 
-LONGEST_NAME = 100
-
 
 @dataclass(frozen=True, slots=True)
 class Contact:
@@ -20,10 +18,9 @@ class Contact:
 
     def named(self, told: str) -> "Contact":
         """Take the name a channel tells, but only while nobody has given a better one."""
-        name = _tidy(told)
-        if self.display_name or not name:
+        if self.display_name or not told:
             return self
-        return replace(self, display_name=name)
+        return replace(self, display_name=told)
 
 
 def first_seen(tenant_id: str, contact_id: str, identity: Identity, told: str) -> Contact:
@@ -36,8 +33,3 @@ def event_of(before: Contact) -> Event:
     if before.version == 0:
         return Created(before.tenant_id, before.id)
     return Updated(before.tenant_id, before.id, before.version + 1)
-
-
-def _tidy(told: str) -> str:
-    # Cut rather than refuse: a message must not be lost over a long name.
-    return " ".join(told.split())[:LONGEST_NAME].rstrip()

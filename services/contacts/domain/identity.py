@@ -6,8 +6,6 @@ from typing import Self
 
 from .errors import IdentityInvalid
 
-LONGEST_ADDRESS = 200
-
 # The handles of these channels mean something only inside their channel account: two shops of
 # one tenant may both have a visitor "v-1", and they are two people.
 _SCOPED = frozenset({"webchat", "custom"})
@@ -38,9 +36,6 @@ class Identity:
             raise IdentityInvalid(
                 "A channel account is 1 to 64 of [A-Za-z0-9_-].", field="channel_account_id"
             )
-        if not address.strip() or len(address) > LONGEST_ADDRESS:
-            # An empty address would make one contact of everybody (field.md 5.2).
-            raise IdentityInvalid("An address has 1 to 200 characters.", field="address")
         return cls(channel, channel_account_id, address)
 
     @property

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from .errors import ConversationClosed, NotYours
 from .events import Appended, Closed, Event, Opened, ReplyRequested
-from .message import Direction, Message, checked_text, farewell_id, placed, reply_id
+from .message import Direction, Message, farewell_id, placed, reply_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Conversation:
             Message(
                 id=incoming.message_id,
                 direction=Direction.INBOUND,
-                text=checked_text(incoming.text),
+                text=incoming.text,
                 sent_at=placed(incoming.sent_at, now),
                 arrived_at=now,
                 arrival=self.message_count + 1,
@@ -87,7 +87,7 @@ class Conversation:
             id=message_id,
             direction=Direction.OUTBOUND,
             author_id=author_id,
-            text=checked_text(text),
+            text=text,
             sent_at=now,
             arrived_at=now,
             arrival=self.message_count + 1,

@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, IntEnum
 
-from .errors import TextMissing, TextTooLong
-
-LONGEST_TEXT = 8_000
-
 # Clocks of providers differ from ours by seconds. A message from further ahead would stay at the
 # end of the thread, below every later answer, so it is placed where it arrived.
 FURTHEST_AHEAD = timedelta(minutes=5)
@@ -74,14 +70,6 @@ def reply_id(tenant_id: str, conversation_id: str, author_id: str, request_id: s
 def farewell_id(tenant_id: str, conversation_id: str) -> str:
     """Return the id of the last words to a customer whom nobody answered: one a conversation."""
     return _digest("farewell", tenant_id, conversation_id)
-
-
-def checked_text(text: str) -> str:
-    if not text.strip():
-        raise TextMissing("Write something: 1 to 8,000 characters.")
-    if len(text) > LONGEST_TEXT:
-        raise TextTooLong("Write at most 8,000 characters.", longest=str(LONGEST_TEXT))
-    return text
 
 
 def placed(told: datetime | None, now: datetime) -> datetime:

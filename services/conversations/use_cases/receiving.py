@@ -4,8 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from services.conversations.domain.conversation import Conversation, Incoming, Lane, opening
-from services.conversations.domain.errors import Refusal, Stale, Unusable
-from services.conversations.domain.message import checked_text
+from services.conversations.domain.errors import Stale
 from services.conversations.domain.received import Received
 from services.kernel.again import again_if
 from services.kernel.clock import Clock
@@ -36,11 +35,7 @@ class AppendMessage:
         self._turns: Turns[Lane] = Turns()  # saves lost races, nothing more: the write decides
 
     async def __call__(self, received: Received) -> None:
-        """Append it. Raises Unusable for what can never be a message of ours."""
-        try:
-            checked_text(received.incoming.text)
-        except Refusal as no:
-            raise Unusable(str(no)) from no
+        """Append it. Raises Unusable for a sender who can never be a contact of ours."""
         sender = received.sender
         known = await self._contacts.resolve(sender)
         lane = Lane(sender.tenant_id, sender.channel_account_id, known.contact_id)

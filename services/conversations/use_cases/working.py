@@ -2,7 +2,7 @@
 
 from services.conversations.domain.conversation import Conversation
 from services.conversations.domain.errors import ConversationNotFound, RequestIdMissing, Stale
-from services.conversations.domain.message import Message, checked_text, reply_id
+from services.conversations.domain.message import Message, reply_id
 from services.conversations.domain.visibility import Viewer
 from services.kernel.again import again_if
 from services.kernel.clock import Clock
@@ -34,7 +34,6 @@ class Reply:
         self, viewer: Viewer, conversation_id: str, request_id: str, text: str
     ) -> Message:
         _insist_on_request_id(request_id)
-        checked_text(text)
 
         async def attempt() -> Message:
             return await self._send(viewer, conversation_id, request_id, text)

@@ -17,6 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from centralita.directory.v1 import resources_pb2
+
 from services.directory.domain import fields, overflow
 from services.directory.domain.channel_account import Channel, ChannelAccount
 from services.directory.domain.errors import FieldInvalid, OverflowCycle
@@ -50,7 +52,7 @@ def read_seed(path: Path) -> list[TenantSeed]:
 def _tenant(tenant_id: str, table: Table) -> TenantSeed:
     checked(table, lambda: fields.tenant_slug("tenant_id", tenant_id))
     plain_allowed = tenant_id == DEMO
-    tenant = Tenant(table.take("display_name", str))
+    tenant = Tenant(table.text("display_name", resources_pb2.Tenant))
     queues = _each(table, "queues", queue_of)
     users = table.tables("users")
     presence = table.table("presence")
@@ -85,7 +87,7 @@ def _user(table: Table) -> User:
         raise SeedInvalid(f"{table.place}.password_hash: must be an argon2id hash")
     return User(
         email=table.take("email", str),
-        display_name=table.take("display_name", str),
+        display_name=table.text("display_name", resources_pb2.User),
         role=table.choice("role", Role),
         queue_ids=table.words("queues"),
         chat_capacity=table.take("chat_capacity", int, 0),
@@ -109,7 +111,7 @@ def _account(*, plain_allowed: bool) -> Callable[[Table], ChannelAccount]:
             raise SeedInvalid(f"{table.place}.secret: leave it out, and rotate it to learn it")
         account = ChannelAccount(
             channel=table.choice("channel", Channel),
-            display_name=table.take("display_name", str),
+            display_name=table.text("display_name", resources_pb2.ChannelAccount),
             queue_id=table.take("queue", str),
             callback_url=table.take("callback_url", str, ""),
             allowed_origins=table.words("allowed_origins"),

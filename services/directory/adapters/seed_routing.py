@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+from centralita.directory.v1 import resources_pb2
+
 from services.directory.domain.group import Group, RingStrategy
 from services.directory.domain.hours import BusinessHours, OpenDate, Span, WeekdaySpan
 from services.directory.domain.overflow import End, Farewell, Overflow, ToGroup, ToQueue, Voicemail
@@ -35,7 +37,7 @@ SPAN = re.compile(r"([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)", re.ASC
 
 def queue_of(table: Table) -> Queue:
     return Queue(
-        display_name=table.take("display_name", str),
+        display_name=table.text("display_name", resources_pb2.Queue),
         agent_selection=table.choice(
             "agent_selection", AgentSelection, AgentSelection.LONGEST_IDLE
         ),
@@ -61,7 +63,7 @@ def queue_of(table: Table) -> Queue:
 
 def group_of(table: Table) -> Group:
     return Group(
-        display_name=table.take("display_name", str),
+        display_name=table.text("display_name", resources_pb2.Group),
         user_ids=table.words("users"),
         ring_strategy=table.choice("ring_strategy", RingStrategy, RingStrategy.SIMULTANEOUS),
         ring_timeout=table.seconds("ring_timeout", USUAL_RING),
@@ -85,7 +87,8 @@ def _optional(table: Table, key: str, build: Callable[[Table], T]) -> T | None:
 
 
 def _status(key: str, table: Table) -> CustomStatus:
-    return CustomStatus(key, table.take("display_name", str), table.maybe_seconds("remind_after"))
+    shown = table.text("display_name", resources_pb2.CustomStatus)
+    return CustomStatus(key, shown, table.maybe_seconds("remind_after"))
 
 
 def _channel(name: str, table: Table) -> ChannelRouting:
@@ -128,7 +131,7 @@ def _overflow(table: Table) -> Overflow:
         case ("group",):
             return ToGroup(table.take("group", str))
         case ("message",):
-            return Farewell(table.take("message", str))
+            return Farewell(table.text("message", resources_pb2.Overflow, "message"))
         case ("voicemail",) if table.take("voicemail", bool):
             return Voicemail()
         case ("end",) if table.take("end", bool):

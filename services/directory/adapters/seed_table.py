@@ -5,7 +5,10 @@ from datetime import timedelta
 from enum import IntEnum
 from typing import Any, TypeVar
 
+from google.protobuf.message import Message
+
 from services.directory.domain.errors import FieldInvalid
+from services.kernel.text import flaw_of
 
 E = TypeVar("E", bound=IntEnum)
 T = TypeVar("T")
@@ -28,6 +31,13 @@ class Table:
         value = self._left.pop(key, default)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise SeedInvalid(f"{self.place}.{key}: must be given, as {kind.__name__}")
+        return value
+
+    def text(self, key: str, kind: type[Message], field: str = "display_name") -> str:
+        """Return what shall become a field of such a message, judged by the rule of the field."""
+        value = self.take(key, str)
+        if (flaw := flaw_of(kind, field, value)) is not None:
+            raise SeedInvalid(f"{self.place}.{key}: {flaw.advice}")
         return value
 
     def words(self, key: str) -> tuple[str, ...]:

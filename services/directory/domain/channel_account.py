@@ -43,7 +43,7 @@ class ChannelAccount:
         origins = fields.origins("channel_account.allowed_origins", self.allowed_origins)
         return replace(
             self,
-            display_name=fields.name("channel_account.display_name", self.display_name),
+            display_name=self.display_name.strip(),
             queue_id=fields.slug("channel_account.queue_id", self.queue_id),
             allowed_origins=origins,
         )

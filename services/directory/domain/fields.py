@@ -13,7 +13,6 @@ MAX_REFERENCES = 1000
 MAX_ORIGINS = 50
 MAX_URL = 2048
 MAX_EMAIL = 254
-MAX_NAME = 100
 
 _SLUG = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _TENANT = re.compile(r"[a-z0-9-]{2,40}", re.ASCII)
@@ -31,14 +30,6 @@ def slug(field: str, value: str) -> str:
 def tenant_slug(field: str, value: str) -> str:
     if not _TENANT.fullmatch(value):
         raise FieldInvalid(field, "slug", "send 2 to 40 of a-z, 0-9 and -.")
-    return value
-
-
-def name(field: str, value: str, most: int = MAX_NAME) -> str:
-    """Return a name people read: 1 to `most` printable characters, no blanks around it."""
-    value = value.strip()
-    if not 1 <= len(value) <= most or not value.isprintable():
-        raise FieldInvalid(field, "length", f"send 1 to {most} printable characters.")
     return value
 
 

@@ -28,6 +28,6 @@ class Group:
         fields.span("group.ring_timeout", self.ring_timeout, *RINGS)
         return replace(
             self,
-            display_name=fields.name("group.display_name", self.display_name),
+            display_name=self.display_name.strip(),
             user_ids=fields.in_order("group.user_ids", self.user_ids),
         )

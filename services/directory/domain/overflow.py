@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from . import fields
 from .errors import OverflowCycle
 
-MESSAGE_LENGTH = (1, 1000)
-
 
 @dataclass(frozen=True, slots=True)
 class ToQueue:
@@ -51,9 +49,7 @@ def checked(field: str, overflow: Overflow) -> Overflow:
             fields.slug(f"{field}.queue_id", queue_id)
         case ToGroup(group_id):
             fields.slug(f"{field}.group_id", group_id)
-        case Farewell(text):
-            fields.length(f"{field}.message", text, *MESSAGE_LENGTH)
-        case Voicemail() | End():
+        case Farewell() | Voicemail() | End():
             pass
     return overflow
 

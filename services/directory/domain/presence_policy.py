@@ -8,7 +8,6 @@ from . import fields
 from .errors import FieldInvalid
 
 MAX_STATUSES = 50
-MAX_STATUS_NAME = 40
 OFFERS = (1, 20)
 REMINDED_AFTER = (timedelta(minutes=1), timedelta(hours=24))
 COOLED_AFTER = (timedelta(seconds=1), timedelta(hours=24))
@@ -35,8 +34,7 @@ class CustomStatus:
         fields.slug(f"{field}.status_id", self.status_id)
         if self.remind_after is not None:
             fields.span(f"{field}.remind_after", self.remind_after, *REMINDED_AFTER)
-        shown = fields.name(f"{field}.display_name", self.display_name, MAX_STATUS_NAME)
-        return replace(self, display_name=shown)
+        return replace(self, display_name=self.display_name.strip())
 
 
 @dataclass(frozen=True, slots=True)

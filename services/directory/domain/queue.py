@@ -72,7 +72,7 @@ class Queue:
         hours = self.business_hours
         return replace(
             self,
-            display_name=fields.name("queue.display_name", self.display_name),
+            display_name=self.display_name.strip(),
             channels=routing.channel_routings("queue.channels", self.channels),
             skills=routing.by_skill("queue.skills", self.skills),
             relaxations=routing.relaxations("queue.relaxations", self.relaxations),

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from . import fields
-
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
     display_name: str
 
     def checked(self) -> "Tenant":
-        return replace(self, display_name=fields.name("tenant.display_name", self.display_name))
+        return replace(self, display_name=self.display_name.strip())

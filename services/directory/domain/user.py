@@ -47,7 +47,7 @@ class User:
         return replace(
             self,
             email=fields.email("user.email", self.email),
-            display_name=fields.name("user.display_name", self.display_name),
+            display_name=self.display_name.strip(),
             queue_ids=fields.slugs("user.queue_ids", self.queue_ids),
             chat_capacity=fields.number("user.chat_capacity", self.chat_capacity, 0, MAX_CHATS),
             skills=routing.by_skill("user.skills", self.skills),

@@ -22,7 +22,7 @@ class GrpcConversations:
         request = GetOpenConversationRequest(
             tenant_id=account.tenant_id,
             channel_account_id=account.channel_account_id,
-            address=address,
+            address=messages.checked_address(address),
         )
         try:
             answer = await self._conversations.GetOpenConversation(request, timeout=_DEADLINE)

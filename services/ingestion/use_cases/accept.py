@@ -20,7 +20,10 @@ class Accounts(Protocol):
 
 class Inbox(Protocol):
     async def received(self, account: ChannelAccount, message: InboundMessage) -> bool:
-        """Return once it is stored durably; True when it had been shortly before."""
+        """Return once it is stored durably; True when it had been shortly before.
+
+        Raises Refusal for a text that breaks the rule of its field.
+        """
 
 
 class Fates(Protocol):
@@ -72,7 +75,7 @@ class AcceptMessage:
         speaker = connector.verify(envelope, account, arrived_at or now)
         if throttle := self._throttles.get(channel):
             throttle.take(account, speaker)
-        message = connector.parse(envelope, speaker, arrived_at or now).checked()
+        message = connector.parse(envelope, speaker, arrived_at or now)
         return await self._inbox.received(account, message)
 
 

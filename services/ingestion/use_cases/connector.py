@@ -60,7 +60,7 @@ class Connector(Protocol):
         """
 
     def parse(self, envelope: Envelope, speaker: str, now: datetime) -> InboundMessage:
-        """Return the message, or raise MessageMalformed. Bounds are checked by the caller."""
+        """Return the message, or raise MessageMalformed. Its texts are judged later."""
 
     async def send(self, account: ChannelAccount, reply: Reply) -> Sent:
         """Hand the reply over, or raise the decision: Retry or Final."""

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from services.ingestion.domain.account import Channel, ChannelAccount
-from services.ingestion.domain.message import checked_address
 from services.ingestion.domain.wait import Wait
 from services.kernel.clock import Clock
 
@@ -16,7 +15,7 @@ class Conversations(Protocol):
     async def waiting(self, account: ChannelAccount, address: str) -> str:
         """Return the id of the open conversation that nobody holds; empty when there is none.
 
-        Raises DependencyUnavailable.
+        Raises Refusal for what is no address, and DependencyUnavailable.
         """
 
 
@@ -58,5 +57,5 @@ class TellWait:
         if throttle := self._throttles.get(channel):
             throttle.take(account, speaker)
         address = speaker or connector.parse(envelope, speaker, now).sender_address
-        waiting = await self._conversations.waiting(account, checked_address(address))
+        waiting = await self._conversations.waiting(account, address)
         return await self._router.wait(account.tenant_id, waiting) if waiting else None

@@ -8,9 +8,12 @@ from typing import Any
 
 import grpc
 import pytest
+from centralita.contacts.v1.contacts_service_pb2 import Identity, ResolveContactRequest
 from centralita.contacts.v1.events_pb2 import ContactCreated
 from centralita.conversations.v1.events_pb2 import ConversationOpened, MessageAppended
-from centralita.conversations.v1.resources_pb2 import Message
+from centralita.conversations.v1.resources_pb2 import CONVERSATION_STATE_CLOSED, Message
+from centralita.dispatch.v1.events_pb2 import TaskCancelled
+from grpc import StatusCode
 
 from services.conversations.adapters.mongo_conversations import MongoConversations
 from services.conversations.domain.conversation import Incoming, Lane, opening
@@ -19,8 +22,9 @@ from services.conversations.domain.message import inbound_id
 from services.kernel.clock import utc_now
 from services.kernel.ending import ended
 from services.kernel.outbox import Collection, Outbox
-from tests.integration.conversations.rig import Rig, shuffled
+from tests.integration.conversations.rig import Rig, refused, shuffled
 from tests.streams import until
+from tests.tokens import bearer
 
 
 async def test_a_message_opens_a_conversation_and_everyone_is_told_in_order(rig: Rig) -> None:
@@ -223,3 +227,40 @@ async def test_a_message_that_can_never_be_one_becomes_a_dead_letter(rig: Rig) -
         return (await rig.bus.js.stream_info("DEAD")).state.messages == 3
 
     await until(kept)
+
+
+@pytest.mark.parametrize("farewell", ["", " ", "\u200b", "\0", "x" * 9_000])
+async def test_whatever_a_queue_has_its_customers_told_the_conversation_ends(
+    rig: Rig, farewell: str
+) -> None:
+    conversation_id = await rig.opened("p-1")
+    await rig.tell(
+        TaskCancelled(tenant_id=rig.tenant, task_id=conversation_id, revision=2, message=farewell)
+    )
+    await rig.settled()
+    it = await rig.conversation(conversation_id)
+    assert it.state == CONVERSATION_STATE_CLOSED
+    assert it.message_count == (2 if farewell.startswith("x") else 1)
+    await rig.tell(rig.received("p-2"))
+    await rig.settled()
+    assert len(await rig.documents()) == 2  # the next message waits for somebody, and is seen
+
+
+@pytest.mark.parametrize("text", [" ", "\u200b\u2800", "\0\0"])
+async def test_a_reply_of_which_nothing_shows_is_refused_by_name(rig: Rig, text: str) -> None:
+    conversation_id = await rig.opened("p-1")
+    await rig.assigned(conversation_id)
+    async with refused(StatusCode.INVALID_ARGUMENT, "TEXT_MISSING"):
+        await rig.reply(conversation_id, text=text)
+    async with refused(StatusCode.INVALID_ARGUMENT, "TEXT_TOO_LONG"):
+        await rig.reply(conversation_id, text="x" * 8_001)
+
+
+async def test_an_address_of_which_nothing_shows_is_nobodys(rig: Rig) -> None:
+    request = ResolveContactRequest(
+        tenant_id=rig.tenant,
+        identity=Identity(channel="webchat", channel_account_id="shop", address="\u200b"),
+    )
+    service = bearer(rig.issuer.service("conversations"))
+    async with refused(StatusCode.INVALID_ARGUMENT, "IDENTITY_INVALID"):
+        await rig.contacts.ResolveContact(request, metadata=service)

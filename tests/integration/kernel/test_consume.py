@@ -75,17 +75,18 @@ async def test_what_fails_when_it_is_too_old_is_a_dead_letter(bus: Bus, tenant: 
     assert (letter.headers or {})["Dead-Cause"] == "RuntimeError"
 
 
-async def test_an_answer_is_an_end_and_not_a_failure(bus: Bus, tenant: str) -> None:
+async def test_a_refusal_that_nobody_asked_for_is_a_dead_letter(bus: Bus, tenant: str) -> None:
     async def refuse(event: TaskQueued) -> None:
         raise Refusal
 
     recorder = Recorder(refuse)
-    async with consuming(bus, recorder.router(), answers=(Refusal,)):
+    async with consuming(bus, recorder.router(), final=(Refusal,)):
         await queue_task(bus, tenant)
         await until(lambda: recorder.began)
         await drained(bus, STREAM, DURABLE)
     assert len(recorder.began) == 1
-    assert (await bus.js.stream_info("DEAD")).state.messages == 0
+    (letter,) = [one async for one in letters(bus)]
+    assert (letter.headers or {})["Dead-Cause"] == "Refusal"
 
 
 async def test_the_json_form_is_read_where_the_content_type_says_so(bus: Bus, tenant: str) -> None:

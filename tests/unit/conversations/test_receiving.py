@@ -4,7 +4,10 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from centralita.directory.v1.resources_pb2 import CHANNEL_WEBCHAT
+from centralita.ingestion.v1.events_pb2 import MessageReceived
 
+from services.conversations import messages
 from services.conversations.domain.errors import Unusable
 from services.conversations.domain.events import Appended, Opened
 from services.conversations.use_cases.staging import MOST_STAGED
@@ -92,10 +95,15 @@ async def test_twenty_first_messages_at_once_open_one_conversation() -> None:
     assert (await desk.latest()).message_count == 20
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "x" * 8_001])
-async def test_a_text_that_no_message_may_have_is_unusable(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "  \n", "\u200b", "\0", "x" * 8_001])
+def test_a_text_that_no_message_may_have_is_unusable(text: str) -> None:
+    event = MessageReceived(
+        tenant_id="acme", channel_account_id="shop", channel=CHANNEL_WEBCHAT, queue_id="sales"
+    )
+    event.message.provider_message_id = event.message.sender_address = "p-1"
+    event.message.text = text
     with pytest.raises(Unusable):
-        await Desk().append(received("p-1", text=text))
+        messages.to_received(event)
 
 
 async def test_the_thread_is_in_the_order_of_the_providers_time() -> None:

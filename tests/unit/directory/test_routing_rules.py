@@ -149,8 +149,6 @@ BAD: list[tuple[Queue | Group | User | PresencePolicy, str, str]] = [
     (sticky(hold=MINUTE * 10 + TINY), "queue.sticky.hold", "range"),
     (queue(overflow=ToQueue("")), "queue.overflow.queue_id", "slug"),
     (queue(overflow=ToGroup("a/b")), "queue.overflow.group_id", "slug"),
-    (queue(overflow=Farewell("")), "queue.overflow.message", "length"),
-    (queue(overflow=Farewell("x" * 1001)), "queue.overflow.message", "length"),
     (after(SECOND - TINY), "queue.after_service.limit", "range"),
     (after(HOUR + TINY), "queue.after_service.limit", "range"),
     (after(HOUR, timedelta()), "queue.after_service.extension", "range"),
@@ -201,8 +199,6 @@ BAD: list[tuple[Queue | Group | User | PresencePolicy, str, str]] = [
         "presence_policy.cool_down",
         "range",
     ),
-    (status(""), "presence_policy.custom_statuses.display_name", "length"),
-    (status("x" * 41), "presence_policy.custom_statuses.display_name", "length"),
     (status("L", MINUTE - TINY), "presence_policy.custom_statuses.remind_after", "range"),
     (status("L", HOUR * 24 + TINY), "presence_policy.custom_statuses.remind_after", "range"),
     (

@@ -8,15 +8,17 @@ from centralita.ingestion.v1.resources_pb2 import InboundMessage as WireMessage
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.ingestion.domain import errors
+from services.ingestion.domain.account import Channel, ChannelAccount
 from services.ingestion.domain.message import InboundMessage
-from services.ingestion.messages import inbound
+from services.ingestion.messages import inbound, received
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+ACCOUNT = ChannelAccount("acme", "shop", Channel.CUSTOM, "sales", ("secret",))
 HELLO = Path("tests/payloads/custom/hello.json").read_bytes()
 
 
 def test_the_json_form_is_read_with_its_time_in_milliseconds() -> None:
-    message = inbound(HELLO, "application/json", NOON).checked()
+    message = inbound(HELLO, "application/json", NOON)
     assert message.sender_address == "+15550100001"
     assert message.sender_name == "Ana Ruiz"
     assert message.text.endswith("📦")
@@ -86,6 +88,10 @@ def test_malformed_protobuf_is_refused() -> None:
         ({"text": ""}, errors.TextMissing),
         ({"text": " \n"}, errors.TextMissing),
         ({"text": "x" * 8001}, errors.TextTooLong),
+        ({"text": "\u200b\ufe0f\0"}, errors.TextMissing),
+        ({"sender_address": "\u200b"}, errors.SenderAddressMissing),
+        ({"provider_message_id": "\u3164"}, errors.ProviderMessageIdMissing),
+        ({"provider_message_id": "a\nb"}, errors.MessageMalformed),
     ],
 )
 def test_each_bound_has_its_own_refusal(
@@ -94,11 +100,15 @@ def test_each_bound_has_its_own_refusal(
     # Libredesk #122, #90: an empty id matched everything, and all mail was one conversation.
     given = {"provider_message_id": "i", "sender_address": "a", "text": "t", **change}
     with pytest.raises(refusal):
-        InboundMessage(**given, sent_at=NOON).checked()
+        received(ACCOUNT, InboundMessage(**given, sent_at=NOON))
 
 
 def test_the_longest_of_everything_is_taken() -> None:
-    InboundMessage("i" * 200, "a" * 200, "x" * 8000, NOON, "n" * 100).checked()
+    received(ACCOUNT, InboundMessage("i" * 200, "a" * 200, "x" * 8000, NOON, "n" * 100))
+
+
+def test_a_message_is_not_lost_over_a_name_with_a_tab() -> None:
+    received(ACCOUNT, InboundMessage("i", "a", "x", NOON, "Ana\tRuiz\0"))
 
 
 def test_printing_a_message_shows_neither_who_wrote_nor_what() -> None:

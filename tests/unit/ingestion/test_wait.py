@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.ingestion import messages
 from services.ingestion.adapters.channels.custom import CustomConnector
 from services.ingestion.adapters.channels.webchat import WebchatConnector
 from services.ingestion.domain import errors
@@ -30,7 +31,7 @@ class World(Ports):
         self.asked: list[str] = []
 
     async def waiting(self, account: ChannelAccount, address: str) -> str:
-        self.asked.append(address)
+        self.asked.append(messages.checked_address(address))
         return self.waits.get((account.channel_account_id, address), "")
 
     async def wait(self, tenant_id: str, task_id: str) -> Wait | None:

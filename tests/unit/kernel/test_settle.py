@@ -72,7 +72,7 @@ class Letterbox:
 
 
 async def settled(message: Delivered, outcome: BaseException | None, box: Letterbox) -> str:
-    await settle(cast("Bus", box), cast("Any", message), outcome, answers=(Refusal,), max_deliver=8)
+    await settle(cast("Bus", box), cast("Any", message), outcome, final=(Refusal,), max_deliver=8)
     (how,) = message.settled + ["term" for words in box.told if words.startswith(b"+TERM ")]
     return how
 
@@ -86,7 +86,7 @@ def test_an_outage_of_half_an_hour_makes_no_dead_letter() -> None:
     ("outcome", "delivered", "how"),
     [
         (None, 1, "ack"),
-        (Refusal(), 1, "ack"),
+        (Refusal(), 1, "term"),
         (RuntimeError(), 1, "nak 0.5"),
         (RuntimeError(), 2, "nak 1.0"),
         (TimeoutError(), 7, "nak 30.0"),
@@ -123,7 +123,6 @@ async def test_patience_that_is_measured_by_age_does_not_count_deliveries(
         cast("Bus", box),
         cast("Any", message),
         outcome,
-        answers=(),
         max_deliver=-1,
         give_up_after=day,
     )

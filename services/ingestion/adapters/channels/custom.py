@@ -10,7 +10,7 @@ from services.ingestion.domain import signature
 from services.ingestion.domain.account import ChannelAccount
 from services.ingestion.domain.delivery import Final, Reply, Sent, Status
 from services.ingestion.domain.errors import MessageMalformed
-from services.ingestion.domain.message import LONGEST_TEXT, InboundMessage
+from services.ingestion.domain.message import InboundMessage
 from services.ingestion.use_cases.connector import Capabilities, Envelope, StatusReport
 from services.kernel.clock import Clock
 from services.kernel.ids import is_token
@@ -25,7 +25,7 @@ class Poster(Protocol):
 
 
 class CustomConnector:
-    capabilities = Capabilities(max_text=LONGEST_TEXT)
+    capabilities = Capabilities(max_text=messages.LONGEST_REPLY)
 
     def __init__(self, callbacks: Poster, clock: Clock) -> None:
         self._callbacks = callbacks

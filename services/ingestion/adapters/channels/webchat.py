@@ -9,7 +9,7 @@ from services.ingestion.domain import visitor as tokens
 from services.ingestion.domain.account import ChannelAccount
 from services.ingestion.domain.delivery import Final, Reply, Sent
 from services.ingestion.domain.errors import MessageMalformed, ProviderMessageIdMissing
-from services.ingestion.domain.message import LONGEST_TEXT, InboundMessage
+from services.ingestion.domain.message import InboundMessage
 from services.ingestion.domain.visitor import Visitor
 from services.ingestion.use_cases.connector import Capabilities, Envelope
 from services.kernel.ids import is_token
@@ -26,7 +26,7 @@ class Ring(Protocol):
 
 
 class WebchatConnector:
-    capabilities = Capabilities(max_text=LONGEST_TEXT)
+    capabilities = Capabilities(max_text=messages.LONGEST_REPLY)
 
     def __init__(self, store: Store, bell: Ring) -> None:
         self._store = store

@@ -26,13 +26,19 @@ from centralita.options.v1 import options_pb2 as centralita_dot_options_dot_v1_d
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-centralita/contacts/v1/contacts_service.proto\x12\x16\x63\x65ntralita.contacts.v1\x1a#centralita/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\"H\n\x08Identity\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\x12\x1a\n\x12\x63hannel_account_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\"z\n\x07\x43ontact\x12\x12\n\ncontact_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x34\n\nidentities\x18\x03 \x03(\x0b\x32 .centralita.contacts.v1.Identity\x12\x0f\n\x07version\x18\x04 \x01(\x04\"t\n\x15ResolveContactRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x32\n\x08identity\x18\x02 \x01(\x0b\x32 .centralita.contacts.v1.Identity\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\"=\n\x16ResolveContactResponse\x12\x12\n\ncontact_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\'\n\x11GetContactRequest\x12\x12\n\ncontact_id\x18\x01 \x01(\t\"F\n\x12GetContactResponse\x12\x30\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x1f.centralita.contacts.v1.Contact\".\n\x17\x42\x61tchGetContactsRequest\x12\x13\n\x0b\x63ontact_ids\x18\x01 \x03(\t\"M\n\x18\x42\x61tchGetContactsResponse\x12\x31\n\x08\x63ontacts\x18\x01 \x03(\x0b\x32\x1f.centralita.contacts.v1.Contact2\xc4\x03\n\x0f\x43ontactsService\x12\x84\x01\n\x0eResolveContact\x12-.centralita.contacts.v1.ResolveContactRequest\x1a..centralita.contacts.v1.ResolveContactResponse\"\x13\xaa\xd4\x18\x0f\x1a\rconversations\x12\x8c\x01\n\nGetContact\x12).centralita.contacts.v1.GetContactRequest\x1a*.centralita.contacts.v1.GetContactResponse\"\'\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/contacts/{contact_id}\x12\x9a\x01\n\x10\x42\x61tchGetContacts\x12/.centralita.contacts.v1.BatchGetContactsRequest\x1a\x30.centralita.contacts.v1.BatchGetContactsResponse\"#\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/contacts:batchGetb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-centralita/contacts/v1/contacts_service.proto\x12\x16\x63\x65ntralita.contacts.v1\x1a#centralita/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\"S\n\x08Identity\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\x12\x1a\n\x12\x63hannel_account_id\x18\x02 \x01(\t\x12\x1a\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB\t\xaa\xd4\x18\x05\x08\x01\x10\xc8\x01\"\x82\x01\n\x07\x43ontact\x12\x12\n\ncontact_id\x18\x01 \x01(\t\x12\x1c\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x06\xaa\xd4\x18\x02\x10\x64\x12\x34\n\nidentities\x18\x03 \x03(\x0b\x32 .centralita.contacts.v1.Identity\x12\x0f\n\x07version\x18\x04 \x01(\x04\"\x7f\n\x15ResolveContactRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x32\n\x08identity\x18\x02 \x01(\x0b\x32 .centralita.contacts.v1.Identity\x12\x1f\n\x0c\x64isplay_name\x18\x03 \x01(\tB\t\xaa\xd4\x18\x05\x10\xe8\x07\x18\x01\"=\n\x16ResolveContactResponse\x12\x12\n\ncontact_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\'\n\x11GetContactRequest\x12\x12\n\ncontact_id\x18\x01 \x01(\t\"F\n\x12GetContactResponse\x12\x30\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x1f.centralita.contacts.v1.Contact\".\n\x17\x42\x61tchGetContactsRequest\x12\x13\n\x0b\x63ontact_ids\x18\x01 \x03(\t\"M\n\x18\x42\x61tchGetContactsResponse\x12\x31\n\x08\x63ontacts\x18\x01 \x03(\x0b\x32\x1f.centralita.contacts.v1.Contact2\xc4\x03\n\x0f\x43ontactsService\x12\x84\x01\n\x0eResolveContact\x12-.centralita.contacts.v1.ResolveContactRequest\x1a..centralita.contacts.v1.ResolveContactResponse\"\x13\xaa\xd4\x18\x0f\x1a\rconversations\x12\x8c\x01\n\nGetContact\x12).centralita.contacts.v1.GetContactRequest\x1a*.centralita.contacts.v1.GetContactResponse\"\'\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/contacts/{contact_id}\x12\x9a\x01\n\x10\x42\x61tchGetContacts\x12/.centralita.contacts.v1.BatchGetContactsRequest\x1a\x30.centralita.contacts.v1.BatchGetContactsResponse\"#\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/contacts:batchGetb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'centralita.contacts.v1.contacts_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_IDENTITY'].fields_by_name['address']._loaded_options = None
+  _globals['_IDENTITY'].fields_by_name['address']._serialized_options = b'\252\324\030\005\010\001\020\310\001'
+  _globals['_CONTACT'].fields_by_name['display_name']._loaded_options = None
+  _globals['_CONTACT'].fields_by_name['display_name']._serialized_options = b'\252\324\030\002\020d'
+  _globals['_RESOLVECONTACTREQUEST'].fields_by_name['display_name']._loaded_options = None
+  _globals['_RESOLVECONTACTREQUEST'].fields_by_name['display_name']._serialized_options = b'\252\324\030\005\020\350\007\030\001'
   _globals['_CONTACTSSERVICE'].methods_by_name['ResolveContact']._loaded_options = None
   _globals['_CONTACTSSERVICE'].methods_by_name['ResolveContact']._serialized_options = b'\252\324\030\017\032\rconversations'
   _globals['_CONTACTSSERVICE'].methods_by_name['GetContact']._loaded_options = None
@@ -40,21 +46,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTACTSSERVICE'].methods_by_name['BatchGetContacts']._loaded_options = None
   _globals['_CONTACTSSERVICE'].methods_by_name['BatchGetContacts']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002\027\022\025/v1/contacts:batchGet'
   _globals['_IDENTITY']._serialized_start=140
-  _globals['_IDENTITY']._serialized_end=212
-  _globals['_CONTACT']._serialized_start=214
-  _globals['_CONTACT']._serialized_end=336
-  _globals['_RESOLVECONTACTREQUEST']._serialized_start=338
-  _globals['_RESOLVECONTACTREQUEST']._serialized_end=454
-  _globals['_RESOLVECONTACTRESPONSE']._serialized_start=456
-  _globals['_RESOLVECONTACTRESPONSE']._serialized_end=517
-  _globals['_GETCONTACTREQUEST']._serialized_start=519
-  _globals['_GETCONTACTREQUEST']._serialized_end=558
-  _globals['_GETCONTACTRESPONSE']._serialized_start=560
-  _globals['_GETCONTACTRESPONSE']._serialized_end=630
-  _globals['_BATCHGETCONTACTSREQUEST']._serialized_start=632
-  _globals['_BATCHGETCONTACTSREQUEST']._serialized_end=678
-  _globals['_BATCHGETCONTACTSRESPONSE']._serialized_start=680
-  _globals['_BATCHGETCONTACTSRESPONSE']._serialized_end=757
-  _globals['_CONTACTSSERVICE']._serialized_start=760
-  _globals['_CONTACTSSERVICE']._serialized_end=1212
+  _globals['_IDENTITY']._serialized_end=223
+  _globals['_CONTACT']._serialized_start=226
+  _globals['_CONTACT']._serialized_end=356
+  _globals['_RESOLVECONTACTREQUEST']._serialized_start=358
+  _globals['_RESOLVECONTACTREQUEST']._serialized_end=485
+  _globals['_RESOLVECONTACTRESPONSE']._serialized_start=487
+  _globals['_RESOLVECONTACTRESPONSE']._serialized_end=548
+  _globals['_GETCONTACTREQUEST']._serialized_start=550
+  _globals['_GETCONTACTREQUEST']._serialized_end=589
+  _globals['_GETCONTACTRESPONSE']._serialized_start=591
+  _globals['_GETCONTACTRESPONSE']._serialized_end=661
+  _globals['_BATCHGETCONTACTSREQUEST']._serialized_start=663
+  _globals['_BATCHGETCONTACTSREQUEST']._serialized_end=709
+  _globals['_BATCHGETCONTACTSRESPONSE']._serialized_start=711
+  _globals['_BATCHGETCONTACTSRESPONSE']._serialized_end=788
+  _globals['_CONTACTSSERVICE']._serialized_start=791
+  _globals['_CONTACTSSERVICE']._serialized_end=1243
 # @@protoc_insertion_point(module_scope)

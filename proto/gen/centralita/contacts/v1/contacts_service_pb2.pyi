@@ -91,7 +91,7 @@ class ResolveContactRequest(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     display_name: _builtins.str
-    """The name the channel tells; taken only while the contact has none."""
+    """The name the channel tells; taken only while the contact has none, as far as it fits."""
     @_builtins.property
     def identity(self) -> Global___Identity: ...
     def __init__(

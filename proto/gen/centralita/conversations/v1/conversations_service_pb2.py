@@ -27,13 +27,17 @@ from centralita.options.v1 import options_pb2 as centralita_dot_options_dot_v1_d
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n7centralita/conversations/v1/conversations_service.proto\x12\x1b\x63\x65ntralita.conversations.v1\x1a+centralita/conversations/v1/resources.proto\x1a#centralita/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\"1\n\x16GetConversationRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\"Z\n\x17GetConversationResponse\x12?\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32).centralita.conversations.v1.Conversation\"U\n\x13ListMessagesRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"g\n\x14ListMessagesResponse\x12\x36\n\x08messages\x18\x01 \x03(\x0b\x32$.centralita.conversations.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x0cReplyRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"F\n\rReplyResponse\x12\x35\n\x07message\x18\x01 \x01(\x0b\x32$.centralita.conversations.v1.Message\"G\n\x18\x43loseConversationRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\\\n\x19\x43loseConversationResponse\x12?\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32).centralita.conversations.v1.Conversation\"\\\n\x1aGetOpenConversationRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x1a\n\x12\x63hannel_account_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\"^\n\x1bGetOpenConversationResponse\x12?\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32).centralita.conversations.v1.Conversation2\xf4\x06\n\x14\x43onversationsService\x12\xaf\x01\n\x0fGetConversation\x12\x33.centralita.conversations.v1.GetConversationRequest\x1a\x34.centralita.conversations.v1.GetConversationResponse\"1\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02%\x12#/v1/conversations/{conversation_id}\x12\xaf\x01\n\x0cListMessages\x12\x30.centralita.conversations.v1.ListMessagesRequest\x1a\x31.centralita.conversations.v1.ListMessagesResponse\":\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02.\x12,/v1/conversations/{conversation_id}/messages\x12\x9a\x01\n\x05Reply\x12).centralita.conversations.v1.ReplyRequest\x1a*.centralita.conversations.v1.ReplyResponse\":\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02.\")/v1/conversations/{conversation_id}:reply:\x01*\x12\xbe\x01\n\x11\x43loseConversation\x12\x35.centralita.conversations.v1.CloseConversationRequest\x1a\x36.centralita.conversations.v1.CloseConversationResponse\":\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02.\")/v1/conversations/{conversation_id}:close:\x01*\x12\x99\x01\n\x13GetOpenConversation\x12\x37.centralita.conversations.v1.GetOpenConversationRequest\x1a\x38.centralita.conversations.v1.GetOpenConversationResponse\"\x0f\xaa\xd4\x18\x0b\x1a\tingestionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n7centralita/conversations/v1/conversations_service.proto\x12\x1b\x63\x65ntralita.conversations.v1\x1a+centralita/conversations/v1/resources.proto\x1a#centralita/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\"1\n\x16GetConversationRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\"Z\n\x17GetConversationResponse\x12?\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32).centralita.conversations.v1.Conversation\"U\n\x13ListMessagesRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"g\n\x14ListMessagesResponse\x12\x36\n\x08messages\x18\x01 \x03(\x0b\x32$.centralita.conversations.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x0cReplyRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x19\n\x04text\x18\x03 \x01(\tB\x0b\xaa\xd4\x18\x07\x08\x01\x10\xc0>\x18\x01\"F\n\rReplyResponse\x12\x35\n\x07message\x18\x01 \x01(\x0b\x32$.centralita.conversations.v1.Message\"G\n\x18\x43loseConversationRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\\\n\x19\x43loseConversationResponse\x12?\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32).centralita.conversations.v1.Conversation\"g\n\x1aGetOpenConversationRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x1a\n\x12\x63hannel_account_id\x18\x02 \x01(\t\x12\x1a\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB\t\xaa\xd4\x18\x05\x08\x01\x10\xc8\x01\"^\n\x1bGetOpenConversationResponse\x12?\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32).centralita.conversations.v1.Conversation2\xf4\x06\n\x14\x43onversationsService\x12\xaf\x01\n\x0fGetConversation\x12\x33.centralita.conversations.v1.GetConversationRequest\x1a\x34.centralita.conversations.v1.GetConversationResponse\"1\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02%\x12#/v1/conversations/{conversation_id}\x12\xaf\x01\n\x0cListMessages\x12\x30.centralita.conversations.v1.ListMessagesRequest\x1a\x31.centralita.conversations.v1.ListMessagesResponse\":\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02.\x12,/v1/conversations/{conversation_id}/messages\x12\x9a\x01\n\x05Reply\x12).centralita.conversations.v1.ReplyRequest\x1a*.centralita.conversations.v1.ReplyResponse\":\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02.\")/v1/conversations/{conversation_id}:reply:\x01*\x12\xbe\x01\n\x11\x43loseConversation\x12\x35.centralita.conversations.v1.CloseConversationRequest\x1a\x36.centralita.conversations.v1.CloseConversationResponse\":\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02.\")/v1/conversations/{conversation_id}:close:\x01*\x12\x99\x01\n\x13GetOpenConversation\x12\x37.centralita.conversations.v1.GetOpenConversationRequest\x1a\x38.centralita.conversations.v1.GetOpenConversationResponse\"\x0f\xaa\xd4\x18\x0b\x1a\tingestionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'centralita.conversations.v1.conversations_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_REPLYREQUEST'].fields_by_name['text']._loaded_options = None
+  _globals['_REPLYREQUEST'].fields_by_name['text']._serialized_options = b'\252\324\030\007\010\001\020\300>\030\001'
+  _globals['_GETOPENCONVERSATIONREQUEST'].fields_by_name['address']._loaded_options = None
+  _globals['_GETOPENCONVERSATIONREQUEST'].fields_by_name['address']._serialized_options = b'\252\324\030\005\010\001\020\310\001'
   _globals['_CONVERSATIONSSERVICE'].methods_by_name['GetConversation']._loaded_options = None
   _globals['_CONVERSATIONSSERVICE'].methods_by_name['GetConversation']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002%\022#/v1/conversations/{conversation_id}'
   _globals['_CONVERSATIONSSERVICE'].methods_by_name['ListMessages']._loaded_options = None
@@ -53,17 +57,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMESSAGESRESPONSE']._serialized_start=430
   _globals['_LISTMESSAGESRESPONSE']._serialized_end=533
   _globals['_REPLYREQUEST']._serialized_start=535
-  _globals['_REPLYREQUEST']._serialized_end=608
-  _globals['_REPLYRESPONSE']._serialized_start=610
-  _globals['_REPLYRESPONSE']._serialized_end=680
-  _globals['_CLOSECONVERSATIONREQUEST']._serialized_start=682
-  _globals['_CLOSECONVERSATIONREQUEST']._serialized_end=753
-  _globals['_CLOSECONVERSATIONRESPONSE']._serialized_start=755
-  _globals['_CLOSECONVERSATIONRESPONSE']._serialized_end=847
-  _globals['_GETOPENCONVERSATIONREQUEST']._serialized_start=849
-  _globals['_GETOPENCONVERSATIONREQUEST']._serialized_end=941
-  _globals['_GETOPENCONVERSATIONRESPONSE']._serialized_start=943
-  _globals['_GETOPENCONVERSATIONRESPONSE']._serialized_end=1037
-  _globals['_CONVERSATIONSSERVICE']._serialized_start=1040
-  _globals['_CONVERSATIONSSERVICE']._serialized_end=1924
+  _globals['_REPLYREQUEST']._serialized_end=621
+  _globals['_REPLYRESPONSE']._serialized_start=623
+  _globals['_REPLYRESPONSE']._serialized_end=693
+  _globals['_CLOSECONVERSATIONREQUEST']._serialized_start=695
+  _globals['_CLOSECONVERSATIONREQUEST']._serialized_end=766
+  _globals['_CLOSECONVERSATIONRESPONSE']._serialized_start=768
+  _globals['_CLOSECONVERSATIONRESPONSE']._serialized_end=860
+  _globals['_GETOPENCONVERSATIONREQUEST']._serialized_start=862
+  _globals['_GETOPENCONVERSATIONREQUEST']._serialized_end=965
+  _globals['_GETOPENCONVERSATIONRESPONSE']._serialized_start=967
+  _globals['_GETOPENCONVERSATIONRESPONSE']._serialized_end=1061
+  _globals['_CONVERSATIONSSERVICE']._serialized_start=1064
+  _globals['_CONVERSATIONSSERVICE']._serialized_end=1948
 # @@protoc_insertion_point(module_scope)

@@ -22,16 +22,25 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from centralita.options.v1 import options_pb2 as centralita_dot_options_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'centralita/ingestion/v1/resources.proto\x12\x17\x63\x65ntralita.ingestion.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\x01\n\x0eInboundMessage\x12\x1b\n\x13provider_message_id\x18\x01 \x01(\t\x12\x16\n\x0esender_address\x18\x02 \x01(\t\x12\x13\n\x0bsender_name\x18\x03 \x01(\t\x12+\n\x07sent_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\x05 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'centralita/ingestion/v1/resources.proto\x12\x17\x63\x65ntralita.ingestion.v1\x1a#centralita/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x01\n\x0eInboundMessage\x12&\n\x13provider_message_id\x18\x01 \x01(\tB\t\xaa\xd4\x18\x05\x08\x01\x10\xc8\x01\x12!\n\x0esender_address\x18\x02 \x01(\tB\t\xaa\xd4\x18\x05\x08\x01\x10\xc8\x01\x12\x1d\n\x0bsender_name\x18\x03 \x01(\tB\x08\xaa\xd4\x18\x04\x10\x64\x18\x01\x12+\n\x07sent_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x04text\x18\x05 \x01(\tB\x0b\xaa\xd4\x18\x07\x08\x01\x10\xc0>\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'centralita.ingestion.v1.resources_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INBOUNDMESSAGE']._serialized_start=102
-  _globals['_INBOUNDMESSAGE']._serialized_end=251
+  _globals['_INBOUNDMESSAGE'].fields_by_name['provider_message_id']._loaded_options = None
+  _globals['_INBOUNDMESSAGE'].fields_by_name['provider_message_id']._serialized_options = b'\252\324\030\005\010\001\020\310\001'
+  _globals['_INBOUNDMESSAGE'].fields_by_name['sender_address']._loaded_options = None
+  _globals['_INBOUNDMESSAGE'].fields_by_name['sender_address']._serialized_options = b'\252\324\030\005\010\001\020\310\001'
+  _globals['_INBOUNDMESSAGE'].fields_by_name['sender_name']._loaded_options = None
+  _globals['_INBOUNDMESSAGE'].fields_by_name['sender_name']._serialized_options = b'\252\324\030\004\020d\030\001'
+  _globals['_INBOUNDMESSAGE'].fields_by_name['text']._loaded_options = None
+  _globals['_INBOUNDMESSAGE'].fields_by_name['text']._serialized_options = b'\252\324\030\007\010\001\020\300>\030\001'
+  _globals['_INBOUNDMESSAGE']._serialized_start=139
+  _globals['_INBOUNDMESSAGE']._serialized_end=333
 # @@protoc_insertion_point(module_scope)

@@ -25,17 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#centralita/options/v1/options.proto\x12\x15\x63\x65ntralita.options.v1\x1a google/protobuf/descriptor.proto\"=\n\x0c\x45ventOptions\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\x08\"b\n\rAccessOptions\x12\x0e\n\x06\x61nyone\x18\x01 \x01(\x08\x12/\n\nleast_role\x18\x02 \x01(\x0e\x32\x1b.centralita.options.v1.Role\x12\x10\n\x08services\x18\x03 \x03(\t*{\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n\nROLE_AGENT\x10\x01\x12\x13\n\x0fROLE_SUPERVISOR\x10\x02\x12\x10\n\x0cROLE_MANAGER\x10\x03\x12\x16\n\x12ROLE_ADMINISTRATOR\x10\x04\x12\x0e\n\nROLE_OWNER\x10\x05:U\n\x05\x65vent\x12\x1f.google.protobuf.MessageOptions\x18\xc5\x8a\x03 \x01(\x0b\x32#.centralita.options.v1.EventOptions:V\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xc5\x8a\x03 \x01(\x0b\x32$.centralita.options.v1.AccessOptionsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#centralita/options/v1/options.proto\x12\x15\x63\x65ntralita.options.v1\x1a google/protobuf/descriptor.proto\"=\n\x0c\x45ventOptions\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\x08\"b\n\rAccessOptions\x12\x0e\n\x06\x61nyone\x18\x01 \x01(\x08\x12/\n\nleast_role\x18\x02 \x01(\x0e\x32\x1b.centralita.options.v1.Role\x12\x10\n\x08services\x18\x03 \x03(\t\"H\n\x0bTextOptions\x12\x12\n\nmin_length\x18\x01 \x01(\r\x12\x12\n\nmax_length\x18\x02 \x01(\r\x12\x11\n\tmultiline\x18\x03 \x01(\x08*{\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n\nROLE_AGENT\x10\x01\x12\x13\n\x0fROLE_SUPERVISOR\x10\x02\x12\x10\n\x0cROLE_MANAGER\x10\x03\x12\x16\n\x12ROLE_ADMINISTRATOR\x10\x04\x12\x0e\n\nROLE_OWNER\x10\x05:Q\n\x04text\x12\x1d.google.protobuf.FieldOptions\x18\xc5\x8a\x03 \x01(\x0b\x32\".centralita.options.v1.TextOptions:U\n\x05\x65vent\x12\x1f.google.protobuf.MessageOptions\x18\xc5\x8a\x03 \x01(\x0b\x32#.centralita.options.v1.EventOptions:V\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xc5\x8a\x03 \x01(\x0b\x32$.centralita.options.v1.AccessOptionsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'centralita.options.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=259
-  _globals['_ROLE']._serialized_end=382
+  _globals['_ROLE']._serialized_start=333
+  _globals['_ROLE']._serialized_end=456
   _globals['_EVENTOPTIONS']._serialized_start=96
   _globals['_EVENTOPTIONS']._serialized_end=157
   _globals['_ACCESSOPTIONS']._serialized_start=159
   _globals['_ACCESSOPTIONS']._serialized_end=257
+  _globals['_TEXTOPTIONS']._serialized_start=259
+  _globals['_TEXTOPTIONS']._serialized_end=331
 # @@protoc_insertion_point(module_scope)
