@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from heapq import heapify, heapreplace
 from multiprocessing import get_context
 from pathlib import Path
+from unittest import mock
 
 from services.dispatch.domain.decisions import Decision, Offered
 from services.dispatch.domain.engine import step
@@ -22,8 +23,10 @@ from services.dispatch.domain.inputs import (
     QueueConfigured,
     Role,
     Skills,
+    TaskClosed,
     TaskSubmitted,
 )
+from services.dispatch.domain.parties import Agent, Task
 from services.dispatch.domain.state import State
 from services.dispatch.domain.tenant import Tenant
 from services.kernel.garbage import collect_seldom
@@ -58,22 +61,44 @@ class Centre:
 
 def measure() -> list[Figure]:
     collect_seldom()  # as every process of ours does
-    small = middle([_decisions(100) for _ in range(RUNS)])[0]
-    runs = [(*_decisions(10_000), _match_us(10_000), _floor_us()) for _ in range(RUNS)]
-    decide, match, floor = middle(runs)
-    conditions = f"10,000 agents, {SIGNATURES} signatures, 10,000 waiting"
+    [small] = middle([(_mean_decision_us(_centre(100)),) for _ in range(RUNS)])
+    runs = [(*_decisions(10_000), *_matches_us(10_000), _floor_us()) for _ in range(RUNS)]
+    busy, quiet, *matches, floor = middle(runs)
+    kind, match = max(zip(MATCHES, matches, strict=True), key=lambda one: one[1])
+    many = f"10,000 agents, {PROFILES} profiles, {SIGNATURES} signatures"
+    conditions = f"{many}, {WAITING:,} waiting or half the agents free"
     return [
-        Figure("engine.match_us", match, "us", floor, f"{conditions}; floor: a heap of as many"),
-        Figure("engine.decide_us", decide, "us", floor, f"{conditions}; mean over the mix"),
-        Figure("engine.growth", decide / small, "x", None, "decide at 10,000 agents over 100"),
-        Figure("engine.memory_mb", _memory_mb(), "MB", None, "100,000 waiting, 10,000 agents"),
         Figure(
-            "engine.queue_size_effect",
-            middle([(_queue_size_effect(),) for _ in range(RUNS)])[0],
+            "engine.match_us",
+            match,
+            "us",
+            floor,
+            f"{many}; the dearest kind: {kind}; floor: a heap of as many",
+        ),
+        Figure(
+            "engine.decide_us", (busy + quiet) / 2, "us", floor, f"{conditions}; mean over both"
+        ),
+        Figure(
+            "engine.growth",
+            busy / small,
             "x",
             None,
-            "offer in a queue with 2,000 agents over one with 5, p50",
+            "a decision where all are busy, at 10,000 agents over 100",
         ),
+        Figure("engine.memory_mb", _memory_mb(), "MB", None, "100,000 waiting, 10,000 agents"),
+        *_size_effects(),
+    ]
+
+
+def _size_effects() -> list[Figure]:
+    """Return what an offer costs more where many answer the queue: alike, and each kind apart."""
+    few, many, motley = middle(
+        [(_offer_us(5, 5), _offer_us(2_000, 5), _offer_us(2_000, 50)) for _ in range(RUNS)]
+    )
+    arrives = "offer in a queue with 2,000 agents of"
+    return [
+        Figure("engine.queue_size_effect", many / few, "x", None, f"{arrives} 5 profiles over 5"),
+        Figure("engine.profiles_effect", motley / few, "x", None, f"{arrives} 50 profiles over 5"),
     ]
 
 
@@ -114,9 +139,16 @@ def _centre(agents: int, waiting: int = WAITING) -> Centre:
     return centre
 
 
-def _decisions(agents: int) -> tuple[float]:
-    """Return the mean cost of deciding and folding, over complete, accept and submit alike."""
-    centre = _centre(agents)
+def _decisions(agents: int) -> tuple[float, float]:
+    """Return the mean cost of deciding and folding where all are busy, and where half are free.
+
+    Complete, accept and submit alike: a freed agent finds work, or nothing; an arrival waits, or is
+    offered.
+    """
+    return _mean_decision_us(_centre(agents)), _mean_decision_us(_half_free(agents))
+
+
+def _mean_decision_us(centre: Centre) -> float:
     held = [task for task in centre.tenant.tasks.values() if task.held]
     spent, inputs = 0.0, 0
     for _ in range(ROUNDS):
@@ -135,16 +167,45 @@ def _decisions(agents: int) -> tuple[float]:
                 if isinstance(one, Offered):
                     todo.append(AcceptOffer("t", one.task_id, one.agent_id, f"a{inputs}"))
                     held.append(centre.tenant.tasks[one.task_id])
-    return (spent / inputs * 1e6,)
+    return spent / inputs * 1e6
 
 
-def _match_us(agents: int) -> float:
-    centre = _centre(agents)
-    index, everybody = centre.tenant.index, list(centre.tenant.agents.values())
-    waiting = [task for task in centre.tenant.tasks.values() if not task.agent_id]
+def _half_free(agents: int) -> Centre:
+    """Return a centre in which nothing waits and every second agent holds a task."""
+    centre = _centre(agents, waiting=0)
+    busy = 0
+    while busy < agents // 2:
+        arrival = centre.arrival()
+        offers = [one for one in centre.do(arrival) if isinstance(one, Offered)]
+        for offer in offers:
+            centre.do(AcceptOffer("t", offer.task_id, offer.agent_id, offer.task_id))
+        if not offers:  # all who can take it are busy
+            centre.do(TaskClosed("t", arrival.task_id))
+        busy += len(offers)
+    gc.collect()
+    return centre
 
-    def freed() -> None:
-        agent = centre.random.choice(everybody)
+
+MATCHES = (
+    "a freed agent, much waits",
+    "a freed agent, nothing waits",
+    "an arrival, nobody is free",
+    "an arrival, half are free",
+)
+
+
+def _matches_us(agents: int) -> list[float]:
+    """Return the median cost of each kind of match, in the order of MATCHES."""
+    busy, quiet = _centre(agents), _half_free(agents)
+    return [_freed_us(busy), _freed_us(quiet), _arrived_us(busy), _arrived_us(quiet)]
+
+
+def _freed_us(centre: Centre) -> float:
+    index = centre.tenant.index
+    holding = [agent for agent in centre.tenant.agents.values() if agent.loads]
+    costs = []
+    for _ in range(ROUNDS):
+        agent = centre.random.choice(holding)
         loads, agent.loads = agent.loads, {}
         index.place_agent(agent)
         began = time.perf_counter()
@@ -152,17 +213,27 @@ def _match_us(agents: int) -> float:
         costs.append(time.perf_counter() - began)
         agent.loads = loads
         index.place_agent(agent)
+    return statistics.median(costs) * 1e6
 
-    def arrived() -> None:
-        task = centre.random.choice(waiting)
+
+def _arrived_us(centre: Centre) -> float:
+    """Return the cost of looking for an agent, asked of the index while the engine decides."""
+    index, costs = centre.tenant.index, list[float]()
+    look = index.best_agent
+
+    def timed(task: Task) -> Agent | None:
         began = time.perf_counter()
-        index.best_agent(task)
+        found = look(task)
         costs.append(time.perf_counter() - began)
+        return found
 
-    costs: list[float] = []
-    for _ in range(ROUNDS):
-        freed()
-        arrived()
+    with mock.patch.object(index, "best_agent", timed):
+        for _ in range(ROUNDS):
+            arrival = centre.arrival()
+            centre.do(arrival)
+            centre.do(TaskClosed("t", arrival.task_id))
+    if len(costs) < ROUNDS:
+        raise RuntimeError("the engine does not ask the index for an agent any more")
     return statistics.median(costs) * 1e6
 
 
@@ -184,19 +255,16 @@ def _resident_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _queue_size_effect() -> float:
-    """Return how much longer an offer takes where the queue has many agents."""
-    small, large = _offer_us(5), _offer_us(2_000)
-    return large / small
+def _offer_us(agents: int, profiles: int) -> float:
+    """Return the p50 of a task's arrival at a queue in which everybody has room.
 
-
-def _offer_us(agents: int) -> float:
-    """Return the p50 of a task's arrival at a queue in which everybody has room."""
+    Profiles differ by what the queue does not ask for: another queue that they answer besides.
+    """
     state = State()
     step(state, QueueConfigured("t", "queue", 1), 1)
     for number in range(agents):
-        agent_id = f"agent-{number}"
-        step(state, AgentConfigured("t", agent_id, 1, False, ("queue",), (), 50), 1)
+        agent_id, queues = f"agent-{number}", ("queue", f"queue-{number % profiles}")
+        step(state, AgentConfigured("t", agent_id, 1, False, queues, (), 50), 1)
         step(state, PresenceObserved("t", agent_id, 1, True, True), 1)
     costs = []
     for number in range(ROUNDS):
