@@ -11,8 +11,10 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
+from .checks import BROKER_FAULTS, SILENCES, excused
 from .installation import Plan
 from .rounds import Round, run
 
@@ -32,7 +34,9 @@ def main() -> int:
     logging.getLogger("services").setLevel(logging.CRITICAL)
     rounds = tormented(seed, seconds)
     sys.stdout.write(summary(rounds, seed, seconds) + "\n")
-    return int(any(one.verdict.broken for one in rounds))
+    unproved = excused([one.verdict for one in rounds])
+    sys.stdout.writelines(f"  {problem}\n" for problem in unproved)
+    return int(bool(unproved) or any(one.verdict.broken for one in rounds))
 
 
 def tormented(seed: str, seconds: float) -> list[Round]:
@@ -64,6 +68,8 @@ def line(*rounds: Round) -> str:
         "over capacity": sum(len(it.over_capacity) for it in verdicts),
         "otherwise broken": sum(len(it.others) for it in verdicts),
     }
+    judged = sum((Counter(it.judged) for it in verdicts), Counter[str]())
+    figures |= {f"{name} judged": judged[name] for name in (BROKER_FAULTS, SILENCES)}
     return ", ".join(f"{count} {name}" for name, count in figures.items())
 
 

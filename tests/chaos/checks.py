@@ -5,7 +5,7 @@ saw, and with the clock. Nothing of a running system is asked.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,11 @@ RESENT_MS = 500
 """An event that is stored so much later than it was decided had been lost on its way."""
 BUSY_MS = 1_500
 """What a build machine may be late by itself."""
+SETTLED_MS = 5_000
+"""A fault that ended so long before another does not explain what follows that one."""
+
+
+BROKER_FAULTS, SILENCES = "broker faults", "silences"
 
 
 @dataclass
@@ -36,6 +41,8 @@ class Verdict:
     doubled: list[str] = field(default_factory=list)
     over_capacity: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    judged: dict[str, int] = field(default_factory=dict)
+    """How many of what only counts where nothing else stood in the way, by its name."""
 
     @property
     def broken(self) -> list[str]:
@@ -53,7 +60,17 @@ def judge(it: Evidence) -> Verdict:
         *pauses(it),
         *unnoticed(it),
     ]
-    return Verdict([*lost(it), *unsaid(it)], doubled(it), over_capacity(it), others)
+    judged = {BROKER_FAULTS: len(judged_faults(it)), SILENCES: len(judged_silences(it))}
+    return Verdict([*lost(it), *unsaid(it)], doubled(it), over_capacity(it), others, judged)
+
+
+def excused(verdicts: Sequence[Verdict]) -> list[str]:
+    """Name the checks that judged nothing in a whole run: such a run proves nothing of them."""
+    return [
+        f"none of the {name} was judged"
+        for name in (BROKER_FAULTS, SILENCES)
+        if not any(one.judged.get(name) for one in verdicts)
+    ]
 
 
 def resent(it: Evidence) -> set[str]:
@@ -208,19 +225,27 @@ def again(it: Evidence) -> list[str]:
 
 def pauses(it: Evidence) -> list[str]:
     """Look for longer pauses than promised, where nothing else stood in the way."""
-    problems = []
-    brokers = len({one.target for one in it.faults if one.target.startswith("broker-")})
     decided = [record.at for record in it.records]
+    return [
+        f"R10: nothing was decided for {PAUSE_MS} ms after {one}"
+        for one, (since, until) in judged_faults(it)
+        if not any(since < at <= until for at in decided)
+    ]
+
+
+def judged_faults(it: Evidence) -> list[tuple[Fault, tuple[int, int]]]:
+    """Return the lost brokers that alone explain what follows, and when it had to go on."""
+    brokers = len({one.target for one in it.faults if one.target.startswith("broker-")})
+    judged = []
     for one in it.faults:
         if not one.target.startswith("broker-") or not one.ended_ms:
             continue
         since = one.began_ms if brokers > 1 else one.ended_ms
         until = since + PAUSE_MS + BUSY_MS
         asked = any(since <= entry.at <= until - 2_000 for entry in it.inputs)
-        quiet = not any(since < at <= until for at in decided)
-        if asked and quiet and not _others(it.faults, one, since, until):
-            problems.append(f"R10: nothing was decided for {PAUSE_MS} ms after {one}")
-    return problems
+        if asked and not _others(it.faults, one, since, until):
+            judged.append((one, (since, until)))
+    return judged
 
 
 def _others(faults: list[Fault], but: Fault, since: int, until: int) -> bool:
@@ -229,7 +254,7 @@ def _others(faults: list[Fault], but: Fault, since: int, until: int) -> bool:
         and one.kind != "repeat"
         and one.target.startswith(("broker-", "dispatch-"))
         and one.began_ms < until
-        and (one.ended_ms or until) > since - 5_000
+        and (one.ended_ms or until) > since - SETTLED_MS
         for one in faults
     )
 
@@ -238,20 +263,26 @@ def _others(faults: list[Fault], but: Fault, since: int, until: int) -> bool:
 
 
 def unnoticed(it: Evidence) -> list[str]:
-    problems = []
     gone: defaultdict[Key, list[int]] = defaultdict(list)
     for seen in it.presences:
         changed = PresenceChanged.FromString(seen.data)
         if not changed.connected:
             gone[changed.tenant_id, changed.user_id].append(seen.at)
-    for one in it.silences:
-        due = one.last_ms + it.lease_ms + NOTICED_MS + BUSY_MS
-        if one.until_ms < due or _hindered(it.faults, one, due):
-            continue
-        when = gone[one.tenant_id, one.agent_id]
-        if not any(one.last_ms < at <= due for at in when):
-            problems.append(f"R12: {one.tenant_id}/{one.agent_id} fell silent and was not missed")
-    return problems
+    return [
+        f"R12: {one.tenant_id}/{one.agent_id} fell silent and was not missed"
+        for one, due in judged_silences(it)
+        if not any(one.last_ms < at <= due for at in gone[one.tenant_id, one.agent_id])
+    ]
+
+
+def judged_silences(it: Evidence) -> list[tuple[Silence, int]]:
+    """Return the silences that presence could see, and when it had to have missed the device."""
+    found = [(one, one.last_ms + it.lease_ms + NOTICED_MS + BUSY_MS) for one in it.silences]
+    return [
+        (one, due)
+        for one, due in found
+        if one.until_ms >= due and not _hindered(it.faults, one, due)
+    ]
 
 
 def _hindered(faults: list[Fault], one: Silence, due: int) -> bool:

@@ -50,6 +50,10 @@ class People:
         self._bus, self._lines, self._customers = bus, lines, customers
         self._evidence, self._dice = evidence, dice
         self._seen: set[tuple[str, str, int]] = set()
+        self._speaking: set[Key] = set()
+        """Whose device keeps its lease."""
+        self._hushed: dict[Key, asyncio.Event] = {}
+        """Whose device is to fall silent; set when it has been."""
         self._busy: set[asyncio.Task[Any]] = set()
 
     async def set_up(self) -> None:
@@ -203,12 +207,21 @@ class People:
 
     # Agents and who configures them
 
+    async def hush(self) -> None:
+        """Have a device fall silent; return when it has been missed, or should have been."""
+        while not self._speaking:  # noqa: ASYNC110 - it is ten devices that speak, in their time
+            await asyncio.sleep(0.1)
+        key = self._dice.choice(sorted(self._speaking))
+        missed = self._hushed[key] = asyncio.Event()
+        await missed.wait()
+
     async def _device(self, tenant: str, agent: str) -> None:
         """Keep a lease; at times leave, or fall silent without a word."""
         for number in count(1):
             device = presence.HeartbeatRequest(device_id=f"device-{number}")
             last = await self._live(tenant, agent, device)
-            if self._dice.random() < 0.5:
+            hushed = self._hushed.pop((tenant, agent), None)
+            if hushed is None and self._dice.random() < 0.5:
                 goodbye = presence.DisconnectRequest(device_id=device.device_id)
                 await self._lines.once(PresenceServiceStub, "Disconnect", goodbye, tenant, agent)
                 await asyncio.sleep(self._dice.random() * 2)
@@ -217,20 +230,24 @@ class People:
                 self._evidence.silences.append(silence)
                 await asyncio.sleep(self._evidence.lease_ms / 1000 + 3)
                 silence.until_ms = now_ms()
+            if hushed is not None:
+                hushed.set()
 
     async def _live(self, tenant: str, agent: str, device: presence.HeartbeatRequest) -> int:
         """Return when the last heartbeat was answered."""
         loop, last, ready = asyncio.get_running_loop(), 0, False
         until = loop.time() + self._dice.expovariate(1 / 60)
-        while self.calm or loop.time() < until:
+        while self.calm or (loop.time() < until and (tenant, agent) not in self._hushed):
             if await self._lines.once(PresenceServiceStub, "Heartbeat", device, tenant, agent):
                 last = now_ms()
+                self._speaking.add((tenant, agent))
                 if not ready:
                     willing = presence.SetReceiveNewRequest(receive_new=True)
                     ready = await self._lines.once(
                         PresenceServiceStub, "SetReceiveNew", willing, tenant, agent
                     )
             await asyncio.sleep(HEARTBEAT_S)
+        self._speaking.discard((tenant, agent))
         return last
 
     def _turn_back(self, seen: PresenceChanged) -> None:

@@ -40,7 +40,7 @@ async def run(
         _people(it, bus, evidence, seed) as people,
     ):
         until = asyncio.get_running_loop().time() + seconds
-        tormentor = Tormentor(it, bus, evidence, Random(f"{seed} faults"))
+        tormentor = Tormentor(it, bus, evidence, Random(f"{seed} faults"), people.hush)
         async with beside(tormentor.torment(until)) as tormented:
             await people.work(until)
             await tormented

@@ -16,7 +16,7 @@ from centralita.dispatch.v1 import events_pb2 as public
 
 from tests.chaos import checks
 from tests.chaos.__main__ import summary, tormented
-from tests.chaos.checks import PAUSE_MS, judge
+from tests.chaos.checks import PAUSE_MS, excused, judge
 from tests.chaos.installation import Plan
 from tests.chaos.records import Evidence, Fault, Operation, Silence
 from tests.chaos.rounds import Round, run
@@ -49,6 +49,14 @@ def test_under_torment_every_promise_is_kept(rounds: list[Round]) -> None:
         assert len(one.evidence.faults) >= SECONDS / 20
         assert len(one.evidence.operations) >= SECONDS
         assert len({record.at for record in one.evidence.records}) > SECONDS
+
+
+def test_a_run_judges_some_of_what_faults_may_excuse(rounds: list[Round]) -> None:
+    """A checker that excuses everything proves nothing, and fails the run."""
+    verdicts = [one.verdict for one in rounds]
+    assert not excused(verdicts)
+    blind = [replace(one, judged=dict.fromkeys(one.judged, 0)) for one in verdicts]
+    assert len(excused(blind)) == len(verdicts[0].judged)
 
 
 def place_of(events: list[Stored], kind: str) -> int:

@@ -1,8 +1,9 @@
 """What happens to processes, brokers and wires, and when: all from one seed."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from itertools import cycle
 from random import Random
 from typing import Any
 
@@ -12,6 +13,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from services.kernel.bus import Bus
 
+from .checks import BUSY_MS, NOTICED_MS, PAUSE_MS, SETTLED_MS
 from .installation import Installation, Service
 from .records import Evidence, Fault, now_ms
 
@@ -19,6 +21,8 @@ Torment = Coroutine[Any, Any, None]
 
 EVERY_S = 2.5
 """Between two faults, on average."""
+TRIAL_EVERY_S = 75.0
+"""Between two trials: a fault that comes alone, so that what follows can be laid to it."""
 _VICTIMS = ("dispatch", "dispatch", "dispatch", "presence", "directory")
 _REPEATED = ("DISPATCH_IN", "CONVERSATIONS")
 """Streams of which messages come again: each is delivered at least once, for ever."""
@@ -27,14 +31,28 @@ _REPEATED = ("DISPATCH_IN", "CONVERSATIONS")
 class Tormentor:
     """Lets one thing happen after the other; each heals before long."""
 
-    def __init__(self, it: Installation, bus: Bus, evidence: Evidence, dice: Random) -> None:
+    def __init__(
+        self,
+        it: Installation,
+        bus: Bus,
+        evidence: Evidence,
+        dice: Random,
+        hush: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`hush` has a device of somebody fall silent, and returns when it speaks again."""
         self._it, self._bus, self._evidence, self._dice = it, bus, evidence, dice
+        self._hush = hush
         self._held: set[str] = set()
         self._running: set[asyncio.Task[None]] = set()
 
     async def torment(self, until: float) -> None:
         loop = asyncio.get_running_loop()
+        trials = cycle(self._trials())
+        trial_at = loop.time()
         while loop.time() < until:
+            if loop.time() >= trial_at:
+                await next(trials)()
+                trial_at = loop.time() + TRIAL_EVERY_S
             await asyncio.sleep(self._dice.expovariate(1 / EVERY_S))
             doing = self._next()
             if doing is not None:
@@ -46,6 +64,26 @@ class Tormentor:
     async def heal(self) -> None:
         """Wait until what was broken is whole again."""
         await asyncio.gather(*self._running)
+
+    def _trials(self) -> Sequence[Callable[[], Torment]]:
+        """Whose brokers elect a leader begins with a broker: even a short run judges both."""
+        both = (self._broker_alone, self._silence_alone)
+        return both if len(self._it.nodes) > 1 else both[::-1]
+
+    async def _broker_alone(self) -> None:
+        await self._calm(SETTLED_MS)
+        await self._broker()
+        await self._calm(PAUSE_MS + BUSY_MS)
+
+    async def _silence_alone(self) -> None:
+        await self._calm(2 * (self._evidence.lease_ms + NOTICED_MS + BUSY_MS))
+        await self._hush()
+
+    async def _calm(self, since_the_last_ms: int) -> None:
+        """Wait until all is whole, and has been for so long."""
+        await self.heal()
+        ended = max((one.ended_ms for one in self._evidence.faults), default=0)
+        await asyncio.sleep(max(0, ended + since_the_last_ms - now_ms()) / 1_000)
 
     def _next(self) -> Torment | None:
         """Choose what happens next, to nobody to whom something happens already."""
