@@ -57,40 +57,14 @@ def handlers(intake: Intake) -> NatsRouter:
     )
     async def configure_queue(event: QueueChanged) -> None:
         """A queue has new settings."""
-        queue = event.queue
-        fact = QueueConfigured(event.tenant_id, event.queue_id, event.version, event.removed)
-        await tell(
-            QueueConfigured(
-                event.tenant_id,
-                event.queue_id,
-                event.version,
-                event.removed,
-                AgentSelection(queue.agent_selection or fact.agent_selection),
-                queue.offer_timeout.ToMilliseconds() or fact.offer_timeout_ms,
-                queue.priority or fact.priority,
-                policy_of(queue),
-                **matching_of(queue),
-            )
-        )
+        await tell(queue_configured(event))
 
     @router.subscriber(
         **consumer(GroupChanged, stream="DIRECTORY", durable="dispatch-configure-group")
     )
     async def configure_group(event: GroupChanged) -> None:
         """A group has other members or rings them differently."""
-        group = event.group
-        fact = GroupConfigured(event.tenant_id, event.group_id)
-        await tell(
-            GroupConfigured(
-                event.tenant_id,
-                event.group_id,
-                event.version,
-                event.removed,
-                tuple(group.user_ids),
-                RingStrategy(group.ring_strategy or fact.ring_strategy),
-                group.ring_timeout.ToMilliseconds() or fact.ring_timeout_ms,
-            )
-        )
+        await tell(group_configured(event))
 
     @router.subscriber(
         **consumer(UserChanged, stream="DIRECTORY", durable="dispatch-configure-agent")
@@ -127,3 +101,35 @@ def handlers(intake: Intake) -> NatsRouter:
         )
 
     return router
+
+
+def queue_configured(event: QueueChanged) -> QueueConfigured:
+    """Read a queue. What the directory leaves unset is as usual."""
+    queue = event.queue
+    usual = QueueConfigured(event.tenant_id, event.queue_id)
+    return QueueConfigured(
+        event.tenant_id,
+        event.queue_id,
+        event.version,
+        event.removed,
+        AgentSelection(queue.agent_selection or usual.agent_selection),
+        queue.offer_timeout.ToMilliseconds() or usual.offer_timeout_ms,
+        queue.priority or usual.priority,
+        policy_of(queue),
+        **matching_of(queue),
+    )
+
+
+def group_configured(event: GroupChanged) -> GroupConfigured:
+    """Read a group. What the directory leaves unset is as usual."""
+    group = event.group
+    usual = GroupConfigured(event.tenant_id, event.group_id)
+    return GroupConfigured(
+        event.tenant_id,
+        event.group_id,
+        event.version,
+        event.removed,
+        tuple(group.user_ids),
+        RingStrategy(group.ring_strategy or usual.ring_strategy),
+        group.ring_timeout.ToMilliseconds() or usual.ring_timeout_ms,
+    )

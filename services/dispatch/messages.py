@@ -49,7 +49,7 @@ def write_policy(policy: Policy) -> wire.QueuePolicy:
         max_waiting=policy.max_waiting,
         overflow=write_overflow(policy.overflow),
         overflow_when_nobody=policy.overflow_when_nobody,
-        business_hours=None if policy.hours is None else _write_hours(policy.hours),
+        business_hours=None if policy.hours is None else _write_hours(policy.hours, policy.closed),
         after_service=directory.AfterService.Mode.ValueType(after.mode),
         after_service_limit_ms=after.limit_ms,
         after_service_extension_ms=after.extension_ms,
@@ -153,7 +153,8 @@ def read_openings(tenant_id: str, openings: wire.OpeningsForeseen) -> OpeningsFo
     )
 
 
-def _write_hours(hours: BusinessHours) -> directory.BusinessHours:
+def _write_hours(hours: BusinessHours, closed: Overflow) -> directory.BusinessHours:
+    """Spell out where tasks go outside: routers of before took an unset overflow for the end."""
     return directory.BusinessHours(
         time_zone=hours.time_zone,
         weekly=_write_spans(hours.weekly),
@@ -161,7 +162,7 @@ def _write_hours(hours: BusinessHours) -> directory.BusinessHours:
             directory.OpenDate(date=date, spans=_write_spans(spans))
             for date, spans in hours.exceptions
         ],
-        overflow=write_overflow(hours.overflow),
+        overflow=write_overflow(closed),
     )
 
 
@@ -170,7 +171,7 @@ def _read_hours(hours: directory.BusinessHours) -> BusinessHours:
         hours.time_zone,
         _read_spans(hours.weekly),
         tuple((each.date, _read_spans(each.spans)) for each in hours.exceptions),
-        read_overflow(hours.overflow),
+        read_overflow(hours.overflow) if hours.HasField("overflow") else None,
     )
 
 

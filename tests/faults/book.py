@@ -82,6 +82,10 @@ class Book:
             priority=DEFAULT_PRIORITY,
         )
 
+    def priority(self, it: wire.Queued) -> int:
+        """Return a task's own priority, or what its queue gives those that have none."""
+        return it.task.priority or self.queue(it.tenant_id, it.task.queue_id).priority
+
     def agent(self, tenant_id: str, agent_id: str) -> Agent:
         return self.agents.setdefault((tenant_id, agent_id), Agent())
 

@@ -160,6 +160,7 @@ class Ledger(Book):
             self.hours.pop(key, None)
         for (tenant_id, _), task in self.tasks.items():
             if (tenant_id, task.submitted.queue_id) == key and task.place == WAITS:
+                task.priority = task.submitted.priority or it.queue.priority
                 self.settle(tenant_id, task)
 
     def queue_mode_set(self, it: wire.QueueModeSet) -> None:
@@ -202,8 +203,7 @@ class Ledger(Book):
             self.insist(not remembered, f"{key[1]} is queued after its end")
             self.insist(it.revision == 1, "the first revision is not 1")
             self.insist(not it.excluded, "excludes somebody before any offer")
-            priority = it.task.priority or self.queue(it.tenant_id, it.task.queue_id).priority
-            waits_since = min(it.task.enqueued_at_ms, self.at)
+            waits_since, priority = min(it.task.enqueued_at_ms, self.at), self.priority(it)
             task = self.tasks[key] = Task(it.task, priority, waits_since=waits_since)
             self.newcomers.add(key)
             searches.keeps(self, it, task)
@@ -215,6 +215,7 @@ class Ledger(Book):
             self._unload(it.tenant_id, key[1], task.agent_id)
             task.waits_since = self.at
         task.excluded = set(it.excluded)
+        task.priority = self.priority(it)
         task.place, task.revision, task.agent_id = WAITS, it.revision, ""
         self.settle(it.tenant_id, task)
 

@@ -173,7 +173,6 @@ def arrives(ledger: "Ledger", it: wire.Queued, task: Task) -> bool:
         meant.group_id = name if kind == "group_id" else ""
     if kind == "queue_id":
         meant.queue_id = name
-        task.priority = meant.priority or ledger.queue(it.tenant_id, name).priority
         task.waits_since = ledger.at
     elif kind == "voicemail":
         meant.channel = directory.TASK_CHANNEL_VOICEMAIL

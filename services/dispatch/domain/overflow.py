@@ -102,9 +102,7 @@ def _destination(tenant: Tenant, task: Task, cause: OverflowCause) -> Overflow:
     """Return where the queue sends the task; the end, where that leads nowhere."""
     queue_id = task.submitted.queue_id
     policy = tenant.queue(queue_id).policy
-    where = policy.overflow
-    if cause is OverflowCause.CLOSED_HOURS and policy.hours is not None:
-        where = policy.hours.overflow
+    where = policy.closed if cause is OverflowCause.CLOSED_HOURS else policy.overflow
     if where.to is OverflowTo.QUEUE:
         queue = tenant.queues.get(where.what)
         known = queue is not None and not queue.removed

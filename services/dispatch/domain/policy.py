@@ -49,7 +49,8 @@ class BusinessHours:
     time_zone: str
     weekly: tuple[Span, ...] = ()
     exceptions: tuple[tuple[str, tuple[Span, ...]], ...] = ()
-    overflow: Overflow = Overflow()
+    overflow: Overflow | None = None
+    """Where to outside. None: the queue's."""
 
 
 class AfterServiceMode(IntEnum):
@@ -87,6 +88,12 @@ class Policy:
     hours: BusinessHours | None = None
     after_service: AfterService = AfterService()
     on_agent_lost: OnAgentLost = OnAgentLost.HOLD
+
+    @property
+    def closed(self) -> Overflow:
+        """Where tasks go outside business hours."""
+        own = None if self.hours is None else self.hours.overflow
+        return self.overflow if own is None else own
 
 
 PATIENT = Policy()

@@ -105,6 +105,7 @@ def _queue_set(state: State, it: QueueSet, at: int) -> None:
         tenant.take_out(task, at)
     tenant.index.select(queue)
     for task in waiting:
+        task.priority = _priority(tenant, task.submitted)
         task.relaxed = steps_due(queue, task.submitted.enqueued_at, at)
         _line_up(state, tenant, task, at)
 
@@ -186,8 +187,7 @@ def _queued(state: State, it: Queued, at: int) -> None:
         new = task.held or task.submitted.queue_id != submitted.queue_id
         if task.held:
             _release(state, tenant, task, task.agent_id, at)
-        if task.submitted.queue_id != submitted.queue_id:
-            task.priority = _priority(tenant, submitted)
+        task.priority = _priority(tenant, submitted)
         if new:
             task.waits_since = at
     task.submitted = submitted

@@ -10,6 +10,7 @@ from services.dispatch.domain.inputs import (
     GroupConfigured,
     OpeningsForeseen,
     PresenceObserved,
+    QueueConfigured,
 )
 from services.dispatch.domain.policy import (
     BusinessHours,
@@ -228,6 +229,24 @@ def test_at_closing_time_who_waits_goes_and_who_comes_does_not_get_in(desk: Desk
     desk.wait(HOUR)
     desk.submit("next")
     assert desk.place("next") == "rings ana"
+
+
+def test_hours_without_a_way_of_their_own_lead_where_the_queue_leads(desk: Desk) -> None:
+    desk.queue("support")
+    closing = Policy(overflow=TO_SUPPORT, hours=BusinessHours("Europe/Madrid"))
+    desk.queue("sales", policy=closing)
+    desk.give(OpeningsForeseen(ACME, "sales", 1, (), NINE + HOUR))
+    desk.submit("t1")
+    assert desk.task("t1").submitted.queue_id == "support"
+
+
+def test_what_has_no_priority_of_its_own_follows_its_queue(desk: Desk) -> None:
+    for queue_id in ("sales", "support"):
+        desk.queue(queue_id, priority=50)
+        desk.submit(f"in-{queue_id}", queue_id)
+    desk.give(QueueConfigured(ACME, "support", 2, priority=90))
+    desk.works("ana", "sales", "support")
+    assert desk.place("in-support") == "rings ana"
 
 
 def test_who_does_not_know_that_a_queue_is_closed_takes_it_for_open(desk: Desk) -> None:
