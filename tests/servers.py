@@ -47,8 +47,13 @@ class ServerProcess:
         return self._process
 
     def start(self) -> None:
-        process = self.launch()
-        give_up = time.monotonic() + 20
+        self.launch()
+        self.await_ready()
+
+    def await_ready(self, seconds: float = 20) -> None:
+        process = self._process
+        assert process is not None
+        give_up = time.monotonic() + seconds
         while time.monotonic() < give_up and process.poll() is None:
             if self.ready(process):
                 return

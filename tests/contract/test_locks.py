@@ -1,5 +1,6 @@
-"""The locks hold what pyproject.toml asks for, without asking anybody outside."""
+"""The locks hold what is asked for, without asking anybody outside."""
 
+import json
 import re
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires
@@ -77,6 +78,17 @@ def test_the_image_has_the_tested_versions_of_what_runs_and_nothing_else() -> No
 @pytest.mark.parametrize("lock", [WHOLE, IMAGE], ids=lambda it: it.parent.name)
 def test_a_lock_names_no_index(lock: Path) -> None:
     assert not re.search(r"https?:|file:|--index|--find-links", lock.read_text())
+
+
+def test_the_lock_of_the_shell_pins_all_of_it_with_hashes_and_no_registry() -> None:
+    home = ROOT / "tests/mongosh"
+    asked = json.loads((home / "package.json").read_text())["dependencies"]
+    own, *packages = json.loads((home / "package-lock.json").read_text())["packages"].values()
+    assert own["dependencies"] == asked
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in asked.values())
+    assert packages
+    assert all(one["integrity"].startswith("sha512-") for one in packages)
+    assert not [one for one in packages if "resolved" in one]
 
 
 def test_what_generates_code_is_as_old_as_what_runs_it() -> None:
