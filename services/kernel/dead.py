@@ -8,12 +8,16 @@ from nats.js.errors import NotFoundError
 
 from .bus import Bus
 from .ids import new_id
-from .wire import Outgoing
+from .wire import Outgoing, covers
 
 STREAM = "DEAD"
 PREFIX = "Dead-"
 KEPT = "kept in DEAD"  # the reason given to JetStream; says that a letter is stored already
 MSG_ID = "Nats-Msg-Id"
+
+
+class ForeignLetter(Exception):
+    """The letter says that it came from where its stream does not reach: somebody made it up."""
 
 
 def dead_letter(  # noqa: PLR0913 - the facts of a death, each by its name
@@ -80,8 +84,14 @@ async def replay(bus: Bus, letter: RawStreamMsg) -> None:
     """Publish the original again under a new Nats-Msg-Id, then take the letter out.
 
     Every consumer of the subject gets it again, also those that took it the first time: they know
-    the event by its id.
+    the event by its id. Raises ForeignLetter when the letter's stream does not keep that subject:
+    who may write the letters of one stream shall not be heard in another.
     """
+    _, stream, _ = (letter.subject or "").split(".")
+    kept = (await bus.js.stream_info(stream)).config.subjects or ()
+    subject = (letter.headers or {}).get("Dead-Subject", "")
+    if not any(covers(one, subject) for one in kept):
+        raise ForeignLetter(f"{stream} keeps no such subject")
     await bus.publish(revived(letter.data or b"", letter.headers or {}, msg_id=new_id()))
     await drop(bus, letter)
 

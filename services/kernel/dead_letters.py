@@ -20,7 +20,17 @@ from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy
 from nats.js.errors import NotFoundError
 
 from .bus import Bus, connected
-from .dead import KEPT, PREFIX, STREAM, chosen, dead_letter, drop, letters, replay
+from .dead import (
+    KEPT,
+    PREFIX,
+    STREAM,
+    ForeignLetter,
+    chosen,
+    dead_letter,
+    drop,
+    letters,
+    replay,
+)
 from .env import from_env
 from .pull import Pull
 from .run import Running, run
@@ -97,13 +107,19 @@ async def _keep(bus: Bus, advisory: Mapping[str, Any]) -> None:
         await bus.js.delete_msg(stream, sequence)  # else it would stay there for ever, unacked
 
 
-async def _command(settings: Settings, options: argparse.Namespace) -> None:
-    """Lines of JSON on standard output: headers only, never a payload."""
+async def _command(settings: Settings, options: argparse.Namespace) -> int:
+    """Write lines of JSON, headers only and never a payload; return how many were left alone."""
+    left = 0
     async with connected(settings.nats_url, name=NAME) as bus:
         which = letters(bus) if options.command == "list" else chosen(bus, options.seq)
         async for letter in which:
             if options.command == "replay":
-                await replay(bus, letter)
+                try:
+                    await replay(bus, letter)
+                except ForeignLetter as stranger:
+                    left += 1
+                    sys.stderr.write(f"letter {letter.seq} was not sent again: {stranger}\n")
+                    continue
             elif options.command == "drop":
                 await drop(bus, letter)
             about = {
@@ -112,6 +128,7 @@ async def _command(settings: Settings, options: argparse.Namespace) -> None:
                 if name.startswith(PREFIX)
             }
             sys.stdout.write(json.dumps({"seq": letter.seq, **about}) + "\n")
+    return left
 
 
 def _options() -> argparse.Namespace:
@@ -133,4 +150,4 @@ if __name__ == "__main__":
     given = _options()
     if given.command is None:
         run(service, from_env(Settings), name=NAME)
-    asyncio.run(_command(from_env(Settings), given))
+    sys.exit(min(1, asyncio.run(_command(from_env(Settings), given))))

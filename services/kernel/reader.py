@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT = 1.0  # an idle server says this often that it still reads for us
 SILENCE = 2.5  # after so long without one the consumer is taken for lost
-ABANDONED = 30.0  # the server forgets a reader that is gone
+ABANDONED = 2.0  # so soon the server drops a consumer that nobody listens to; we may not
 ROUNDED = timedelta(microseconds=1)  # the server counts nanoseconds, `Tailed.at` may be this late
 
 
@@ -51,7 +51,6 @@ class Reader:
     ) -> None:
         self._bus, self._stream, self._subjects = bus, stream, subjects
         self._last, self._since, self._snapshot = last, since, last_per_subject
-        self._consumer = ""
         self._subscription: Subscription | None = None
         self._delivered = 0  # of this consumer; the server numbers without gaps
         self._opened = self._lost = False
@@ -72,7 +71,7 @@ class Reader:
         inbox = self._bus.nc.new_inbox()
         self._subscription = await self._bus.nc.subscribe(inbox, cb=self._take)
         made = await self._bus.js.add_consumer(self._stream, self._config(inbox), timeout=2)
-        self._consumer, self._opened = made.name, True
+        self._opened = True
         return bool(made.num_pending)
 
     async def batch(self) -> list[Tailed]:
@@ -93,11 +92,7 @@ class Reader:
         with suppress(Error, OSError, TimeoutError):
             if self._subscription is not None:
                 await self._subscription.unsubscribe()
-            if self._consumer and self._bus.nc.is_connected:
-                # No answer awaited: if this is lost, the server forgets the consumer by itself.
-                subject = f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._consumer}"
-                await self._bus.nc.publish(subject)
-        self._subscription, self._consumer = None, ""
+        self._subscription = None
 
     async def reopen(self, *, skip: bool = False) -> bool:
         """Open, however long it takes; with `skip`, behind all that is stored by now."""
@@ -170,7 +165,7 @@ class Reader:
 
     def _config(self, inbox: str) -> ConsumerConfig:
         begin = ConsumerConfig(
-            name=f"tail-{inbox.rpartition('.')[2]}",
+            # Without a name: who may choose one may choose another's, and change that consumer.
             deliver_subject=inbox,
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=self._last + 1,

@@ -1,21 +1,30 @@
-"""Make the streams and buckets of the installation what deploy/nats/streams.toml says."""
+"""Make the streams and buckets of the installation what deploy/nats/streams.toml says.
+
+Each has its share of the room that the broker has on its disk, NATS_MAX_FILE_STORE: so none can
+fill it and stop the others.
+"""
 
 import argparse
 import asyncio
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nats.js import JetStreamContext
-from nats.js.api import RetentionPolicy, StorageType, StreamConfig, StreamSource
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamSource
 from nats.js.errors import NotFoundError
 
 from .bus import connected
 
 STREAMS_TOML = Path(__file__).parents[2] / "deploy" / "nats" / "streams.toml"
-_KEYS = {
+ROOM = "16GB"
+_UNITS = {"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+_FULL = {"refuse": DiscardPolicy.NEW, "forget": DiscardPolicy.OLD}
+_OF_ALL = {"share", "when_full"}
+_OF_STREAMS = _OF_ALL | {
     "subjects",
     "copies",
     "retention",
@@ -26,7 +35,10 @@ _KEYS = {
 
 
 class BadStreams(ValueError):
-    """The file has a key that no stream, bucket or object store knows."""
+    """The file has a key that no stream, bucket or object store knows, or lacks one that each has.
+
+    Or the room is not written as a number of bytes.
+    """
 
 
 def read(path: Path = STREAMS_TOML) -> dict[str, Any]:
@@ -34,20 +46,36 @@ def read(path: Path = STREAMS_TOML) -> dict[str, Any]:
     return tomllib.loads(path.read_text())
 
 
-async def apply(js: JetStreamContext, path: Path = STREAMS_TOML, *, replicas: int = 1) -> None:
+def configs(
+    path: Path = STREAMS_TOML, *, replicas: int = 1, room: str = ROOM
+) -> list[StreamConfig]:
+    """Return what the file wants, of a broker with so much room: "16GB", as NATS writes it."""
+    wanted, of_disk = read(path), _bytes(room)
+    kinds = (("streams", _stream), ("buckets", _bucket), ("objects", _objects))
+    return [
+        make(name, table).evolve(
+            max_bytes=of_disk * _share(f"{kind}.{name}", table) // 100,
+            discard=_full(f"{kind}.{name}", table),
+            storage=StorageType.FILE,
+            num_replicas=replicas,
+            allow_direct=False,  # a read after a write sees it
+        )
+        for kind, make in kinds
+        for name, table in wanted.get(kind, {}).items()
+    ]
+
+
+async def apply(
+    js: JetStreamContext, path: Path = STREAMS_TOML, *, replicas: int = 1, room: str = ROOM
+) -> None:
     """Create what is missing and update what differs; applying twice changes nothing.
 
-    `replicas` is 1, 3 or 5 and must not exceed the number of servers.
+    `replicas` is 1, 3 or 5 and must not exceed the number of servers, each of which has `room`.
     """
-    wanted = read(path)
-    configs = [
-        *(_config(name, table, replicas) for name, table in wanted.get("streams", {}).items()),
-        *(_bucket(name, table, replicas) for name, table in wanted.get("buckets", {}).items()),
-        *(_objects(name, table, replicas) for name, table in wanted.get("objects", {}).items()),
-    ]
-    missing = [one for one in configs if not await _exists(js, one)]
+    wanted = configs(path, replicas=replicas, room=room)
+    missing = [one for one in wanted if not await _exists(js, one)]
     # What a new stream takes over must first have been let go by the old one.
-    for config in configs:
+    for config in wanted:
         if config not in missing:
             await js.update_stream(config)
     for config in missing:
@@ -62,9 +90,8 @@ async def _exists(js: JetStreamContext, config: StreamConfig) -> bool:
     return True
 
 
-def _config(name: str, table: Mapping[str, Any], replicas: int) -> StreamConfig:
-    if unknown := set(table) - _KEYS:
-        raise BadStreams(f"streams.{name}: {', '.join(sorted(unknown))}")
+def _stream(name: str, table: Mapping[str, Any]) -> StreamConfig:
+    _known(f"streams.{name}", table, _OF_STREAMS)
     return StreamConfig(
         name=name,
         subjects=list(table.get("subjects", ())),
@@ -77,54 +104,70 @@ def _config(name: str, table: Mapping[str, Any], replicas: int) -> StreamConfig:
         max_age=table.get("max_age", 0),
         max_msgs_per_subject=table.get("max_msgs_per_subject", -1),
         duplicate_window=table.get("duplicate_window", 120),
-        storage=StorageType.FILE,
-        num_replicas=replicas,
-        allow_direct=False,  # a read after a write sees it
     )
 
 
-def _bucket(name: str, table: Mapping[str, Any], replicas: int) -> StreamConfig:
+def _bucket(name: str, table: Mapping[str, Any]) -> StreamConfig:
     """Lay a key-value bucket out as the client library does (ADR-8 of NATS)."""
-    if unknown := set(table) - {"ttl_per_key"}:
-        raise BadStreams(f"buckets.{name}: {', '.join(sorted(unknown))}")
+    _known(f"buckets.{name}", table, _OF_ALL | {"ttl_per_key"})
     return StreamConfig(
         name=f"KV_{name}",
         subjects=[f"$KV.{name}.>"],
         max_msgs_per_subject=1,
         allow_rollup_hdrs=True,
         deny_delete=True,
-        allow_direct=False,
         allow_msg_ttl=True,
         subject_delete_marker_ttl=60 if table.get("ttl_per_key") else None,
         duplicate_window=120,
-        storage=StorageType.FILE,
-        num_replicas=replicas,
     )
 
 
-def _objects(name: str, table: Mapping[str, Any], replicas: int) -> StreamConfig:
+def _objects(name: str, table: Mapping[str, Any]) -> StreamConfig:
     """Lay an object store out as the client library does (ADR-20 of NATS)."""
-    if unknown := set(table) - {"max_age"}:
-        raise BadStreams(f"objects.{name}: {', '.join(sorted(unknown))}")
+    _known(f"objects.{name}", table, _OF_ALL | {"max_age"})
     return StreamConfig(
         name=f"OBJ_{name}",
         max_age=table.get("max_age", 0),
         subjects=[f"$O.{name}.C.>", f"$O.{name}.M.>"],
         allow_rollup_hdrs=True,
-        allow_direct=False,
-        storage=StorageType.FILE,
-        num_replicas=replicas,
     )
 
 
-async def _main(url: str, path: Path, replicas: int) -> None:
+def _known(table_name: str, table: Mapping[str, Any], keys: set[str]) -> None:
+    if unknown := set(table) - keys:
+        raise BadStreams(f"{table_name}: {', '.join(sorted(unknown))}")
+
+
+def _share(table_name: str, table: Mapping[str, Any]) -> int:
+    share = table.get("share", 0)
+    if not isinstance(share, int) or not 1 <= share <= 100:  # noqa: PLR2004 - per cent
+        raise BadStreams(f"{table_name}: share must be 1 to 100 per cent of the room")
+    return share
+
+
+def _full(table_name: str, table: Mapping[str, Any]) -> DiscardPolicy:
+    told = table.get("when_full", "refuse")
+    if told not in _FULL:
+        raise BadStreams(f"{table_name}: when_full must be one of {', '.join(_FULL)}")
+    return _FULL[told]
+
+
+def _bytes(room: str) -> int:
+    written = re.fullmatch(r"(\d+)([KMGT]B)", room)
+    if written is None:
+        raise BadStreams("NATS_MAX_FILE_STORE must be a whole number of KB, MB, GB or TB: 16GB")
+    return int(written[1]) * _UNITS[written[2]]
+
+
+async def _main(url: str, path: Path, replicas: int, room: str) -> None:
     async with connected(url, name="streams") as bus:
-        await apply(bus.js, path, replicas=replicas)
+        await apply(bus.js, path, replicas=replicas, room=room)
 
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(prog="python -m services.kernel.streams", description=__doc__)
     options.add_argument("--file", type=Path, default=STREAMS_TOML)
     options.add_argument("--replicas", type=int, default=int(os.environ.get("NATS_REPLICAS", "1")))
+    options.add_argument("--room", default=os.environ.get("NATS_MAX_FILE_STORE", ROOM))
     given = options.parse_args()
-    asyncio.run(_main(os.environ["NATS_URL"], given.file, given.replicas))
+    asyncio.run(_main(os.environ["NATS_URL"], given.file, given.replicas, given.room))

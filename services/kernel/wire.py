@@ -73,6 +73,19 @@ def filter_for(kind: type[Message], where: Mapping[str, str | int] = NOTHING) ->
     )
 
 
+def covers(pattern: str, subject: str) -> bool:
+    """Tell whether a subject, or all that a narrower pattern stands for, is among `pattern`."""
+    mine, asked = pattern.split("."), subject.split(".")
+    if mine[-1] == ">":
+        mine.pop()
+        if len(asked) <= len(mine):
+            return False
+        asked = asked[: len(mine)]
+    return len(mine) == len(asked) and all(
+        token in ("*", other) and other != ">" for token, other in zip(mine, asked, strict=True)
+    )
+
+
 def subject_of(event: Message) -> str:
     """Fill the event's subject template from its own fields; raises BadToken."""
     form, placeholders = _form(event.DESCRIPTOR)

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+from services.kernel import streams
+
 from .children import binary, child
 from .edge import ROOT
 from .secrets import Secrets
@@ -39,6 +41,7 @@ async def bus(
         "NATS_STORE_DIR": str(home),
         "NATS_MONITOR_ADDRESS": f"127.0.0.1:{free_port()}",
         "NATS_SYNC_INTERVAL": "always",
+        "NATS_MAX_FILE_STORE": streams.ROOM,
         **secrets.nats_passwords(),
     }
     async with child(

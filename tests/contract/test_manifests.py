@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
+from services.kernel import streams
+from services.kernel.wire import covers
 from services.standalone.fleet import SERVICES
 from services.standalone.secrets import NATS_USERS
+from tests.contract.test_subscribers import SUBSCRIBERS
 from tests.manifests import ROOT, built, rendered
 
 NAME = "app.kubernetes.io/name"
@@ -164,6 +167,7 @@ def test_nats_would_say_what_is_wrong(tmp_path: Path) -> None:
 def _check_nats(config: Path, home: Path) -> subprocess.CompletedProcess[str]:
     names = {f"NATS_{user.upper().replace('-', '_')}_PASSWORD": "secret" for user in NATS_USERS}
     own = {"NATS_SERVER_NAME": "n", "NATS_SYNC_INTERVAL": "always", "NATS_STORE_DIR": str(home)}
+    own["NATS_MAX_FILE_STORE"] = "16GB"
     return subprocess.run(
         [Path(sys.executable).with_name("nats-server"), "-t", "-c", config],
         env={**names, **own, "NATS_MONITOR_ADDRESS": "127.0.0.1:8222"},
@@ -199,15 +203,51 @@ def test_permissions_name_streams_that_exist() -> None:
     assert {name for pair in granted for name in pair if name} <= known
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_service_may_use_the_streams_that_its_handlers_consume(service: str) -> None:
-    handlers = (ROOT / "services" / service / "handlers.py").read_text()
-    own = _permissions()[service]
-    for stream in re.findall(r'stream="([A-Z_]+)"', handlers):
-        assert f"$JS.API.CONSUMER.*.*.{stream}.>" in own, stream
-        assert f"$JS.ACK.{stream}.>" in own, stream
-    assert f"cc.*.{service}.>" in own
-    assert "cc.>" not in own
+@pytest.mark.parametrize(("service", "subscriber"), SUBSCRIBERS)
+def test_a_service_may_use_its_consumers_and_no_pattern_of_them(
+    service: str, subscriber: Any
+) -> None:
+    """What is missing or too much, a server tells: tests/integration/kernel/test_permissions.py."""
+    durable = f"{subscriber.stream.name}.{subscriber.config.durable_name}"
+    needed = {
+        f"$JS.API.CONSUMER.DURABLE.CREATE.{durable}",
+        f"$JS.API.CONSUMER.MSG.NEXT.{durable}",
+        f"$JS.ACK.{durable}.>",
+        f"$JS.ACK.*.*.{durable}.>",
+        f"dead.{durable}",
+    }
+    assert needed <= _granted(service)
+    heard = subscriber.config.filter_subject
+    assert any(covers(one, heard) for one in _granted("dead-letters")), "it cannot be sent again"
+
+
+@every_build
+def test_the_streams_share_the_room_that_the_broker_has_and_the_volume_is_larger(path: str) -> None:
+    rooms = {
+        entry["value"]
+        for name, template in _pods(path)
+        if name in {"nats", "streams"}
+        for entry in template["spec"]["containers"][0]["env"]
+        if entry["name"] == "NATS_MAX_FILE_STORE"
+    }
+    (room,) = rooms
+    bounds = [config.max_bytes or 0 for config in streams.configs(room=room)]
+    assert all(bounds)
+    for it in _of(path, "StatefulSet"):
+        if it["metadata"]["name"] == "nats":
+            (claim,) = it["spec"]["volumeClaimTemplates"]
+            volume = int(claim["spec"]["resources"]["requests"]["storage"].removesuffix("Gi"))
+            assert sum(bounds) <= int(room.removesuffix("GB")) << 30 <= 0.8 * (volume << 30)
+
+
+def test_compose_tells_broker_and_streams_the_same_room() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    rooms = [services[it]["environment"]["NATS_MAX_FILE_STORE"] for it in ("nats", "streams")]
+    assert rooms == ["${NATS_MAX_FILE_STORE:-16GB}"] * 2
+
+
+def _granted(user: str) -> set[str]:
+    return set(re.findall(r'"([^"]+)"', _permissions()[user]))
 
 
 def test_alerts_and_dashboards_name_metrics_that_somebody_sends() -> None:

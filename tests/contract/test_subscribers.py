@@ -14,6 +14,7 @@ from faststream.nats.subscriber.usecases import PullStreamSubscriber
 
 from services.kernel.consume import GIVE_UP_AFTER
 from services.kernel.streams import read
+from services.kernel.wire import covers
 
 SERVICES = sorted(path.parent.name for path in Path("services").glob("*/handlers.py"))
 
@@ -73,19 +74,9 @@ class TestSubscriber:
 
     def test_its_stream_keeps_what_it_listens_to(self, service: str, subscriber: Any) -> None:
         subjects = read()["streams"][subscriber.stream.name]["subjects"]
-        assert any(_covers(one, subscriber.config.filter_subject) for one in subjects)
+        assert any(covers(one, subscriber.config.filter_subject) for one in subjects)
 
 
 def test_no_two_subscribers_share_a_durable() -> None:
     names = Counter((one.stream.name, one.config.durable_name) for _, one in DECLARED)
     assert not [name for name, count in names.items() if count > 1]
-
-
-def _covers(subject: str, listened: str) -> bool:
-    mine, asked = subject.split("."), listened.split(".")
-    for position, token in enumerate(mine):
-        if token == ">":
-            return len(asked) > position
-        if position >= len(asked) or token not in ("*", asked[position]):
-            return False
-    return len(mine) == len(asked)

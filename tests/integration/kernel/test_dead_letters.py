@@ -191,7 +191,23 @@ async def advised(bus: Bus) -> bool:
     return (await bus.js.stream_info("ADVISORIES")).state.messages > 0
 
 
-async def command(nats_url: str, *arguments: str) -> str:
+async def test_a_letter_for_a_foreign_stream_is_not_sent_there_and_holds_up_no_other(
+    nats_url: str, bus: Bus, tenant: str
+) -> None:
+    """Who may write letters of one stream could otherwise speak in every other."""
+    facts = {"Dead-Subject": "dispatch.journal.0", "Nats-Msg-Id": "made-up"}
+    await bus.publish(Outgoing(f"dead.{STREAM}.{DURABLE}", b"forged", facts))
+    facts = {"Dead-Subject": f"cc.{tenant}.dispatch.v1.task.queued.chat", "Nats-Msg-Id": "true"}
+    await bus.publish(Outgoing(f"dead.{STREAM}.{DURABLE}", b"genuine", facts))
+    said = await command(nats_url, "replay", "--all", ends=1)
+    assert json.loads(said)["subject"] == facts["Dead-Subject"]
+    assert (await bus.js.stream_info("DISPATCH_JOURNAL")).state.messages == 0
+    assert (await bus.js.get_last_msg(STREAM, facts["Dead-Subject"])).data == b"genuine"
+    (left,) = await letters(bus)
+    assert left.data == b"forged"
+
+
+async def command(nats_url: str, *arguments: str, ends: int = 0) -> str:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -201,5 +217,5 @@ async def command(nats_url: str, *arguments: str) -> str:
         env={**os.environ, "NATS_URL": nats_url, "PYTHONPATH": ".:proto/gen"},
     )
     out, _ = await process.communicate()
-    assert process.returncode == 0
+    assert process.returncode == ends
     return out.decode()

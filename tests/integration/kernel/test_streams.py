@@ -1,12 +1,15 @@
 """What streams.toml says is what the server has, however often it is applied."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from nats.js.api import RetentionPolicy
+from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig
+from nats.js.errors import NotFoundError
 
 from services.kernel import streams
-from services.kernel.bus import Bus
+from services.kernel.bus import Bus, BusUnavailable
+from services.kernel.wire import Outgoing
 from tests.streams import until
 
 
@@ -22,10 +25,10 @@ async def test_a_changed_line_changes_the_stream_and_keeps_its_messages(
     bus: Bus, tmp_path: Path
 ) -> None:
     file = tmp_path / "streams.toml"
-    file.write_text('[streams.TESTS]\nsubjects = ["tests.>"]\nmax_age = 600\n')
+    file.write_text('[streams.TESTS]\nshare = 1\nsubjects = ["tests.>"]\nmax_age = 600\n')
     await streams.apply(bus.js, file)
     await bus.js.publish("tests.one", b"kept")
-    file.write_text('[streams.TESTS]\nsubjects = ["tests.>"]\nmax_age = 1200\n')
+    file.write_text('[streams.TESTS]\nshare = 1\nsubjects = ["tests.>"]\nmax_age = 1200\n')
     await streams.apply(bus.js, file)
     info = await bus.js.stream_info("TESTS")
     assert (info.config.max_age, info.state.messages) == (1200, 1)
@@ -37,8 +40,8 @@ async def test_a_stream_may_keep_copies_of_some_of_anothers_messages(
 ) -> None:
     file = tmp_path / "streams.toml"
     file.write_text(
-        '[streams.ALL]\nsubjects = ["tests.>"]\nmax_age = 600\n'
-        '[streams.SOME]\ncopies = { ALL = "tests.*.kept" }\n'
+        '[streams.ALL]\nshare = 1\nsubjects = ["tests.>"]\nmax_age = 600\n'
+        '[streams.SOME]\nshare = 1\ncopies = { ALL = "tests.*.kept" }\n'
     )
     for _ in range(2):
         await streams.apply(bus.js, file)
@@ -58,10 +61,11 @@ async def test_a_stream_may_keep_copies_of_some_of_anothers_messages(
 
 async def test_a_subject_may_move_to_a_new_stream(bus: Bus, tmp_path: Path) -> None:
     file = tmp_path / "streams.toml"
-    file.write_text('[streams.OLD]\nsubjects = ["tests.a", "tests.b"]\n')
+    file.write_text('[streams.OLD]\nshare = 1\nsubjects = ["tests.a", "tests.b"]\n')
     await streams.apply(bus.js, file)
     file.write_text(
-        '[streams.NEW]\nsubjects = ["tests.b"]\n[streams.OLD]\nsubjects = ["tests.a"]\n'
+        '[streams.NEW]\nshare = 1\nsubjects = ["tests.b"]\n'
+        '[streams.OLD]\nshare = 1\nsubjects = ["tests.a"]\n'
     )
     await streams.apply(bus.js, file)
     assert (await bus.js.publish("tests.b", b"")).stream == "NEW"
@@ -83,6 +87,96 @@ async def test_a_key_of_a_lease_bucket_ends_by_itself(bus: Bus) -> None:
 
 async def test_a_key_that_means_nothing_is_refused(bus: Bus, tmp_path: Path) -> None:
     file = tmp_path / "streams.toml"
-    file.write_text('[streams.TESTS]\nsubjects = ["tests.>"]\nmax_agee = 60\n')
+    file.write_text('[streams.TESTS]\nshare = 1\nsubjects = ["tests.>"]\nmax_agee = 60\n')
     with pytest.raises(streams.BadStreams, match="max_agee"):
         await streams.apply(bus.js, file)
+
+
+async def test_every_stream_is_bounded_and_all_together_fit_the_room(bus: Bus) -> None:
+    bounds = {
+        str(one.config.name): one.config.max_bytes or 0 for one in await bus.js.streams_info()
+    }
+    assert all(bound > 1 << 20 for bound in bounds.values()), bounds
+    assert sum(bounds.values()) <= 16 << 30
+
+
+async def test_no_message_is_forgotten_that_is_needed_however_old_it_is(bus: Bus) -> None:
+    """Work that nobody took, what the router's state is made of, and the state of a key."""
+    needed = {
+        *("SUBMISSIONS", "INBOUND", "OUTBOUND", "DIRECTORY", "PRESENCE", "DEAD"),
+        *("DISPATCH_IN", "DISPATCH_JOURNAL", "KV_dispatch-leases", "KV_presence-leases"),
+        *("OBJ_dispatch-snapshots", "OBJ_dispatch-archive"),
+    }
+    for one in await bus.js.streams_info():
+        name = one.config.name
+        assert one.config.discard == (DiscardPolicy.NEW if name in needed else DiscardPolicy.OLD)
+
+
+@pytest.fixture
+async def small(bus: Bus, tmp_path: Path) -> AsyncIterator[Path]:
+    """A file of two streams with room for 64 messages of 1 KB, one of each way to be full."""
+    file = tmp_path / "small.toml"
+    file.write_text(
+        '[streams.KEEPS]\nshare = 1\nsubjects = ["keeps.*"]\nmax_msgs_per_subject = 1\n'
+        '[streams.FORGETS]\nshare = 1\nwhen_full = "forget"\nsubjects = ["forgets.*"]\n'
+    )
+    yield file
+    for name in ("KEEPS", "FORGETS"):
+        await bus.js.delete_stream(name)
+
+
+async def test_a_full_stream_refuses_what_is_new_but_takes_what_replaces(
+    bus: Bus, small: Path
+) -> None:
+    await streams.apply(bus.js, small, room="6400KB")
+    fit = 60  # of 64 KB, with what the server writes beside each
+    for number in range(fit):
+        await bus.publish(Outgoing(f"keeps.{number}", bytes(1024), {}))
+    with pytest.raises(BusUnavailable):
+        await bus.publish(Outgoing("keeps.more", bytes(8192), {}))
+    await bus.publish(Outgoing("keeps.0", bytes(1024), {}))
+    assert (await bus.js.stream_info("KEEPS")).state.messages == fit
+
+
+async def test_a_full_stream_of_facts_forgets_the_oldest(bus: Bus, small: Path) -> None:
+    await streams.apply(bus.js, small, room="6400KB")
+    for number in range(100):
+        await bus.publish(Outgoing(f"forgets.{number}", bytes(1024), {}))
+    assert (await bus.js.get_last_msg("FORGETS", "forgets.99")).seq == 100
+    with pytest.raises(NotFoundError):
+        await bus.js.get_last_msg("FORGETS", "forgets.0")
+
+
+async def test_an_installation_without_bounds_is_given_them_and_loses_nothing(
+    bus: Bus, small: Path
+) -> None:
+    await bus.js.add_stream(StreamConfig("KEEPS", subjects=["keeps.*"]))
+    for number in range(100):
+        await bus.publish(Outgoing(f"keeps.{number}", bytes(1024), {}))
+    await streams.apply(bus.js, small, room="6400KB")
+    info = await bus.js.stream_info("KEEPS")
+    assert (info.config.max_bytes, info.state.messages) == (64 << 10, 100)
+    with pytest.raises(BusUnavailable):
+        await bus.publish(Outgoing("keeps.new", b"", {}), timeout=0.3)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("", "share must be 1 to 100"),
+        ("share = 0", "share must be 1 to 100"),
+        ('share = 1\nwhen_full = "burst"', "when_full must be one of refuse, forget"),
+    ],
+)
+async def test_a_stream_without_a_bound_is_refused(
+    bus: Bus, tmp_path: Path, table: str, told: str
+) -> None:
+    file = tmp_path / "streams.toml"
+    file.write_text(f"[streams.TESTS]\n{table}\n")
+    with pytest.raises(streams.BadStreams, match=told):
+        await streams.apply(bus.js, file)
+
+
+async def test_a_room_that_is_no_size_is_refused(bus: Bus) -> None:
+    with pytest.raises(streams.BadStreams, match="NATS_MAX_FILE_STORE"):
+        await streams.apply(bus.js, room="plenty")

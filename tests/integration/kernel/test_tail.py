@@ -176,4 +176,4 @@ async def test_nothing_is_left_on_the_server_after_reading(bus: Bus, tenant: str
     async def no_consumer() -> bool:
         return not await bus.js.consumers_info(STREAM)
 
-    await until(no_consumer)
+    await until(no_consumer, within=10)
