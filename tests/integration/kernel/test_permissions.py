@@ -95,7 +95,10 @@ LOOKED_UP: Mapping[str, tuple[str, ...]] = {
         *("CONVERSATIONS", "DEAD", "DIRECTORY", "DISPATCH", "INBOUND", "INGESTION", "OUTBOUND"),
         *("PRESENCE", "SUBMISSIONS"),
     ),
-    "dispatch": ("DISPATCH_JOURNAL", "OBJ_dispatch-archive", "OBJ_dispatch-snapshots"),
+    "dispatch": (
+        *("DISPATCH_JOURNAL", "KV_dispatch-leases"),
+        *("OBJ_dispatch-archive", "OBJ_dispatch-snapshots"),
+    ),
     "ingestion": ("INGESTION",),
     "presence": ("KV_presence-leases",),
     "workspace": ("WORKSPACE",),
