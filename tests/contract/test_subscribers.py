@@ -31,11 +31,16 @@ def _routers(service: str) -> list[NatsRouter]:
     return made
 
 
+def _durable(subscriber: Any) -> str:
+    return str(subscriber.config.durable_name)
+
+
+# In one order: FastStream keeps them in a set, and parallel test runs compare what they collected.
 DECLARED: list[tuple[str, Any]] = [
     (service, subscriber)
     for service in SERVICES
     for router in _routers(service)
-    for subscriber in router.subscribers
+    for subscriber in sorted(router.subscribers, key=_durable)
 ]
 SUBSCRIBERS = [
     pytest.param(service, subscriber, id=f"{service}-{subscriber.config.durable_name}")
