@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import subprocess
 import sys
@@ -128,11 +129,13 @@ async def upstreams(it: Upstreams | None = None) -> AsyncIterator[Upstreams]:
         if request.path == "/.well-known/jwks.json":
             return web.json_response(it.issuer.jwks, status=503 if it.keys_away else 200)
         it.arrived.append((request.path, dict(request.headers)))
+        if request.path.startswith("/channels/silent/"):
+            await asyncio.Event().wait()
         return web.json_response({"bytes": len(await request.read())})
 
     application = web.Application(client_max_size=4 << 20)
     application.router.add_route("*", "/{path:.*}", http)
-    runner = web.AppRunner(application)
+    runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     http_port = runner.addresses[0][1]

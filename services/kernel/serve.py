@@ -27,6 +27,8 @@ GRACE = 10.0
 OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
     ("grpc.max_send_message_length", LARGEST_MESSAGE),
+    # Identity alone: what is compressed would be unpacked before anybody has asked who sent it.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
     ("grpc.max_concurrent_streams", 1024),  # per connection; a proxy opens more of them
     ("grpc.so_reuseport", 0),  # two processes on one port must fail, not share it in silence
     ("grpc.keepalive_time_ms", 20_000),  # notices a client that vanished

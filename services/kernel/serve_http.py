@@ -1,9 +1,11 @@
-"""One HTTP server for what is not gRPC: bounded bodies, and every error is the same JSON."""
+"""One HTTP server for what is not gRPC: bodies bounded and as they came, errors all alike."""
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -17,6 +19,11 @@ from .telemetry import continued, tracer
 log = logging.getLogger(__name__)
 
 LARGEST_BODY = 1024 * 1024
+SLOWEST_BODY = 10.0
+"""Seconds in which a body has to be there."""
+MOST_BODIES = 200
+MOST_BODIES_OF_ONE = 50
+"""Bodies on their way at once: of everybody, which is what there is memory for, and of a client."""
 GRACE = 5.0
 """Seconds that running requests have to finish in."""
 
@@ -48,7 +55,18 @@ _OF_HTTP: Mapping[int, Answer] = {
     405: Answer(
         StatusCode.UNIMPLEMENTED, "METHOD_NOT_ALLOWED", "This address has other methods; see Allow."
     ),
+    408: Answer(StatusCode.DEADLINE_EXCEEDED, "BODY_TOO_SLOW", "The body did not come in time."),
     413: Answer(StatusCode.INVALID_ARGUMENT, "BODY_TOO_LARGE", "A body has at most 1 MiB."),
+    415: Answer(
+        StatusCode.UNIMPLEMENTED,
+        "CONTENT_ENCODING_REFUSED",
+        "Send the body as it is: nothing compressed or otherwise encoded is taken.",
+    ),
+    429: Answer(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "RATE_LIMITED",
+        "Too many requests: wait as Retry-After says.",
+    ),
 }
 
 
@@ -66,12 +84,13 @@ def problem(
 
 
 @asynccontextmanager
-async def serving_http(
+async def serving_http(  # noqa: PLR0913 - a server is these things
     address: str,
     routes: Routes,
     *,
     codes: Codes | None = None,
     middlewares: Iterable[Middleware] = (),
+    slowest_body: float = SLOWEST_BODY,
     grace: float = GRACE,
 ) -> AsyncIterator[str]:
     """Serve at host:port (port 0 chooses one) and yield the address that was bound.
@@ -81,11 +100,16 @@ async def serving_http(
     """
     app = web.Application(
         client_max_size=LARGEST_BODY,
-        middlewares=[_answering({}), *middlewares, _answering(codes or {})],
+        middlewares=[
+            _answering({}),
+            *middlewares,
+            _answering(codes or {}),
+            _bodies_as_they_came(slowest_body),
+        ],
     )
     app[DRAINING] = asyncio.Event()
     app.add_routes(routes)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=grace)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=grace, auto_decompress=False)
     await runner.setup()
     try:
         host, _, port = address.rpartition(":")
@@ -95,6 +119,35 @@ async def serving_http(
     finally:
         app[DRAINING].set()
         await runner.cleanup()
+
+
+def _bodies_as_they_came(slowest: float) -> Middleware:
+    on_their_way: Counter[str] = Counter()
+
+    @web.middleware
+    async def read(request: web.Request, handler: Next) -> web.StreamResponse:
+        """Read the body before any handler does: what is packed can unpack to anything."""
+        codings = request.headers.getall("Content-Encoding", [])
+        if any(coding.strip().lower() != "identity" for coding in codings):
+            raise web.HTTPUnsupportedMediaType
+        client = client_network.client_network()
+        if on_their_way[client] >= MOST_BODIES_OF_ONE or on_their_way.total() >= MOST_BODIES:
+            raise web.HTTPTooManyRequests
+        on_their_way[client] += 1
+        try:
+            async with asyncio.timeout(slowest):
+                await request.read()
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+        except web.RequestPayloadError:
+            raise web.HTTPBadRequest from None
+        finally:
+            on_their_way[client] -= 1
+            if not on_their_way[client]:
+                del on_their_way[client]
+        return await handler(request)
+
+    return read
 
 
 def _answering(codes: Codes) -> Middleware:
@@ -133,11 +186,13 @@ def _reworded(error: web.HTTPException) -> web.StreamResponse:
     if error.status < 400:  # noqa: PLR2004 - a redirection is no error
         raise error
     told = _OF_HTTP.get(error.status, FAULT)
-    allow = error.headers.get("Allow")
+    headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+        headers["Retry-After"] = "1"
     return problem(
         told.code,
         told.reason,
         told.message,
         status=error.status if told is not FAULT else 500,
-        headers={"Allow": allow} if allow else None,
+        headers=headers,
     )

@@ -101,6 +101,26 @@ def test_healthz_waits_for_every_cluster_of_a_service() -> None:
     assert all("health_checks" in clusters[name] for name in awaited)
 
 
+def test_what_the_door_lets_in_is_not_held_up_behind_it() -> None:
+    (door,) = _all(EDGE, "max_active_downstream_connections")
+    assert door == 20_000
+    bounds = {"max_connections", "max_pending_requests", "max_requests"}
+    for cluster in EDGE["static_resources"]["clusters"]:
+        if cluster["name"] != "admin":
+            assert cluster["circuit_breakers"]["thresholds"] == [dict.fromkeys(bounds, door)]
+
+
+def test_the_whole_edge_takes_10000_requests_a_second_and_one_address_a_twentieth() -> None:
+    limits = _filter("local_ratelimit")
+    assert limits["token_bucket"] == {
+        "max_tokens": 20_000,
+        "tokens_per_fill": 500,
+        "fill_interval": "0.05s",
+    }
+    of_one = [each["token_bucket"]["max_tokens"] for each in limits["descriptors"]]
+    assert max(of_one) <= 20_000 / 10, "one address never empties what is everybody's"
+
+
 def test_every_server_stream_has_no_deadline_of_the_edge() -> None:
     unending = {
         route["match"]["path"]
@@ -135,6 +155,7 @@ def _native_errors() -> list[tuple[str, str, str]]:
         (said["reason"], said["message"], header["header"]["value"])
         for said in spoken
         for header in texts[said["message"]]["headers_to_add"]
+        if header["header"]["key"] == "grpc-status-details-bin"
     ]
 
 
@@ -152,6 +173,17 @@ def test_an_error_of_the_edge_says_the_same_in_grpc_as_in_rest(
     assert re.fullmatch(r"[A-Z_]+", reason)
     assert message.endswith(".")
     assert set(message) <= set(string.printable)
+
+
+def test_an_error_of_the_edge_has_the_code_of_its_details_in_grpc() -> None:
+    for mapper in _manager()["local_reply_config"]["mappers"]:
+        told = {
+            added["header"]["key"]: added["header"]["value"]
+            for added in mapper.get("headers_to_add", [])
+        }
+        if details := told.get("grpc-status-details-bin"):
+            status = Status.FromString(base64.b64decode(details + "=" * (-len(details) % 4)))
+            assert told["grpc-status"] == str(status.code)
 
 
 def _started(tmp_path: Path, envoy: Path, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -1,6 +1,7 @@
 """A message handed in over the webhook, gRPC or the bus: stored once, or refused with a reason."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -45,6 +46,31 @@ async def test_ten_at_once_make_one_message(world: World) -> None:
     assert {answer.status for answer in answers} == {202}
     assert sorted(answer.body["duplicate"] for answer in answers) == [False] + [True] * 9
     assert len(await world.stored("INBOUND", MessageReceived)) == 1
+
+
+async def test_twenty_bodies_that_unpack_to_a_thousand_times_as_much_hold_nobody_up(
+    world: World,
+) -> None:
+    bomb = gzip.compress(bytes(1 << 20)) * 980
+    path = f"/channels/{world.tenant}/shop/messages"
+    packed = {"Content-Encoding": "gzip"}
+    *bombs, honest = await asyncio.wait_for(
+        asyncio.gather(
+            *(world.raw("POST", path, bomb, packed) for _ in range(20)), world.post(HELLO)
+        ),
+        timeout=5,
+    )
+    assert {(one.status, one.reason) for one in bombs} == {(415, "CONTENT_ENCODING_REFUSED")}
+    assert honest.status == 202
+
+
+async def test_a_signature_over_what_would_be_unpacked_helps_nobody(world: World) -> None:
+    for body in (HELLO, gzip.compress(HELLO)):
+        signed = {HEADER: sign(SECRET, body, datetime.now(UTC)), "Content-Encoding": "gzip"}
+        path = f"/channels/{world.tenant}/shop/messages"
+        answer = await world.raw("POST", path, gzip.compress(HELLO), signed)
+        assert (answer.status, answer.reason) == (415, "CONTENT_ENCODING_REFUSED")
+    assert not await world.stored("INBOUND", MessageReceived)
 
 
 async def publish(world: World, message: bytes, *, secret: str = SECRET, to: str = "shop") -> bool:

@@ -60,6 +60,15 @@ async def test_a_method_knows_the_network_that_the_edge_vouches_for() -> None:
         assert not (await it.contacts.GetContact(request, metadata=ANA)).contact.contact_id
 
 
+@pytest.mark.parametrize("packed", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+async def test_a_message_that_unpacks_to_anything_is_not_unpacked(packed: grpc.Compression) -> None:
+    async with served() as it:
+        with pytest.raises(grpc.aio.AioRpcError) as no:
+            await it.session.SignIn(session.SignInRequest(email="a" * 1000), compression=packed)
+        assert no.value.code() is StatusCode.UNIMPLEMENTED
+        assert (await it.session.SignIn(session.SignInRequest(email="a"))).user_id == "anyone"
+
+
 async def test_a_user_may_not_call_what_is_for_services() -> None:
     owner = bearer(ISSUER.user(role="owner"))
     async with served() as it:

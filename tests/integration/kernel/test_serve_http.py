@@ -1,6 +1,7 @@
 """Whatever goes wrong over HTTP, the answer is one small JSON object."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from io import BytesIO
@@ -83,6 +84,84 @@ async def test_a_body_up_to_the_limit_arrives_and_a_larger_one_is_413() -> None:
         async with session.post("/echo", data=BytesIO(b"x" * (LARGEST_BODY + 1))) as response:
             assert response.status == 413
             assert (await response.json())["reason"] == "BODY_TOO_LARGE"
+
+
+@pytest.mark.parametrize(
+    "coding", ["gzip", "GZIP", "x-gzip", "deflate", "br", "zstd", "identity, gzip", "nonsense", ""]
+)
+async def test_what_came_packed_is_refused_and_never_unpacked(coding: str) -> None:
+    bomb = gzip.compress(bytes(64 << 20))
+    async with client() as session:
+        for path in ("/echo", "/parse", "/nowhere"):
+            packed = session.post(path, data=bomb, headers={"Content-Encoding": coding})
+            async with packed as response:
+                assert response.status == 415
+                assert (await response.json())["reason"] == "CONTENT_ENCODING_REFUSED"
+
+
+async def test_a_body_that_says_it_is_not_packed_arrives_as_it_came() -> None:
+    body = gzip.compress(b"whatever it is")
+    async with client() as session:
+        given = {"Content-Encoding": "Identity"}
+        async with session.post("/echo", data=body, headers=given) as response:
+            assert await response.read() == body
+
+
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        (b"Content-Length: 9\r\n\r\nhalf", 408),
+        (b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", 408),
+        (b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhalf\r\n", 400),
+        (b"Transfer-Encoding: gzip\r\n\r\nhalf", 400),
+        (b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n\r\n", 400),
+    ],
+)
+async def test_a_body_that_never_ends_or_makes_no_sense_is_no_fault_of_ours(
+    rest: bytes, status: int
+) -> None:
+    async with serving_http("127.0.0.1:0", ROUTES, slowest_body=0.2) as address:
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST /echo HTTP/1.1\r\nHost: it\r\n" + rest)
+        line = await asyncio.wait_for(reader.readline(), 5)
+        writer.close()
+    assert line.split()[1] == str(status).encode()
+
+
+async def test_a_client_that_fills_the_server_with_halves_leaves_room_for_others() -> None:
+    half = b"POST /echo HTTP/1.1\r\nHost: it\r\nContent-Length: 9\r\n"
+    open_ones: list[asyncio.StreamWriter] = []
+
+    async def begun(address: str, of: str) -> asyncio.StreamReader:
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        open_ones.append(writer)
+        writer.write(half + f"{HEADER}: {of}\r\n\r\nhalf".encode())
+        await writer.drain()
+        return reader
+
+    async def is_refused(half: asyncio.StreamReader) -> bool:
+        return b" 429 " in await asyncio.wait_for(half.readline(), 5)
+
+    async with (
+        serving_http("127.0.0.1:0", ROUTES) as address,
+        aiohttp.ClientSession(f"http://{address}") as session,
+    ):
+        *_, last = [await begun(address, "203.0.113.1") for _ in range(51)]
+        assert await is_refused(last)
+        async with session.post("/echo", data=b"", headers={HEADER: "203.0.113.1"}) as refused:
+            assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
+            assert (await refused.json())["reason"] == "RATE_LIMITED"
+        async with session.post("/echo", data=b"x", headers={HEADER: "203.0.113.2"}) as taken:
+            assert taken.status == 200
+
+        for number in range(150):
+            await begun(address, f"203.0.113.{3 + number // 50}")
+        assert await is_refused(await begun(address, "198.51.100.1")), "there is memory for 200"
+        for writer in open_ones:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in open_ones))
 
 
 @pytest.mark.parametrize(
