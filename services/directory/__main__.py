@@ -12,6 +12,7 @@ from centralita.directory.v1.directory_service_pb2_grpc import (
 from centralita.directory.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
 
 from services.kernel.bus import Bus, connected
+from services.kernel.causes import cause_of
 from services.kernel.clock import Clock, utc_now
 from services.kernel.ending import beside
 from services.kernel.env import from_env
@@ -188,7 +189,7 @@ async def until_done(task: Callable[[], Awaitable[None]]) -> None:
         try:
             return await task()
         except Exception as trouble:  # noqa: BLE001 -- whatever it is, the service must go on
-            log.warning("in the background", extra={"cause": type(trouble).__name__})
+            log.warning("in the background", extra={"cause": cause_of(trouble)})
         await asyncio.sleep(AGAIN)
 
 

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 
 from services.kernel.consume import Later, consumer, meta
+from services.kernel.ids import is_token
 from services.kernel.wire import BadToken, parsed, subject_of
 
 from . import messages
@@ -27,6 +28,7 @@ SUBMITTED = consumer(
     stream="SUBMISSIONS",
     durable="ingestion-accept-message",
     max_workers=32,
+    max_ack_pending=20_000,  # what waits to be tried again must not keep others' from coming
 )
 _LONGEST_TRY = 30.0
 
@@ -48,10 +50,16 @@ class Submission:
 
 
 async def as_stored(message: StreamMessage[Any]) -> Submission:
-    """Leave reading it to the handler: a stranger's mistake gets an answer, no dead letter."""
+    """Leave reading it to the handler: a stranger's mistake gets an answer, no dead letter.
+
+    Unless the subject names no tenant, such as `*`: then there is nobody to tell.
+    """
     raw: Msg = message.raw_message
+    tenant_id = raw.subject.split(".")[1]
+    if not is_token(tenant_id):
+        raise DecodeError("the subject names no tenant")
     return Submission(
-        tenant_id=raw.subject.split(".")[1],
+        tenant_id=tenant_id,
         subject=raw.subject,
         payload=raw.data,
         headers={name.lower(): value for name, value in (raw.headers or {}).items()},

@@ -4,7 +4,6 @@ The caller may rely on the code, the reason and the details; the sentence is for
 may change. What nobody foresaw is INTERNAL and says nothing of its cause.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
@@ -16,6 +15,8 @@ from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped, unused-ignore]  # no stubs
 from grpc import StatusCode
 from grpc_status import rpc_status
+
+from .causes import is_outage
 
 Codes = Mapping[Any, StatusCode]
 """A service's table from what it refuses to the code that says so. Subclasses inherit.
@@ -71,16 +72,6 @@ UNIMPLEMENTED = Answer(
     StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED", "This server does not have this method yet."
 )
 
-_OUTAGES = (
-    ("services.kernel.bus", "BusUnavailable"),
-    ("nats.errors", "ConnectionClosedError"),
-    ("nats.errors", "TimeoutError"),
-    ("nats.js.errors", "ServiceUnavailableError"),
-    ("pymongo.errors", "ConnectionFailure"),
-    ("pymongo.errors", "ExecutionTimeout"),
-    ("pymongo.errors", "WTimeoutError"),
-)
-
 
 def answer_to(error: Exception, codes: Codes) -> Answer:
     """Say what a caller is told about an error."""
@@ -93,7 +84,7 @@ def answer_to(error: Exception, codes: Codes) -> Answer:
         return MALFORMED
     if isinstance(error, NotImplementedError):
         return UNIMPLEMENTED
-    return OUTAGE if _is_outage(error) else FAULT
+    return OUTAGE if is_outage(error) else FAULT
 
 
 def as_status(answer: Answer, domain: str) -> grpc.Status:
@@ -112,17 +103,3 @@ def reason_of(error: grpc.RpcError) -> str:
         if detail.Unpack(info):
             return str(info.reason)
     return ""
-
-
-def _is_outage(error: Exception) -> bool:
-    if isinstance(error, grpc.RpcError):
-        code = cast("grpc.Call", error).code()
-        return code in {StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED}
-    if isinstance(error, DependencyUnavailable | ConnectionError):
-        return True
-    # What was never imported cannot have raised: looking it up costs no import.
-    return any(
-        isinstance(error, getattr(module, kind))
-        for name, kind in _OUTAGES
-        if (module := sys.modules.get(name)) is not None
-    )

@@ -15,6 +15,7 @@ from nats.js import JetStreamContext
 from nats.js.api import Header
 from nats.js.errors import APIError
 
+from .client import TolerantClient
 from .publisher import BusUnavailable, Overtaken, Publisher, overtaken
 from .wire import Outgoing
 
@@ -120,7 +121,7 @@ async def connected(
     client close for good later, `lost` is called: by default the process ends, for a fresh one to
     take its place.
     """
-    nc = Client()
+    nc = TolerantClient()
     watch = _Watch(nc, lost)
     await nc.connect(
         url.split(","),

@@ -22,6 +22,7 @@ from opentelemetry.context import attach
 
 from . import client_network, identity
 from .answers import FAULT, Answer, Codes, answer_to, as_status
+from .causes import cause_of
 from .identity import FOR_EVER, Caller, Guard, TokenExpired
 from .telemetry import continued, meter, tracer
 from .text import TextFlaw, TextInvalid, flaw_in
@@ -185,7 +186,7 @@ class Calls:
             log.error("call failed", exc_info=error, extra={"method": name})
         elif not answer.expected or answer.code is StatusCode.UNAVAILABLE:
             # No stack: in an outage there is one such line for every call.
-            extra = {"method": name, "reason": answer.reason, "cause": type(error).__name__}
+            extra = {"method": name, "reason": answer.reason, "cause": cause_of(error)}
             log.warning("call failed", extra=extra)
         return answer
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from faststream import AckPolicy
 from faststream.nats import ConsumerConfig, JStream, NatsRouter, PullSub
 from faststream.nats.subscriber.usecases import PullStreamSubscriber
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy as ServerAckPolicy
 
@@ -157,5 +157,8 @@ async def _call(declared: Any, message: Msg) -> None:
     The framework's own `process_message` does that among contexts, middlewares and log lines that
     no handler of ours uses and that cost more than most of them.
     """
-    event = await declared.decoder(await declared.parser(message))
+    try:
+        event = await declared.decoder(await declared.parser(message))
+    except Exception as flaw:  # a decoder looks at nothing but the message
+        raise flaw if isinstance(flaw, DecodeError) else DecodeError from flaw
     await declared.handler(event)

@@ -9,11 +9,10 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy
@@ -28,6 +27,8 @@ from .dead import (
     chosen,
     dead_letter,
     drop,
+    headers_of,
+    keep,
     letters,
     replay,
 )
@@ -35,6 +36,8 @@ from .env import from_env
 from .pull import Pull
 from .run import Running, run
 from .settle import settle
+from .unreadable import understood
+from .wire import TOKEN
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,11 @@ NAME = "dead-letters"
 ADVISORIES = "ADVISORIES"
 DURABLE = "dead-letters-keep-given-up"
 OURS = frozenset({STREAM, ADVISORIES})
+KINDS = {
+    "io.nats.jetstream.advisory.v1.max_deliver": "MaxDeliveries",
+    "io.nats.jetstream.advisory.v1.terminated": "Terminated",
+}
+BEHIND_ALL = 2**64
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,9 @@ async def keeping(bus: Bus) -> AsyncIterator[None]:
     async def handle(message: Msg) -> None:
         outcome: Exception | None = None
         try:
-            await _keep(bus, json.loads(message.data))
+            sequence = message.metadata.sequence.stream
+            if given_up := understood(ADVISORIES, lambda: read(message.data), sequence=sequence):
+                await _keep(bus, given_up)
         except Exception as trouble:  # noqa: BLE001 - settle says what each one means
             outcome = trouble
         await settle(bus, message, outcome, answers=(NotFoundError,), max_deliver=0)
@@ -79,32 +89,52 @@ async def keeping(bus: Bus) -> AsyncIterator[None]:
         await pull.stop()
 
 
-async def _keep(bus: Bus, advisory: Mapping[str, Any]) -> None:
-    """Store the letter of one advisory; NotFoundError when the message is gone already."""
-    stream, sequence = str(advisory["stream"]), int(advisory["stream_seq"])
-    reason = str(advisory.get("reason", ""))
-    if stream in OURS or reason == KEPT:
-        return
-    original = await bus.js.get_msg(stream, sequence)
-    terminated = str(advisory.get("type", "")).endswith("terminated")
-    consumer = str(advisory["consumer"])
-    await bus.publish(
-        dead_letter(
-            original.subject or "",
-            original.data or b"",
-            original.headers or {},
-            stream=stream,
-            consumer=consumer,
-            sequence=sequence,
-            deliveries=int(advisory.get("deliveries", 0)),
-            cause=reason or ("Terminated" if terminated else "MaxDeliveries"),
-            at=datetime.now(UTC),
-        )
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """What JetStream says of a message that it delivers no more."""
+
+    stream: str
+    consumer: str
+    sequence: int
+    deliveries: int
+    cause: str
+
+
+def read(advisory: bytes) -> GivenUp:
+    """Read an advisory; raises one of many things over what is none."""
+    told = json.loads(advisory)
+    kind = KINDS[told["type"]]
+    stream, consumer, sequence = told["stream"], told["consumer"], told["stream_seq"]
+    if not (TOKEN.fullmatch(stream) and TOKEN.fullmatch(consumer)):
+        raise ValueError("no stream or consumer has such a name")
+    if type(sequence) is not int or not 0 < sequence < BEHIND_ALL:
+        raise ValueError("no message has such a number")
+    return GivenUp(
+        stream, consumer, sequence, int(told["deliveries"]), str(told.get("reason") or kind)
     )
-    log.error("a message was given up", extra={"stream": stream, "consumer": consumer})
-    info = await bus.js.stream_info(stream)
+
+
+async def _keep(bus: Bus, it: GivenUp) -> None:
+    """Store the letter of one advisory; NotFoundError when the message is gone already."""
+    if it.stream in OURS or it.cause == KEPT:
+        return
+    original = await bus.js.get_msg(it.stream, it.sequence)
+    letter = dead_letter(
+        original.subject or "",
+        original.data or b"",
+        headers_of(original),
+        stream=it.stream,
+        consumer=it.consumer,
+        sequence=it.sequence,
+        deliveries=it.deliveries,
+        cause=it.cause,
+        at=datetime.now(UTC),
+    )
+    await keep(bus, letter)
+    log.error("a message was given up", extra={"stream": it.stream, "consumer": it.consumer})
+    info = await bus.js.stream_info(it.stream)
     if info.config.retention == RetentionPolicy.WORK_QUEUE:
-        await bus.js.delete_msg(stream, sequence)  # else it would stay there for ever, unacked
+        await bus.js.delete_msg(it.stream, it.sequence)  # else it would stay for ever, unacked
 
 
 async def _command(settings: Settings, options: argparse.Namespace) -> int:
@@ -124,7 +154,7 @@ async def _command(settings: Settings, options: argparse.Namespace) -> int:
                 await drop(bus, letter)
             about = {
                 name.removeprefix(PREFIX).lower(): value
-                for name, value in (letter.headers or {}).items()
+                for name, value in headers_of(letter).items()
                 if name.startswith(PREFIX)
             }
             sys.stdout.write(json.dumps({"seq": letter.seq, **about}) + "\n")

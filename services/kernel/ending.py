@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from .causes import cause_of
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -39,7 +41,7 @@ async def ended(
         if not task.done():
             log.error("a task does not end", extra={"seconds": at_most})
         elif not task.cancelled() and (trouble := task.exception()):
-            log.warning("a task had failed", extra={"cause": type(trouble).__name__})
+            log.warning("a task had failed", extra={"cause": cause_of(trouble)})
     if interrupted is not None:
         raise interrupted
 

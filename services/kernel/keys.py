@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 from jwt import PyJWK
 
 from .answers import NO_DETAILS
+from .causes import cause_of
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class Jwks:
                 response.raise_for_status()
                 document = json.loads(await _whole(response.content.iter_any()))
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as trouble:
-            log.warning("keys not fetched", extra={"cause": type(trouble).__name__})
+            log.warning("keys not fetched", extra={"cause": cause_of(trouble)})
             return
         keys = usable_keys(document)
         if keys:

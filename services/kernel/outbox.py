@@ -14,6 +14,7 @@ from pymongo import ASCENDING
 from pymongo.errors import PyMongoError
 
 from .bus import Bus, BusUnavailable
+from .causes import cause_of
 from .ending import beside, ended
 from .ids import new_id
 from .telemetry import traceparent
@@ -165,7 +166,7 @@ class Outbox:
         except (BusUnavailable, PyMongoError, APIError) as trouble:
             # What comes next must not overtake this: the document is read again first.
             lane.unread = True
-            log.warning("the outbox waits", extra={"cause": type(trouble).__name__})
+            log.warning("the outbox waits", extra={"cause": cause_of(trouble)})
         finally:
             lane.task = None
             if not lane.sent and not lane.unread:
@@ -187,7 +188,7 @@ class Outbox:
             try:
                 await self._pull_sent()
             except PyMongoError as trouble:
-                log.warning("the outbox is not pulled", extra={"cause": type(trouble).__name__})
+                log.warning("the outbox is not pulled", extra={"cause": cause_of(trouble)})
 
     async def _pull_sent(self) -> None:
         sent = self._to_pull()
@@ -235,5 +236,5 @@ async def _sweep_for_ever(relay: Outbox) -> None:
         try:
             await relay.sweep()
         except PyMongoError as trouble:
-            log.warning("the outbox cannot be read", extra={"cause": type(trouble).__name__})
+            log.warning("the outbox cannot be read", extra={"cause": cause_of(trouble)})
         await asyncio.sleep(SWEEP)

@@ -10,14 +10,19 @@ from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import Error
+from nats.errors import BadHeaderError, BadSubjectError, Error, MaxPayloadError
 from nats.js.errors import APIError
 
+from .causes import cause_of
 from .wire import Outgoing
 
 AGAIN = 0.1  # seconds between tries while JetStream itself is not up
 _WRONG_LAST_SEQUENCE = (10070, 10071, 10164)
 """JetStream's codes for an expectation that did not hold (server/errors.json)."""
+
+
+NEVER = (MaxPayloadError, BadSubjectError, BadHeaderError)
+"""What the client says of a message that no server would take."""
 
 
 class BusUnavailable(Exception):
@@ -58,14 +63,16 @@ class Publisher:
         await self._nc.subscribe(f"{self._inbox}.*", cb=self._answered)
 
     async def publish(self, message: Outgoing, limit: float) -> Mapping[str, Any]:
-        """Return the ack; raise BusUnavailable or APIError."""
+        """Return the ack; raise BusUnavailable, APIError, or one of NEVER."""
         try:
             async with asyncio.timeout(limit):
                 answer = await self._until_answered(message)
         except TimeoutError as silence:
             raise BusUnavailable("no ack in time") from silence
+        except NEVER:
+            raise
         except (Error, OSError) as broken:
-            raise BusUnavailable(type(broken).__name__) from broken
+            raise BusUnavailable(cause_of(broken)) from broken
         if error := answer.get("error"):
             if error.get("code") == 503:  # noqa: PLR2004 - as in HTTP
                 raise BusUnavailable(error.get("description", ""))
@@ -93,6 +100,9 @@ class Publisher:
             await asyncio.sleep(AGAIN)
 
     async def _send(self, message: Outgoing, reply: str) -> None:
+        # The client counts the payload alone, and the server hangs up on what is too large.
+        if len(message.payload) + _size(message.headers) > self._nc.max_payload:
+            raise MaxPayloadError
         await self._nc.publish(
             message.subject, message.payload, reply, headers=dict(message.headers)
         )
@@ -103,3 +113,8 @@ class Publisher:
             return
         nobody = (message.headers or {}).get("Status") == "503"
         waiting.answer.set_result(None if nobody else json.loads(message.data))
+
+
+def _size(headers: Mapping[str, str]) -> int:
+    """Count the bytes of a header block: a line for each, one that begins it, one that ends it."""
+    return 14 + sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())

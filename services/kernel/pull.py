@@ -16,6 +16,7 @@ from nats.js.api import ConsumerConfig
 from nats.js.errors import BadRequestError, NotFoundError
 
 from .bus import Bus
+from .causes import cause_of
 from .ending import ended
 from .workers import Workers
 
@@ -132,7 +133,7 @@ class Pull:
                 self._lost = True
                 log.warning(
                     "a consumer is not to be had; trying again",
-                    extra={"consumer": self._config.durable_name, "cause": type(trouble).__name__},
+                    extra={"consumer": self._config.durable_name, "cause": cause_of(trouble)},
                 )
                 continue
             with suppress(TimeoutError):

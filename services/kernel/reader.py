@@ -15,6 +15,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import BadRequestError, NotFoundError
 
 from .bus import Bus
+from .causes import cause_of
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class Reader:
                     raise  # no such stream or subject: waiting does not help
                 log.warning(
                     "a tail is cut off; trying again",
-                    extra={"stream": self._stream, "cause": type(trouble).__name__},
+                    extra={"stream": self._stream, "cause": cause_of(trouble)},
                 )
             self._wake.clear()
             pause = min(2 * pause, 1.0)

@@ -14,6 +14,7 @@ from opentelemetry import trace
 
 from . import client_network
 from .answers import FAULT, Answer, Codes, answer_to
+from .causes import cause_of
 from .telemetry import continued, tracer
 
 log = logging.getLogger(__name__)
@@ -175,7 +176,7 @@ def _answering(codes: Codes) -> Middleware:
                     log.exception("request failed", extra={"method": name})
                 elif told.code is StatusCode.UNAVAILABLE:
                     # No stack: in an outage there is one such line for every request.
-                    extra = {"method": name, "reason": told.reason, "cause": type(error).__name__}
+                    extra = {"method": name, "reason": told.reason, "cause": cause_of(error)}
                     log.warning("request failed", extra=extra)
                 return problem(told.code, told.reason, told.message)
 

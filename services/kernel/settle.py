@@ -4,14 +4,17 @@ import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 
-from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 from nats.js.errors import APIError
 
 from .bus import Bus, BusUnavailable
-from .dead import KEPT, dead_letter
+from .causes import Fault, cause_of, fault_of
+from .dead import KEPT, dead_letter, keep
 
 log = logging.getLogger(__name__)
+
+FEW = 8
+"""Deliveries of a message over which a handler fails as nobody foresaw: a minute of them."""
 
 LONGEST_DELAY = 30.0
 SHORTEST_WAIT = 0.05
@@ -47,9 +50,10 @@ async def settle(  # noqa: PLR0913 - the rules of a consumer, each by its name
     """Ack what was done or answered, end poison and exhausted patience in DEAD, put off the rest.
 
     `answers` are outcomes that leave nothing to do. `final` is what no repetition changes: nobody
-    asked, so nobody hears the refusal, and it must not pass for done. Any other failure is the
-    last one at the `max_deliver`-th delivery, if that is above 0, or once the message has been in
-    the stream for `give_up_after`.
+    asked, so nobody hears the refusal, and it must not pass for done. That, and what fails because
+    of the message alone, is over at once. Trouble outside is over at the `max_deliver`-th delivery,
+    if that is above 0; what nobody foresaw, after a few; both, where it is given, only once the
+    message has been in the stream for `give_up_after`.
     The dead letter is stored before the message is ended: on a work queue the end deletes it.
     """
     if outcome is None or isinstance(outcome, answers):
@@ -67,12 +71,17 @@ async def settle(  # noqa: PLR0913 - the rules of a consumer, each by its name
         "consumer": known.consumer,
         "sequence": known.sequence.stream,
         "attempt": known.num_delivered,
-        "cause": type(outcome).__qualname__,
+        "cause": cause_of(outcome),
     }
-    old = give_up_after is not None and datetime.now(UTC) - known.timestamp > give_up_after
-    last = (
-        isinstance(outcome, (DecodeError, *final)) or old or 0 < max_deliver <= known.num_delivered
-    )
+    fault = Fault.INPUT if isinstance(outcome, final) else fault_of(outcome)
+    if fault is Fault.INPUT:
+        last = True
+    elif give_up_after is not None:
+        last = datetime.now(UTC) - known.timestamp > give_up_after
+    elif fault is Fault.OUTSIDE:
+        last = 0 < max_deliver <= known.num_delivered
+    else:
+        last = known.num_delivered >= (min(FEW, max_deliver) if max_deliver > 0 else FEW)
     if not last:
         log.warning("a handler failed; the message comes again", extra=facts, exc_info=outcome)
         await message.nak(delay=delay_after(known.num_delivered))
@@ -86,11 +95,11 @@ async def settle(  # noqa: PLR0913 - the rules of a consumer, each by its name
         consumer=known.consumer,
         sequence=known.sequence.stream,
         deliveries=known.num_delivered,
-        cause=type(outcome).__qualname__,
+        cause=cause_of(outcome),
         at=datetime.now(UTC),
     )
     try:
-        await bus.publish(letter)
+        await keep(bus, letter)
     except (BusUnavailable, APIError):
         await message.nak(delay=LONGEST_DELAY)
         return

@@ -22,6 +22,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import format_span_id, format_trace_id
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from .causes import cause_of
+
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -91,7 +93,7 @@ def log_as(service: str, level: str = "INFO") -> None:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line. Of an exception: its type and place, not its words.
+    """One JSON object a line. Of an exception: its type, code and place, not its words.
 
     The words of an exception may quote a message or a name. Those of an OSError come from the
     operating system, and an operator needs them. Of what libraries log the wording is kept, not
@@ -116,7 +118,8 @@ class JsonLines(logging.Formatter):
             line["span_id"] = format_span_id(span.span_id)
         line |= {name: value for name, value in vars(record).items() if _may_be_told(name, value)}
         if record.exc_info and record.exc_info[1] is not None:
-            line |= _told(record.exc_info[1])
+            told = _told(record.exc_info[1])
+            line |= {name: value for name, value in told.items() if name not in line}
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -138,8 +141,7 @@ def _told(error: BaseException) -> dict[str, object]:
         "error": f"{type(error).__module__}.{type(error).__qualname__}",
         "stack": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
     }
-    if isinstance(error, OSError):
-        told["cause"] = str(error)
+    told["cause"] = str(error) if isinstance(error, OSError) else cause_of(error)
     if isinstance(error, BaseExceptionGroup):
         told["errors"] = [_told(part) for part in error.exceptions]
     return told

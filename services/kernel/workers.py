@@ -10,6 +10,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 
+from .causes import cause_of
 from .ending import ended
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class Workers:
         except Exception as trouble:
             log.exception(
                 "a message could not be settled; it comes again",
-                extra={"cause": type(trouble).__name__},
+                extra={"cause": cause_of(trouble)},
             )
 
     async def _return(self, message: Msg) -> None:

@@ -9,6 +9,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from services.dispatch.use_cases.ports import Position, Shard, Unknown
 from services.kernel.bus import Bus
+from services.kernel.causes import cause_of
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class SnapshotArchive:
                 await store.put(str(_Name(shard, position.sequence, at)), data)
                 self._kept[shard] = position.sequence
         except _TROUBLE as trouble:
-            log.warning("snapshot not archived", extra={"cause": type(trouble).__name__})
+            log.warning("snapshot not archived", extra={"cause": cause_of(trouble)})
 
     async def before(self, shard: Shard, record: int, at: int) -> bytes:
         """Return the last snapshot that is neither behind the record nor behind the moment.

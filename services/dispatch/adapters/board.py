@@ -11,6 +11,7 @@ from nats.js.api import Header
 from nats.js.errors import APIError
 
 from services.kernel.bus import Bus
+from services.kernel.causes import cause_of
 from services.kernel.tail import tail
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ class Board:
             try:
                 await self._follow()
             except TROUBLE as trouble:
-                log.warning("no leases", extra={"cause": type(trouble).__name__})
+                log.warning("no leases", extra={"cause": cause_of(trouble)})
             await asyncio.sleep(_AGAIN_S)
 
     async def _follow(self) -> None:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from services.dispatch.domain.placement import placed
 from services.dispatch.use_cases.ports import Leadership, Shard, WarmUp
 from services.kernel.bus import Bus
+from services.kernel.causes import cause_of
 from services.kernel.ending import beside, ended
 
 from .board import TROUBLE, Board, Noted, now
@@ -197,9 +198,7 @@ class Lease:
             try:
                 await warm_up(lambda: self._roster.stand_by(self._shard))
             except Exception as trouble:  # noqa: BLE001 - who leads goes on; we try again
-                log.warning(
-                    "not warm", extra={"shard": self._shard, "cause": type(trouble).__name__}
-                )
+                log.warning("not warm", extra={"shard": self._shard, "cause": cause_of(trouble)})
             self._roster.stand_down(self._shard)
             await asyncio.sleep(_AFTER_TROUBLE_S)
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from services.dispatch.use_cases.ports import Shard
+from services.kernel.causes import cause_of
 
 from .board import TROUBLE, Board, Noted, now
 
@@ -80,7 +81,7 @@ class Roster:
                 await self._board.write(KEY + self.name, json.dumps(said).encode(), headers=_TTL)
                 self._alive_until = asked_at + LEASE_S
             except TROUBLE as trouble:
-                log.debug("not announced", extra={"cause": type(trouble).__name__})
+                log.debug("not announced", extra={"cause": cause_of(trouble)})
             with suppress(TimeoutError):
                 async with asyncio.timeout(RENEW_S):
                     await self._news.wait()

@@ -13,6 +13,7 @@ from nats.errors import Error
 from nats.js.errors import APIError, NotFoundError
 
 from services.kernel.bus import Bus
+from services.kernel.causes import cause_of
 from services.kernel.clock import Clock
 from services.presence.domain.errors import LeasesUnknown
 from services.presence.domain.leases import Key
@@ -42,7 +43,7 @@ class BucketLeases:
             subject = lease_subject(user, device_id)
             await self._bus.js.publish(subject, headers=self._renewal, timeout=_PATIENCE)
         except (Error, OSError, TimeoutError, APIError) as trouble:
-            log.warning("a lease is not stored yet", extra={"cause": type(trouble).__name__})
+            log.warning("a lease is not stored yet", extra={"cause": cause_of(trouble)})
 
     def renew(self, user: Key, device_id: str) -> None:
         self._renewed.add(lease_subject(user, device_id))
@@ -54,7 +55,7 @@ class BucketLeases:
             for subject in renewed:
                 await self._bus.nc.publish(subject, headers=self._renewal)
         except Error as trouble:  # the client's buffer is full, in a long outage
-            log.debug("renewals are not stored", extra={"cause": type(trouble).__name__})
+            log.debug("renewals are not stored", extra={"cause": cause_of(trouble)})
 
     async def give_back(self, user: Key, device_id: str) -> None:
         try:

@@ -15,6 +15,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import BulkWriteError, PyMongoError
 
+from services.kernel.causes import cause_of
 from services.presence.domain.history import Change
 from services.presence.domain.leases import Key
 
@@ -71,7 +72,7 @@ class MongoHistory:
                 try:
                     await self._store(some)
                 except PyMongoError as trouble:
-                    log.warning("the history is behind", extra={"cause": type(trouble).__name__})
+                    log.warning("the history is behind", extra={"cause": cause_of(trouble)})
 
     async def newest(
         self, user: Key, before_version: int, before: datetime | None, most: int

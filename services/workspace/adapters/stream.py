@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from nats.errors import Error
 
 from services.kernel.bus import Bus, BusUnavailable
+from services.kernel.causes import cause_of
 from services.kernel.ending import ended
 from services.kernel.tail import Tailed, tail
 from services.kernel.wire import filter_for, parsed
@@ -96,7 +97,7 @@ async def _keep(bus: Bus, keep: Keep) -> None:
                 await keep(oldest)
                 pause = min(pause, oldest.total_seconds() / EIGHTH)
         except (BusUnavailable, Error, OSError, TimeoutError) as trouble:
-            log.warning("open cards wait", extra={"cause": type(trouble).__name__})
+            log.warning("open cards wait", extra={"cause": cause_of(trouble)})
 
 
 async def _board(bus: Bus, words: LastWords) -> Board:

@@ -187,8 +187,67 @@ async def test_a_letter_stored_by_the_consumer_is_not_stored_again(bus: Bus, ten
     assert still.seq == first.seq
 
 
-async def advised(bus: Bus) -> bool:
-    return (await bus.js.stream_info("ADVISORIES")).state.messages > 0
+STRAY = (
+    b"",
+    b"\xff",
+    b"[]",
+    b"{}",
+    b"[" * 50_000,
+    b'{"stream":"DISPATCH","stream_seq":1}',
+    b'{"type":"something.else","stream":"DISPATCH","consumer":"c","stream_seq":1,"deliveries":1}',
+    *(
+        b'{"type":"io.nats.jetstream.advisory.v1.terminated",%s}' % rest
+        for rest in (
+            b'"stream":"DISPATCH","consumer":"c","stream_seq":"one","deliveries":1',
+            b'"stream":"DISPATCH","consumer":"c","stream_seq":"1","deliveries":1',
+            b'"stream":"DISPATCH","consumer":"c","stream_seq":-1,"deliveries":1',
+            b'"stream":"DISPATCH","consumer":"c","stream_seq":1e400,"deliveries":1',
+            b'"stream":"DISPATCH","consumer":"c","stream_seq":99999999999999999999999,"deliveries":1',
+            b'"stream":"DISPATCH","consumer":"c","stream_seq":1,"deliveries":"often"',
+            b'"stream":"DISPATCH","consumer":"a b.*","stream_seq":1,"deliveries":1',
+            b'"stream":"no such","consumer":"c","stream_seq":1,"deliveries":1',
+            b'"stream":7,"consumer":null,"stream_seq":1,"deliveries":1',
+            b'"stream":"NOWHERE","consumer":"c","stream_seq":1,"deliveries":1',
+        )
+    ),
+)
+
+
+async def test_stray_records_among_the_advisories_are_passed_over(bus: Bus, tenant: str) -> None:
+    """They were tried again for ever, each half a minute."""
+    advisory = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.DISPATCH.c"
+    await queue_task(bus, tenant)
+    async with dead_letters.keeping(bus):
+        for stray in STRAY:
+            await bus.js.publish(advisory, stray)
+        await drained(bus, "ADVISORIES", dead_letters.DURABLE)
+    assert await letters(bus) == []
+
+
+@pytest.mark.parametrize(
+    ("lies_under", "subject"),
+    [
+        ("dead.CONTACTS.c", "cc.{}.dispatch.v1.task.queued.chat"),
+        ("dead.DISPATCH_IN.c", "dispatch.journal.0"),
+        ("dead.DISPATCH.c", "cc.*.dispatch.v1.task.queued.chat"),
+        ("dead.DISPATCH.c", "cc.{}.dispatch."),
+        ("dead.DISPATCH.c", ""),
+        ("dead.NOWHERE.c", "cc.{}.dispatch.v1.task.queued.chat"),
+        ("dead.DISPATCH", "cc.{}.dispatch.v1.task.queued.chat"),
+        ("dead.AUDIT.c", "cc.{}.dispatch.v1.supervisor.acted"),
+    ],
+)
+async def test_a_planted_letter_is_not_sent_where_it_says(
+    bus: Bus, tenant: str, lies_under: str, subject: str
+) -> None:
+    about = {"Dead-Subject": subject.format(tenant)}
+    await bus.publish(Outgoing(lies_under, b"planted", about))
+    (letter,) = await letters(bus)
+    with pytest.raises(dead.ForeignLetter):
+        await dead.replay(bus, letter)
+    assert [one.seq for one in await letters(bus)] == [letter.seq]
+    for stream in ("DISPATCH", "DISPATCH_JOURNAL"):
+        assert (await bus.js.stream_info(stream)).state.messages == 0
 
 
 async def test_a_letter_for_a_foreign_stream_is_not_sent_there_and_holds_up_no_other(
@@ -205,6 +264,10 @@ async def test_a_letter_for_a_foreign_stream_is_not_sent_there_and_holds_up_no_o
     assert (await bus.js.get_last_msg(STREAM, facts["Dead-Subject"])).data == b"genuine"
     (left,) = await letters(bus)
     assert left.data == b"forged"
+
+
+async def advised(bus: Bus) -> bool:
+    return (await bus.js.stream_info("ADVISORIES")).state.messages > 0
 
 
 async def command(nats_url: str, *arguments: str, ends: int = 0) -> str:

@@ -11,8 +11,8 @@ from centralita.dispatch.v1.events_pb2 import TaskQueued
 from google.protobuf.message import DecodeError
 
 from services.kernel.bus import Bus, BusUnavailable
-from services.kernel.consume import consumer
-from services.kernel.settle import Later, delay_after, settle
+from services.kernel.consume import PATIENT, consumer
+from services.kernel.settle import FEW, Later, delay_after, settle
 from services.kernel.wire import Outgoing
 
 
@@ -90,8 +90,10 @@ def test_an_outage_of_half_an_hour_makes_no_dead_letter() -> None:
         (RuntimeError(), 1, "nak 0.5"),
         (RuntimeError(), 2, "nak 1.0"),
         (TimeoutError(), 7, "nak 30.0"),
+        (TimeoutError(), 8, "term"),
         (RuntimeError(), 8, "term"),
         (DecodeError(), 1, "term"),
+        (ValueError(), 1, "term"),
         (asyncio.CancelledError(), 8, "nak None"),
         (Later(timedelta(seconds=90)), 8, "nak 90.0"),
         (Later(timedelta()), 1, "nak 0.05"),
@@ -103,6 +105,16 @@ async def test_each_outcome_has_one_meaning(
     box = Letterbox()
     assert await settled(Delivered(delivered), outcome, box) == how
     assert len(box.letters) == (how == "term")
+
+
+async def test_what_nobody_foresaw_is_tried_for_a_minute_and_not_for_an_hour() -> None:
+    for outcome, how in ((RuntimeError(), "term"), (TimeoutError(), "nak 30.0")):
+        box, message = Letterbox(), Delivered(FEW)
+        await settle(
+            cast("Bus", box), cast("Any", message), outcome, answers=(), max_deliver=PATIENT
+        )
+        assert (message.settled or ["term"]) == [how]
+    assert 30 < sum(map(delay_after, range(1, FEW))) < 90
 
 
 @pytest.mark.parametrize(
