@@ -120,8 +120,13 @@ class Agent:
             self._api.call("POST", f"{path}:reply", request)
             print(f"you: {text}", flush=True)
         if not text or self._reply is not None:
-            self._api.call("POST", f"{path}:close", {"requestId": uuid.uuid4().hex})
+            # What the customer writes meanwhile is not closed along: it begins the next one.
+            seen = max(one["arrival"] for one in messages)
+            request = {"requestId": uuid.uuid4().hex, "lastSeenArrival": seen}
+            closed = self._api.call("POST", f"{path}:close", request)
             print("closed", flush=True)
+            if crossed := closed.get("crossedMessages"):
+                print(f"{crossed} more came meanwhile and begin the next one", flush=True)
             return 1
         return 0
 

@@ -7,11 +7,13 @@ from centralita.contacts.v1.contacts_service_pb2_grpc import ContactsServiceStub
 from centralita.conversations.v1.conversations_service_pb2_grpc import (
     add_ConversationsServiceServicer_to_server,
 )
+from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 
 from services.kernel.bus import connected
 from services.kernel.channels import ServiceToken, channel
 from services.kernel.clock import utc_now
 from services.kernel.consume import consuming
+from services.kernel.ending import beside
 from services.kernel.env import from_env
 from services.kernel.identity import Guard
 from services.kernel.ids import new_id
@@ -23,18 +25,20 @@ from services.kernel.serve import Exposed, serving
 
 from .adapters import mongo_conversations, mongo_messages
 from .adapters.contacts import GrpcContacts
+from .adapters.dispatch import GrpcTasks, TellMends
 from .adapters.memberships import memberships
 from .adapters.mongo_conversations import MongoConversations
 from .adapters.mongo_messages import MongoMessages
 from .domain.errors import Refusal
 from .grpc_api import CODES, ConversationsApi, Working
-from .handlers import Following, handlers
+from .handlers import Following, handlers, reconcile_for_ever
 from .messages import refused_text
 from .settings import Settings
 from .use_cases import (
     AppendMessage,
     Assignments,
     Close,
+    Continue,
     EndWithTask,
     Facts,
     MergeDelivery,
@@ -42,6 +46,7 @@ from .use_cases import (
     ReadConversation,
     ReadMessages,
     ReadOpenConversation,
+    Reconcile,
     Reply,
     StoreStaged,
 )
@@ -55,6 +60,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         database(settings.mongo_url, settings.mongo_database) as db,
         outbox(db["conversations"], bus) as relay,
         channel(settings.contacts_address, token=token) as to_contacts,
+        channel(settings.dispatch_address, token=token) as to_dispatch,
         memberships(bus) as known,
     ):
         await mongo_conversations.prepare(db["conversations"])
@@ -65,13 +71,24 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         contacts = GrpcContacts(ContactsServiceStub(to_contacts))
         store = StoreStaged(conversations, stored)
         relay.pull_with(store.told)
+        go_on = Continue(conversations, stored, store, new_id)
         facts = Facts()
         assignments = Assignments(conversations, facts)
         following = Following(
-            append=AppendMessage(contacts, conversations, stored, store, utc_now, new_id),
+            append=AppendMessage(contacts, conversations, stored, store, go_on, utc_now, new_id),
             note=NoteTask(conversations, facts),
-            end=EndWithTask(conversations, stored, store, utc_now),
+            end=EndWithTask(conversations, stored, store, go_on, utc_now),
             merge=MergeDelivery(conversations, stored, store),
+        )
+        reconcile = Reconcile(
+            conversations,
+            GrpcTasks(DispatchServiceStub(to_dispatch)),
+            following.end,
+            go_on,
+            known.tenants,
+            TellMends(),
+            utc_now,
+            settings.reconcile_after,
         )
         read = ReadConversation(conversations)
         working = Working(
@@ -79,10 +96,11 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             read_open=ReadOpenConversation(conversations),
             list_messages=ReadMessages(read, stored),
             reply=Reply(conversations, stored, store, assignments, utc_now),
-            close=Close(conversations, store, assignments, utc_now),
+            close=Close(conversations, store, go_on, assignments, utc_now),
         )
         async with (
             consuming(bus, handlers(following), final=(Refusal,)),
+            beside(reconcile_for_ever(reconcile, settings.reconcile_every)),
             serving(
                 settings.grpc_address,
                 [

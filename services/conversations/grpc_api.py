@@ -15,6 +15,7 @@ from services.kernel.identity import caller
 
 from . import messages
 from .domain import errors
+from .domain.message import Seen
 from .domain.visibility import Rank, Viewer
 from .use_cases import (
     Close,
@@ -86,8 +87,17 @@ class ConversationsApi(ConversationsServiceServicer):
     async def CloseConversation(
         self, request: pb.CloseConversationRequest, context: Context
     ) -> pb.CloseConversationResponse:
-        closed = await self._do.close(self._viewer(), request.conversation_id, request.request_id)
-        return pb.CloseConversationResponse(conversation=messages.from_conversation(closed))
+        closed, following = await self._do.close(
+            self._viewer(),
+            request.conversation_id,
+            request.request_id,
+            Seen(request.last_seen_arrival),
+        )
+        return pb.CloseConversationResponse(
+            conversation=messages.from_conversation(closed),
+            crossed_messages=len(closed.crossed),
+            continued_by=following.id if following else "",
+        )
 
     async def GetOpenConversation(
         self, request: pb.GetOpenConversationRequest, context: Context

@@ -1,6 +1,11 @@
 """What conversations does when the rest of the system speaks."""
 
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from centralita.dispatch.v1.events_pb2 import (
     AfterServiceStarted,
@@ -13,11 +18,13 @@ from centralita.ingestion.v1.events_pb2 import DeliveryUpdated, MessageReceived
 from faststream.nats import NatsRouter
 from google.protobuf.message import DecodeError
 
-from services.kernel.consume import consumer
+from services.kernel.consume import consumer, meta
 
 from . import messages
 from .domain.errors import Unusable
 from .use_cases import AppendMessage, EndWithTask, MergeDelivery, NoteTask
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,7 @@ def handlers(do: Following) -> NatsRouter:
     )
     async def close_completed(event: TaskCompleted) -> None:
         """The work is done, so the conversation is over."""
-        await do.end(event.tenant_id, event.task_id)
+        await do.end(event.tenant_id, event.task_id, meta().at, by=event.ended_by)
 
     @router.subscriber(
         **consumer(
@@ -93,7 +100,13 @@ def handlers(do: Following) -> NatsRouter:
     )
     async def close_cancelled(event: TaskCancelled) -> None:
         """Nobody will work it, so the conversation is over; perhaps with some last words."""
-        await do.end(event.tenant_id, event.task_id, messages.to_farewell(event))
+        await do.end(
+            event.tenant_id,
+            event.task_id,
+            meta().at,
+            by=event.ended_by,
+            farewell=messages.to_farewell(event),
+        )
 
     @router.subscriber(
         **consumer(
@@ -104,7 +117,7 @@ def handlers(do: Following) -> NatsRouter:
     )
     async def close_after_service(event: AfterServiceStarted) -> None:
         """What is left of the work does without the customer."""
-        await do.end(event.tenant_id, event.task_id)
+        await do.end(event.tenant_id, event.task_id, meta().at, by=event.ended_by)
 
     @router.subscriber(
         **consumer(
@@ -124,3 +137,17 @@ def handlers(do: Following) -> NatsRouter:
         )
 
     return router
+
+
+async def reconcile_for_ever(compare: Callable[[], Awaitable[None]], every: timedelta) -> None:
+    """Compare conversations with tasks now and then; what could not be asked is asked next time."""
+    while True:
+        # Replicas that start together shall not all ask at once.
+        await asyncio.sleep(every.total_seconds() * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+        try:
+            await compare()
+        except Exception as trouble:  # noqa: BLE001 - the router is out, or the store: it comes back
+            log.warning(
+                "conversations were not compared with tasks; trying again later",
+                extra={"cause": type(trouble).__name__},
+            )

@@ -111,15 +111,18 @@ def from_events(
     """Return each event as it travels, and when it happened."""
     for event in events:
         match event:
-            case Opened(at=at):
-                yield _opened(it, at), at
+            case Opened(at=at, last_agent_id=last_agent_id):
+                yield _opened(it, at, last_agent_id), at
             case Appended(message=message):
                 yield _appended(it, message), message.arrived_at
             case ReplyRequested(message=message):
                 yield _reply_requested(it, message), message.arrived_at
             case Closed(by=by, at=at):
                 closed = events_pb2.ConversationClosed(
-                    tenant_id=it.lane.tenant_id, conversation_id=it.id, closed_by=by
+                    tenant_id=it.lane.tenant_id,
+                    conversation_id=it.id,
+                    closed_by=by,
+                    crossed_messages=len(it.crossed),
                 )
                 yield closed, at
 
@@ -134,8 +137,9 @@ def from_conversation(it: Conversation) -> resources_pb2.Conversation:
         state=resources_pb2.CONVERSATION_STATE_OPEN,
         assignee_id=it.assignee_id,
         opened_at=_stamp(it.opened_at),
-        message_count=it.message_count,
+        message_count=it.message_count - len(it.crossed),
         version=it.version,
+        continues=it.continues,
     )
     if it.closed:
         conversation.state = resources_pb2.CONVERSATION_STATE_CLOSED
@@ -208,7 +212,7 @@ def _channel_of(name: str) -> Channel.ValueType:
     return Channel.Value(f"CHANNEL_{name.upper()}")
 
 
-def _opened(it: Conversation, at: datetime) -> events_pb2.ConversationOpened:
+def _opened(it: Conversation, at: datetime, last_agent_id: str) -> events_pb2.ConversationOpened:
     return events_pb2.ConversationOpened(
         tenant_id=it.lane.tenant_id,
         conversation_id=it.id,
@@ -217,6 +221,8 @@ def _opened(it: Conversation, at: datetime) -> events_pb2.ConversationOpened:
         channel_account_id=it.lane.channel_account_id,
         queue_id=it.queue_id,
         opened_at=_stamp(at),
+        continues=it.continues,
+        last_agent_id=last_agent_id,
     )
 
 

@@ -47,6 +47,7 @@ from .use_cases.lead import LAST_WORDS_S, Lead
 from .use_cases.ports import Checkpoint, Ports, passed
 from .use_cases.queues import GetQueueStatus
 from .use_cases.shards import ListShards
+from .use_cases.tasks import CheckTasks
 from .use_cases.waits import GetWait
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
                             list_shards,
                             GetWait(leader),
                             GetQueueStatus(leader),
+                            CheckTasks(leader),
                         ),
                     ),
                     Exposed(add_ExplainServiceServicer_to_server, ExplainApi(explain)),

@@ -53,6 +53,12 @@ def skills(given: Sequence[SkillNeed]) -> Sequence[SkillNeed]:
     return given
 
 
+def few(given: Sequence[str], most: int, field: str) -> Sequence[str]:
+    """Return a list that is not too long."""
+    _at_most(len(given), most, field)
+    return given
+
+
 def _at_most(given: int, most: int, field: str) -> int:
     if given > most:
         raise Invalid("FIELD_INVALID", f"Send {field}: {most} at most.", field=field)

@@ -11,6 +11,8 @@ from centralita.dispatch.v1.dispatch_service_pb2 import (
     CancelForTenantResponse,
     CancelTaskRequest,
     CancelTaskResponse,
+    CheckTasksRequest,
+    CheckTasksResponse,
     CompleteTaskRequest,
     CompleteTaskResponse,
     DeclineOfferRequest,
@@ -25,6 +27,8 @@ from centralita.dispatch.v1.dispatch_service_pb2 import (
     GetWaitForTenantResponse,
     GetWaitRequest,
     GetWaitResponse,
+    ListChatTasksRequest,
+    ListChatTasksResponse,
     ListShardsRequest,
     ListShardsResponse,
     MoveTasksRequest,
@@ -51,7 +55,6 @@ from services.kernel.ids import is_token
 
 from . import fields
 from .domain import errors
-from .domain.estimates import Estimate
 from .domain.inputs import (
     SERVICE,
     AcceptOffer,
@@ -73,9 +76,11 @@ from .domain.inputs import (
 from .domain.supervision import MOVED_AT_ONCE
 from .fields import token
 from .matching import read_skills
+from .messages import foretell, write_checked
 from .use_cases.commands import Ask
 from .use_cases.queues import Asker, GetQueueStatus
 from .use_cases.shards import ListShards
+from .use_cases.tasks import CheckTasks
 from .use_cases.waits import GetWait
 
 CODES = {
@@ -90,6 +95,8 @@ CODES = {
 
 Context = ServicerContext[Any, Any]
 
+MOST_CHECKED, MOST_LISTED = 500, 2_000
+
 MODES = {mode.value: mode for mode in QueueMode}
 
 
@@ -102,11 +109,13 @@ class DispatchApi(DispatchServiceServicer):
         list_shards: ListShards,
         get_wait: GetWait,
         get_queue_status: GetQueueStatus,
+        check_tasks: CheckTasks,
     ) -> None:
         self._ask = ask
         self._list_shards = list_shards
         self._get_wait = get_wait
         self._get_queue_status = get_queue_status
+        self._check_tasks = check_tasks
 
     async def GetWait(self, request: GetWaitRequest, context: Context) -> GetWaitResponse:
         return await self._wait(caller().tenant_id, request.task_id)
@@ -120,8 +129,22 @@ class DispatchApi(DispatchServiceServicer):
     async def _wait(self, tenant_id: str, task_id: str) -> GetWaitResponse:
         told = await self._get_wait(tenant_id, token(task_id, "task_id"))
         answer = GetWaitResponse(position=told.position)
-        _foretell(answer, told.foretold)
+        foretell(answer, told.foretold)
         return answer
+
+    async def CheckTasks(self, request: CheckTasksRequest, context: Context) -> CheckTasksResponse:
+        tenant_id = token(request.tenant_id, "tenant_id")
+        task_ids = fields.few(request.task_ids, MOST_CHECKED, "task_ids")
+        return write_checked(await self._check_tasks(tenant_id, task_ids))
+
+    async def ListChatTasks(
+        self, request: ListChatTasksRequest, context: Context
+    ) -> ListChatTasksResponse:
+        tenant_id = token(request.tenant_id, "tenant_id")
+        most = min(request.page_size or MOST_LISTED, MOST_LISTED)
+        after = fields.token_or_none(request.after_task_id, "after_task_id")
+        found = await self._check_tasks.chats(tenant_id, after, most)
+        return ListChatTasksResponse(task_ids=found)
 
     async def GetQueueStatus(
         self, request: GetQueueStatusRequest, context: Context
@@ -139,7 +162,7 @@ class DispatchApi(DispatchServiceServicer):
             answer.turns_at.FromMilliseconds(found.turns_at)
         if found.first_since:
             answer.first_since.FromMilliseconds(found.first_since)
-        _foretell(answer, found.foretold)
+        foretell(answer, found.foretold)
         return answer
 
     async def AcceptOffer(
@@ -333,12 +356,6 @@ class DispatchApi(DispatchServiceServicer):
             )
         )
         return MoveTasksResponse(moved=answer.count)
-
-
-def _foretell(answer: GetWaitResponse | GetQueueStatusResponse, it: Estimate | None) -> None:
-    if it is not None:
-        answer.p50.FromMilliseconds(round(it.p50))
-        answer.p90.FromMilliseconds(round(it.p90))
 
 
 def _actor() -> tuple[str, Role]:

@@ -6,8 +6,14 @@ from typing import Any
 from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
+from centralita.dispatch.v1.dispatch_service_pb2 import (
+    CheckTasksResponse,
+    GetQueueStatusResponse,
+    GetWaitResponse,
+)
 
 from services.dispatch.domain.decisions import Acted, Action
+from services.dispatch.domain.estimates import Estimate
 from services.dispatch.domain.inputs import OpeningsForeseen
 from services.dispatch.domain.policy import (
     AfterService,
@@ -19,6 +25,7 @@ from services.dispatch.domain.policy import (
     Policy,
     Span,
 )
+from services.dispatch.use_cases.tasks import Checked
 
 LONGEST_WAIT_MS = 7 * 24 * 3_600_000
 LONGEST_AFTER_SERVICE_MS = 3_600_000
@@ -130,6 +137,21 @@ def read_acted(it: public.SupervisorActed) -> Acted:
         it.target_queue_id,
         it.tasks,
     )
+
+
+def foretell(answer: GetWaitResponse | GetQueueStatusResponse, it: Estimate | None) -> None:
+    """Write a wait into an answer, if anybody can say."""
+    if it is not None:
+        answer.p50.FromMilliseconds(round(it.p50))
+        answer.p90.FromMilliseconds(round(it.p90))
+
+
+def write_checked(found: Checked) -> CheckTasksResponse:
+    """Return how tasks stand as it is told, here and to the service that asks."""
+    answer = CheckTasksResponse(unknown_task_ids=found.unknown)
+    for task_id, at in found.ended.items():
+        answer.ended.add(task_id=task_id).ended_at.FromMilliseconds(at)
+    return answer
 
 
 def write_openings(openings: OpeningsForeseen) -> wire.OpeningsForeseen:

@@ -22,13 +22,13 @@ from services.workspace import __main__ as workspace
 from .edge import ROOT
 from .secrets import Secrets
 
-# Those that others call at their start come first.
+# Those whose address others are told come first.
 SERVICES: Mapping[str, Any] = {
     "directory": directory,
     "contacts": contacts,
-    "conversations": conversations,
     "presence": presence,
     "dispatch": dispatch,
+    "conversations": conversations,
     "workspace": workspace,
     "ingestion": ingestion,
 }

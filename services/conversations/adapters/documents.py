@@ -21,10 +21,11 @@ def to_conversation(document: Document) -> Conversation:
         opened_at=document["opened_at"],
         assignee_id=document["assignee_id"],
         task_revision=document["task_revision"],
-        closed=closed and Closed(closed["by"], closed["request_id"], closed["at"]),
+        closed=closed and _to_closed(closed),
         message_count=document["message_count"],
         staged=tuple(_to_staged(each) for each in document["staged"]),
         version=document["version"],
+        continues=document.get("continues", ""),
     )
 
 
@@ -47,7 +48,7 @@ def from_conversation(it: Conversation) -> Document:
         "message_count": it.message_count,
         "staged": [from_staged(each) for each in it.staged],
         "version": it.version,
-    }
+    } | ({"continues": it.continues} if it.continues else {})
 
 
 def state_of(it: Conversation) -> str:
@@ -57,7 +58,13 @@ def state_of(it: Conversation) -> str:
 def from_closed(closed: Closed | None) -> Document | None:
     if closed is None:
         return None
-    return {"by": closed.by, "request_id": closed.request_id, "at": closed.at}
+    crossed = {"crossed": list(closed.crossed)} if closed.crossed else {}
+    return {"by": closed.by, "request_id": closed.request_id, "at": closed.at} | crossed
+
+
+def _to_closed(closed: Document) -> Closed:
+    crossed = tuple(closed.get("crossed", ()))
+    return Closed(closed["by"], closed["request_id"], closed["at"], crossed)
 
 
 def to_message(document: Document) -> Message:
@@ -91,11 +98,11 @@ def from_staged(message: Message) -> Document:
         "sent_at": message.sent_at,
         "arrived_at": message.arrived_at,
         "arrival": message.arrival,
-    }
+    } | ({"moved": True} if message.moved else {})
 
 
 def _to_staged(document: Document) -> Message:
-    return Message(id=document["id"], **_said(document))
+    return Message(id=document["id"], moved=document.get("moved", False), **_said(document))
 
 
 def _said(document: Document) -> Document:

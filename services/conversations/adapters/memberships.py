@@ -23,6 +23,10 @@ class Memberships:
         """Return the ids of the user's queues; none for a user who is not there."""
         return self._users.get((tenant_id, user_id), (0, _NONE))[1]
 
+    def tenants(self) -> list[str]:
+        """Return every tenant that has, or had, a user."""
+        return sorted({tenant_id for tenant_id, _ in self._users})
+
     def note(self, event: UserChanged) -> None:
         """Take a user's state unless something newer is known. A removed user stays as one."""
         key = (event.tenant_id, event.user_id)

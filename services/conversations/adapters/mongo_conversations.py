@@ -1,6 +1,7 @@
 """Conversations in MongoDB. One document is one transaction: messages staged, outbox included."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
@@ -9,7 +10,7 @@ from pymongo.errors import DuplicateKeyError
 
 from services.conversations.domain.conversation import Conversation, Lane
 from services.conversations.domain.errors import ConversationNotFound, Stale
-from services.conversations.domain.events import Appended, Closed, Event
+from services.conversations.domain.events import Appended, Closed, Event, Opened
 from services.conversations.messages import from_events
 from services.kernel.outbox import Outbox, entry, pulling
 
@@ -36,6 +37,14 @@ async def prepare(collection: Collection) -> None:
     await collection.create_index(
         [*lane, ("ordinal", DESCENDING)], name="lane_ordinal", unique=True
     )
+    # What crossed a close and has not begun the next one yet: next to nothing, at any time.
+    await collection.create_index([("crossing", ASCENDING)], name="crossing", sparse=True)
+    # What is open, by age: compared with the router's tasks.
+    await collection.create_index(
+        [("opened_at", ASCENDING)],
+        name="open_age",
+        partialFilterExpression={"state": "open"},
+    )
     # Whom an open one answers; closed ones are not in it, so it stays small.
     await collection.create_index(
         [*lane[:2], ("recipient_address", ASCENDING)],
@@ -60,6 +69,49 @@ class MongoConversations:
             sort=[("ordinal", DESCENDING)],
         )
         return None if found is None else documents.to_conversation(found)
+
+    async def open_since(
+        self, moment: datetime, at_once: int
+    ) -> AsyncIterator[Sequence[tuple[str, str]]]:
+        found = self._collection.find(
+            {"state": "open", "opened_at": {"$lt": moment}}, {"tenant_id": 1}
+        ).sort("opened_at", ASCENDING)
+        while some := await found.to_list(at_once):
+            yield [(document["tenant_id"], document["_id"]) for document in some]
+
+    async def closed_among(
+        self, tenant_id: str, conversation_ids: Sequence[str]
+    ) -> list[Conversation]:
+        wanted = {"_id": {"$in": list(conversation_ids)}, "tenant_id": tenant_id, "state": "closed"}
+        found: list[Any] = await self._collection.find(wanted, _ALL_BUT_OUTBOX).to_list(None)
+        return [documents.to_conversation(document) for document in found]
+
+    async def tell_close(self, it: Conversation) -> None:
+        if it.closed is not None:
+            entries = [entry(message, at) for message, at in from_events(it, [it.closed])]
+            await self._collection.update_one(
+                {"_id": it.id}, {"$push": {"outbox": {"$each": entries}}}
+            )
+            self._relay.nudge(it.id)
+
+    async def following(self, it: Conversation) -> Conversation | None:
+        found = await self._collection.find_one(
+            {
+                "tenant_id": it.lane.tenant_id,
+                "channel_account_id": it.lane.channel_account_id,
+                "contact_id": it.lane.contact_id,
+                "ordinal": it.ordinal + 1,
+            },
+            _ALL_BUT_OUTBOX,
+        )
+        return None if found is None else documents.to_conversation(found)
+
+    async def crossing(self, most: int) -> list[Conversation]:
+        found = self._collection.find({"crossing": True}, _ALL_BUT_OUTBOX).limit(most)
+        return [documents.to_conversation(document) for document in await found.to_list(most)]
+
+    async def continued(self, conversation_id: str) -> None:
+        await self._collection.update_one({"_id": conversation_id}, {"$unset": {"crossing": ""}})
 
     async def open_with(
         self, tenant_id: str, channel_account_id: str, address: str
@@ -122,12 +174,19 @@ class MongoConversations:
         if appended:
             staged = [documents.from_staged(message) for message in appended]
             change["$push"]["staged"] = {"$each": staged}
+        if any(isinstance(each, Opened) for each in events):
+            change["$set"] |= {
+                "task_revision": after.task_revision,
+                "assignee_id": after.assignee_id,
+            }
         if any(isinstance(each, Closed) for each in events):
             as_read["staged"] = []  # a closed document holds no messages
             change["$set"] |= {
                 "state": documents.state_of(after),
                 "closed": documents.from_closed(after.closed),
             }
+            if after.crossed:
+                change["$set"]["crossing"] = True
         found = await self._collection.find_one_and_update(
             as_read, change, {"outbox": 1}, return_document=ReturnDocument.AFTER
         )

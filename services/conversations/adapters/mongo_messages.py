@@ -7,7 +7,7 @@ from pymongo import ASCENDING
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from services.conversations.domain.conversation import Conversation
-from services.conversations.domain.message import Delivery, Direction, Message, Place
+from services.conversations.domain.message import Delivery, Direction, Message, Place, Seen
 
 from . import documents
 from .documents import Document
@@ -43,7 +43,10 @@ class MongoMessages:
 
     async def keep(self, staged: Sequence[tuple[Conversation, Message]]) -> None:
         """Insert them. One that is there already is the same message, perhaps delivered since."""
-        new = [documents.from_message(it, message) for it, message in staged]
+        for it, message in staged:
+            if message.moved:
+                await self._move(it, message)
+        new = [documents.from_message(it, message) for it, message in staged if not message.moved]
         try:
             if len(new) == 1:
                 await self._collection.insert_one(new[0])
@@ -56,6 +59,26 @@ class MongoMessages:
             if failures or some.details.get("writeConcernErrors"):
                 # Its own text quotes the messages, which must not reach a log.
                 raise NotStored(f"write errors {sorted(failures)}") from None
+
+    async def _move(self, it: Conversation, message: Message) -> None:
+        """Take a message over from the conversation before; one that has moved on stays there."""
+        await self._collection.update_one(
+            {"_id": message.id, "tenant_id": it.lane.tenant_id, "conversation_id": it.continues},
+            {"$set": {"conversation_id": it.id, "arrival": message.arrival}},
+        )
+
+    async def unseen(self, it: Conversation, seen: Seen) -> list[Message]:
+        wanted: Document = {
+            "tenant_id": it.lane.tenant_id,
+            "conversation_id": it.id,
+            "direction": Direction.INBOUND.value,
+        }
+        if seen.arrival:
+            wanted["arrival"] = {"$gt": seen.arrival}
+        if seen.until is not None:
+            wanted["arrived_at"] = {"$gt": seen.until}
+        found = self._collection.find(wanted).sort([("arrival", ASCENDING)])
+        return [documents.to_message(document) for document in await found.to_list(None)]
 
     async def after(self, it: Conversation, place: Place | None, most: int) -> list[Message]:
         wanted: Document = {"tenant_id": it.lane.tenant_id, "conversation_id": it.id}

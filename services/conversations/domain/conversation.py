@@ -4,6 +4,7 @@ A decision is a method that returns what happened or refuses; `apply` is the onl
 conversation changes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -38,7 +39,8 @@ class Conversation:
     """`version` is that of the stored document; 0 means it is not stored yet.
 
     `ordinal` numbers the conversations of a lane from 1 without gaps. `staged` are messages
-    that are part of the conversation but not yet documents of their own.
+    that are part of the conversation but not yet documents of their own. `continues` is the
+    conversation before it, if its first messages crossed the close of that one.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Conversation:
     message_count: int = 0
     staged: tuple[Message, ...] = ()
     version: int = 0
+    continues: str = ""
 
     def receive(self, incoming: Incoming, now: datetime) -> tuple[Event, ...]:
         """Append the customer's message; the first one opens the conversation."""
@@ -94,15 +97,38 @@ class Conversation:
         )
         return Appended(message), ReplyRequested(message)
 
-    def close(self, by: str, request_id: str, now: datetime) -> tuple[Event, ...]:
-        """End it. `by` and `request_id` are empty when the system does."""
+    def close(
+        self, by: str, request_id: str, now: datetime, crossed: Sequence[Message] = ()
+    ) -> tuple[Event, ...]:
+        """End it. `by` and `request_id` are empty when the system does.
+
+        `crossed` are messages that nobody has seen: they are of the next conversation.
+        """
         self._insist_on_open()
-        return (Closed(by, request_id, now),)
+        return (Closed(by, request_id, now, tuple(each.id for each in crossed)),)
+
+    def take_over(self, crossed: Sequence[Message], last_agent_id: str) -> tuple[Event, ...]:
+        """Open it with the messages that crossed the close of the one before."""
+        moved = (
+            replace(message, moved=True, arrival=arrival)
+            for arrival, message in enumerate(crossed, 1)
+        )
+        return Opened(self.opened_at, last_agent_id), *map(Appended, moved)
+
+    def announce(self) -> tuple[Event, ...]:
+        """Tell the router of it anew, because it knows no task of it: so nobody holds it."""
+        self._insist_on_open()
+        return (Opened(self.opened_at, self.assignee_id),)
 
     def was_closed_by(self, user_id: str, request_id: str) -> bool:
         """Tell whether this very request closed it, so that a repeat is answered alike."""
         was = self.closed
         return was is not None and (was.by, was.request_id) == (user_id, request_id)
+
+    @property
+    def crossed(self) -> tuple[str, ...]:
+        """Return the messages that crossed its close, which are of the next one."""
+        return self.closed.crossed if self.closed else ()
 
     def insist_on_assignee(self, user_id: str) -> None:
         if self.assignee_id != user_id:
@@ -124,7 +150,9 @@ class Conversation:
                     after = replace(after, message_count=message.arrival, staged=staged)
                 case Closed():
                     after = replace(after, closed=event)
-                case Opened() | ReplyRequested():
+                case Opened():
+                    after = replace(after, task_revision=0, assignee_id="")
+                case ReplyRequested():
                     pass
         return after
 
@@ -134,6 +162,25 @@ class Conversation:
                 "It is closed; the customer's next message opens a new one.",
                 conversationId=self.id,
             )
+
+
+def continuing(
+    conversation_id: str, closed: Conversation, crossed: Sequence[Message]
+) -> Conversation:
+    """Return the conversation that begins with what crossed the close of another.
+
+    It waits since the first of these came, where the other was last.
+    """
+    return Conversation(
+        id=conversation_id,
+        lane=closed.lane,
+        ordinal=closed.ordinal + 1,
+        channel=closed.channel,
+        queue_id=closed.queue_id,
+        recipient_address=closed.recipient_address,
+        opened_at=crossed[0].arrived_at,
+        continues=closed.id,
+    )
 
 
 def opening(

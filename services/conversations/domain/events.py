@@ -8,9 +8,13 @@ from .message import Message
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The first message is appended in the same write."""
+    """It waits for an agent: the first message is appended in the same write, or it is told anew.
+
+    `last_agent_id` held it before, or the conversation that it continues.
+    """
 
     at: datetime
+    last_agent_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +31,16 @@ class ReplyRequested:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """`by` is the user who closed it, empty for the system; `request_id` is theirs."""
+    """`by` is the user who closed it, empty for the system; `request_id` is theirs.
+
+    `crossed` are the messages of the customer that whoever closed it had not seen. They leave it,
+    and begin the next conversation of the lane.
+    """
 
     by: str
     request_id: str
     at: datetime
+    crossed: tuple[str, ...] = ()
 
 
 Event = Opened | Appended | ReplyRequested | Closed

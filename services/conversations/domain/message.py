@@ -43,6 +43,8 @@ class Message:
     author_id: str = ""
     delivery: Delivery = Delivery.UNKNOWN
     delivery_cause: str = ""
+    moved: bool = False
+    """It crossed the close of the conversation before, whose document it is until it is stored."""
 
     @property
     def place(self) -> "Place":
@@ -55,6 +57,17 @@ class Place:
 
     sent_at: datetime
     arrival: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How far a conversation was read by whoever ends it: to an arrival, or to a moment.
+
+    Neither: to its end, whatever came meanwhile.
+    """
+
+    arrival: int = 0
+    until: datetime | None = None
 
 
 def inbound_id(tenant_id: str, channel_account_id: str, provider_message_id: str) -> str:

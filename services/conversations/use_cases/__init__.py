@@ -1,9 +1,11 @@
 """What conversations does when a customer writes, an agent works, or the router decides."""
 
+from .continuing import Continue
 from .following import EndWithTask, MergeDelivery, NoteTask
 from .ports import Contacts, Conversations, Memberships, Messages
 from .reading import Page, ReadConversation, ReadMessages, ReadOpenConversation
 from .receiving import AppendMessage
+from .reconciling import Mend, Reconcile
 from .staging import StoreStaged
 from .waiting import Assignments, Facts
 from .working import Close, Reply
@@ -13,10 +15,12 @@ __all__ = [
     "Assignments",
     "Close",
     "Contacts",
+    "Continue",
     "Conversations",
     "EndWithTask",
     "Facts",
     "Memberships",
+    "Mend",
     "MergeDelivery",
     "Messages",
     "NoteTask",
@@ -24,6 +28,7 @@ __all__ = [
     "ReadConversation",
     "ReadMessages",
     "ReadOpenConversation",
+    "Reconcile",
     "Reply",
     "StoreStaged",
 ]

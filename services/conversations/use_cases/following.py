@@ -1,11 +1,14 @@
 """What follows from decisions of others: who works a conversation, its end, a reply's fate."""
 
+from datetime import datetime
+
 from services.conversations.domain.conversation import Conversation
 from services.conversations.domain.errors import ConversationNotFound, Stale
-from services.conversations.domain.message import Delivery, farewell_id
+from services.conversations.domain.message import Delivery, Seen, farewell_id
 from services.kernel.again import again_if
 from services.kernel.clock import Clock
 
+from .continuing import Continue
 from .ports import Conversations, Messages
 from .staging import StoreStaged
 from .waiting import Facts
@@ -32,32 +35,58 @@ class NoteTask:
 class EndWithTask:
     """A task that is over closes its conversation, if the conversation has not ended the task.
 
-    The customer is told `farewell` first, when there is one.
+    The customer is told `farewell` first, when there is one. What arrived after `decided_at` is
+    for somebody else to see.
     """
 
     def __init__(
-        self, conversations: Conversations, messages: Messages, store: StoreStaged, clock: Clock
+        self,
+        conversations: Conversations,
+        messages: Messages,
+        store: StoreStaged,
+        go_on: Continue,
+        clock: Clock,
     ) -> None:
         self._conversations = conversations
         self._messages = messages
         self._store = store
+        self._go_on = go_on
         self._clock = clock
 
+    async def __call__(
+        self,
+        tenant_id: str,
+        task_id: str,
+        decided_at: datetime,
+        *,
+        by: str = "",
+        farewell: str = "",
+    ) -> None:
+        it = await self._end(tenant_id, task_id, decided_at, by, farewell)
+        if it is not None:
+            await self._go_on(it)
+
     @again_if(Stale)
-    async def __call__(self, tenant_id: str, task_id: str, farewell: str = "") -> None:
+    async def _end(
+        self, tenant_id: str, task_id: str, decided_at: datetime, by: str, farewell: str
+    ) -> Conversation | None:
+        """Return it as it is closed; None where there is nothing to end."""
         try:
             it = await self._conversations.get(tenant_id, task_id)
         except ConversationNotFound:
-            return  # not a conversation, as in NoteTask
+            return None  # not a conversation, as in NoteTask
         if it.closed:
-            return
+            return it
         if farewell and not await self._said(it):
             events = it.take_leave(farewell, self._clock())
             await self._conversations.save(it, *events)
             it = it.apply(*events)
         # What is staged is stored first: nobody looks for messages in a closed document.
         await self._store.now(it, it.staged)
-        await self._conversations.save(it, *it.close("", "", self._clock()))
+        crossed = await self._go_on.unseen(it, Seen(until=decided_at))
+        events = it.close(by, "", self._clock(), crossed)
+        await self._conversations.save(it, *events)
+        return it.apply(*events)
 
     async def _said(self, it: Conversation) -> bool:
         message_id = farewell_id(it.lane.tenant_id, it.id)

@@ -1,11 +1,12 @@
 """What the use cases need from outside."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from services.conversations.domain.conversation import Conversation, Lane
 from services.conversations.domain.events import Event
-from services.conversations.domain.message import Delivery, Message, Place
+from services.conversations.domain.message import Delivery, Message, Place, Seen
 from services.conversations.domain.received import Known, Sender
 
 
@@ -17,6 +18,32 @@ class Contacts(Protocol):
 
 class Conversations(Protocol):
     async def latest_in(self, lane: Lane) -> Conversation | None: ...
+
+    def open_since(
+        self, moment: datetime, at_once: int
+    ) -> AsyncIterator[Sequence[tuple[str, str]]]:
+        """Yield tenant and id of all that are open and were opened before, the oldest first."""
+        ...
+
+    async def closed_among(
+        self, tenant_id: str, conversation_ids: Sequence[str]
+    ) -> Sequence[Conversation]: ...
+
+    async def tell_close(self, it: Conversation) -> None:
+        """Tell the others again that it is closed."""
+        ...
+
+    async def following(self, it: Conversation) -> Conversation | None:
+        """Return the next one of its lane."""
+        ...
+
+    async def crossing(self, most: int) -> Sequence[Conversation]:
+        """Return closed ones whose crossed messages may not have begun the next one yet."""
+        ...
+
+    async def continued(self, conversation_id: str) -> None:
+        """Take down that what crossed its close is in the next one."""
+        ...
 
     async def open_with(
         self, tenant_id: str, channel_account_id: str, address: str
@@ -52,6 +79,10 @@ class Messages(Protocol):
 
     async def keep(self, staged: Sequence[tuple[Conversation, Message]]) -> None:
         """Make documents of them; what is there already stays as it is."""
+        ...
+
+    async def unseen(self, it: Conversation, seen: Seen) -> Sequence[Message]:
+        """Return what the customer wrote beyond what is seen, as it arrived."""
         ...
 
     async def after(self, it: Conversation, place: Place | None, most: int) -> list[Message]:

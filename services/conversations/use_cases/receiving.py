@@ -10,6 +10,7 @@ from services.kernel.again import again_if
 from services.kernel.clock import Clock
 from services.kernel.turns import Turns
 
+from .continuing import Continue
 from .ports import Contacts, Conversations, Messages
 from .staging import MOST_STAGED, StoreStaged
 
@@ -23,6 +24,7 @@ class AppendMessage:
         conversations: Conversations,
         messages: Messages,
         store: StoreStaged,
+        go_on: Continue,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -30,6 +32,7 @@ class AppendMessage:
         self._conversations = conversations
         self._messages = messages
         self._store = store
+        self._go_on = go_on
         self._clock = clock
         self._new_id = new_id
         self._turns: Turns[Lane] = Turns()  # saves lost races, nothing more: the write decides
@@ -56,6 +59,8 @@ class AppendMessage:
         # The conversation first, the messages second (see staging). A duplicate that is appended
         # after the first look changes the version, or takes the ordinal, that is saved under.
         latest = await self._conversations.latest_in(lane)
+        if latest is not None and await self._go_on(latest):
+            latest = await self._conversations.latest_in(lane)
         if latest is not None and latest.holds(incoming.message_id):
             return
         if await self._messages.get(lane.tenant_id, incoming.message_id) is None:

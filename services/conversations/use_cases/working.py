@@ -2,12 +2,13 @@
 
 from services.conversations.domain.conversation import Conversation
 from services.conversations.domain.errors import ConversationNotFound, RequestIdMissing, Stale
-from services.conversations.domain.message import Message, reply_id
+from services.conversations.domain.message import Message, Seen, reply_id
 from services.conversations.domain.visibility import Viewer
 from services.kernel.again import again_if
 from services.kernel.clock import Clock
 from services.kernel.ids import is_token
 
+from .continuing import Continue
 from .ports import Conversations, Messages
 from .staging import StoreStaged
 from .waiting import Assignments
@@ -67,33 +68,42 @@ class Close:
         self,
         conversations: Conversations,
         store: StoreStaged,
+        go_on: Continue,
         assignments: Assignments,
         clock: Clock,
     ) -> None:
         self._conversations = conversations
         self._store = store
+        self._go_on = go_on
         self._assignments = assignments
         self._clock = clock
 
-    async def __call__(self, viewer: Viewer, conversation_id: str, request_id: str) -> Conversation:
+    async def __call__(
+        self, viewer: Viewer, conversation_id: str, request_id: str, seen: Seen
+    ) -> tuple[Conversation, Conversation | None]:
+        """Return it, and the one that goes on with what its caller has not seen, if any is."""
         _insist_on_request_id(request_id)
 
         async def attempt() -> Conversation:
-            return await self._end(viewer, conversation_id, request_id)
+            return await self._end(viewer, conversation_id, request_id, seen)
 
-        return await self._assignments.awaited(viewer, conversation_id, attempt)
+        closed = await self._assignments.awaited(viewer, conversation_id, attempt)
+        return closed, await self._go_on(closed)
 
     @again_if(Stale)
-    async def _end(self, viewer: Viewer, conversation_id: str, request_id: str) -> Conversation:
+    async def _end(
+        self, viewer: Viewer, conversation_id: str, request_id: str, seen: Seen
+    ) -> Conversation:
         it = await self._conversations.get(viewer.tenant_id, conversation_id)
         if it.was_closed_by(viewer.user_id, request_id):
             return it
         _insist_on_view_of_closed(viewer, it)
         if not viewer.may_close(it):
             it.insist_on_assignee(viewer.user_id)
-        events = it.close(viewer.user_id, request_id, self._clock())
         # What is staged is stored first: nobody looks for messages in a closed document.
         await self._store.now(it, it.staged)
+        crossed = await self._go_on.unseen(it, seen)
+        events = it.close(viewer.user_id, request_id, self._clock(), crossed)
         await self._conversations.save(it, *events)
         return it.apply(*events)
 

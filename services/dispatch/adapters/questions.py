@@ -3,12 +3,18 @@
 Who asks needs no answer that lasts: it goes over core NATS, and there is no record of it.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
+from centralita.dispatch.v1.dispatch_service_pb2 import (
+    CheckTasksRequest,
+    CheckTasksResponse,
+    ListChatTasksRequest,
+    ListChatTasksResponse,
+)
 from centralita.dispatch.v1.events_pb2 import QueueMode as QueueModeMessage
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from nats.aio.msg import Msg
 from nats.errors import Error
 
@@ -16,8 +22,10 @@ from services.dispatch.domain.decisions import Reason
 from services.dispatch.domain.estimates import Estimate
 from services.dispatch.domain.inputs import QueueMode, Role
 from services.dispatch.domain.state import State
+from services.dispatch.messages import write_checked
 from services.dispatch.use_cases.ports import Millis, Shard, Unknown
 from services.dispatch.use_cases.queues import Asker, QueueStatus, status
+from services.dispatch.use_cases.tasks import Checked, chats, checked
 from services.dispatch.use_cases.waits import Told, told
 from services.kernel.bus import Bus
 
@@ -25,7 +33,10 @@ from .commands import rank
 from .logs import shard_of
 
 ANSWER_WITHIN_S = 1.0
+
+_Asked = wire.WaitAsked | wire.QueueAsked | CheckTasksRequest | ListChatTasksRequest
 _WAIT, _QUEUE = "dispatch.wait", "dispatch.queue"
+_TASKS, _CHATS = "dispatch.tasks", "dispatch.chats"
 
 
 class AnswerQuestions:
@@ -46,15 +57,26 @@ class AnswerQuestions:
             asker = Asker(it.actor_id, Role(it.actor_role))
             return _write_status(status(state, it.tenant_id, it.queue_id, asker, self._clock()))
 
+        def tasks(data: bytes) -> CheckTasksResponse:
+            it = CheckTasksRequest.FromString(data)
+            return write_checked(checked(state, it.tenant_id, it.task_ids))
+
+        def listed(data: bytes) -> ListChatTasksResponse:
+            it = ListChatTasksRequest.FromString(data)
+            found = chats(state, it.tenant_id, it.after_task_id, it.page_size)
+            return ListChatTasksResponse(task_ids=found)
+
         async with (
             self._answering(f"{_WAIT}.{shard}", wait),
             self._answering(f"{_QUEUE}.{shard}", queue),
+            self._answering(f"{_TASKS}.{shard}", tasks),
+            self._answering(f"{_CHATS}.{shard}", listed),
         ):
             yield
 
     @asynccontextmanager
     async def _answering(
-        self, subject: str, answer: Callable[[bytes], wire.WaitTold | wire.QueueTold]
+        self, subject: str, answer: Callable[[bytes], Message]
     ) -> AsyncIterator[None]:
         async def respond(asked: Msg) -> None:
             with suppress(DecodeError, Error, OSError):  # who asked will ask again
@@ -88,7 +110,17 @@ class AskLeader:
         )
         return _read_status(wire.QueueTold.FromString(await self._ask(_QUEUE, asked)))
 
-    async def _ask(self, about: str, asked: wire.WaitAsked | wire.QueueAsked) -> bytes:
+    async def check(self, tenant_id: str, task_ids: Sequence[str]) -> Checked:
+        asked = CheckTasksRequest(tenant_id=tenant_id, task_ids=task_ids)
+        it = CheckTasksResponse.FromString(await self._ask(_TASKS, asked))
+        ended = {one.task_id: one.ended_at.ToMilliseconds() for one in it.ended}
+        return Checked(it.unknown_task_ids, ended)
+
+    async def chats(self, tenant_id: str, after: str, most: int) -> Sequence[str]:
+        asked = ListChatTasksRequest(tenant_id=tenant_id, after_task_id=after, page_size=most)
+        return ListChatTasksResponse.FromString(await self._ask(_CHATS, asked)).task_ids
+
+    async def _ask(self, about: str, asked: _Asked) -> bytes:
         subject = f"{about}.{shard_of(asked.tenant_id, self._shards)}"
         try:
             answer = await self._bus.nc.request(

@@ -185,11 +185,16 @@ class Rig:
     async def close(
         self, conversation_id: str, request_id: str = "c-1", user: Any = None
     ) -> Conversation:
+        return (await self.close_at(0, conversation_id, request_id, user)).conversation
+
+    async def close_at(
+        self, seen: int, conversation_id: str, request_id: str = "c-1", user: Any = None
+    ) -> pb.CloseConversationResponse:
+        """Close having seen the message of this arrival last; 0 says nothing of it."""
         request = pb.CloseConversationRequest(
-            conversation_id=conversation_id, request_id=request_id
+            conversation_id=conversation_id, request_id=request_id, last_seen_arrival=seen
         )
-        answer = await self.conversations.CloseConversation(request, metadata=user or self.user())
-        return answer.conversation
+        return await self.conversations.CloseConversation(request, metadata=user or self.user())
 
     async def events(self, stream: str, kind: type[E]) -> list[E]:
         """Return all of this tenant that the stream holds, in order."""
@@ -226,7 +231,7 @@ async def rig(
         keys = await enter(key_server(issuer.jwks))
         stand_in = Exposed(add_SessionServiceServicer_to_server, StandInDirectory(issuer))  # type: ignore[abstract]  # the rest answers UNIMPLEMENTED
         directory = await enter(serving("127.0.0.1:0", [stand_in], guard=issuer.guard(), codes={}))
-        common = {
+        common: dict[str, Any] = {
             "nats_url": nats_url,
             "mongo_url": mongo_url,
             "mongo_database": db.name,

@@ -1,20 +1,28 @@
 """Stores in memory that keep the promises of the real ones, and can be interrupted anywhere."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from services.conversations.domain.conversation import Conversation, Incoming, Lane
 from services.conversations.domain.errors import ConversationNotFound, Stale
 from services.conversations.domain.events import Closed, Event
-from services.conversations.domain.message import Delivery, Message, Place, inbound_id
+from services.conversations.domain.message import (
+    Delivery,
+    Direction,
+    Message,
+    Place,
+    Seen,
+    inbound_id,
+)
 from services.conversations.domain.received import Known, Received, Sender
 from services.conversations.domain.visibility import Rank, Viewer
 from services.conversations.use_cases import (
     AppendMessage,
     Assignments,
     Close,
+    Continue,
     EndWithTask,
     Facts,
     MergeDelivery,
@@ -43,6 +51,7 @@ class FakeConversations:
     ) -> None:
         self.documents: dict[str, Conversation] = {}
         self.events: list[tuple[str, Event]] = []
+        self.pending: set[str] = set()
         self._checkpoint = checkpoint
         self._guarded = guarded
         self._numbered = numbered
@@ -51,6 +60,44 @@ class FakeConversations:
         await self._checkpoint()
         mine = [it for it in self.documents.values() if it.lane == lane]
         return max(mine, key=lambda it: it.ordinal, default=None)
+
+    async def open_since(
+        self, moment: datetime, at_once: int
+    ) -> AsyncIterator[list[tuple[str, str]]]:
+        await self._checkpoint()
+        found = [it for it in self.documents.values() if not it.closed and it.opened_at < moment]
+        for first in range(0, len(found), at_once):
+            some = found[first : first + at_once]
+            yield [(it.lane.tenant_id, it.id) for it in some]
+
+    async def closed_among(
+        self, tenant_id: str, conversation_ids: Sequence[str]
+    ) -> list[Conversation]:
+        await self._checkpoint()
+        found = (self.documents.get(each) for each in conversation_ids)
+        return [it for it in found if it and it.closed and it.lane.tenant_id == tenant_id]
+
+    async def tell_close(self, it: Conversation) -> None:
+        await self._checkpoint()
+        if it.closed:
+            self.events.append((it.id, it.closed))
+
+    async def following(self, it: Conversation) -> Conversation | None:
+        await self._checkpoint()
+        next_one = (it.lane, it.ordinal + 1)
+        return next(
+            (each for each in self.documents.values() if (each.lane, each.ordinal) == next_one),
+            None,
+        )
+
+    async def crossing(self, most: int) -> list[Conversation]:
+        await self._checkpoint()
+        pending = [self.documents[each] for each in sorted(self.pending)]
+        return pending[:most]
+
+    async def continued(self, conversation_id: str) -> None:
+        await self._checkpoint()
+        self.pending.discard(conversation_id)
 
     async def open_with(
         self, tenant_id: str, channel_account_id: str, address: str
@@ -94,6 +141,8 @@ class FakeConversations:
         left = tuple(each for each in after.staged if each.id not in gone)
         self.documents[it.id] = replace(after, staged=left)
         self.events += [(it.id, each) for each in events]
+        if after.crossed:
+            self.pending.add(it.id)
         await self._checkpoint()
 
     async def unstage(self, conversation_ids: Sequence[str], message_ids: Sequence[str]) -> None:
@@ -135,8 +184,25 @@ class FakeMessages:
     async def keep(self, staged: Sequence[tuple[Conversation, Message]]) -> None:
         await self._checkpoint()
         for it, each in staged:
-            self.documents.setdefault(each.id, (it.id, each))
+            owner, known = self.documents.setdefault(each.id, (it.id, each))
+            if each.moved and owner == it.continues:
+                moved = replace(known, arrival=each.arrival)
+                self.documents[each.id] = (it.id, moved)
+            await self._checkpoint()
+
+    async def unseen(self, it: Conversation, seen: Seen) -> list[Message]:
         await self._checkpoint()
+        return sorted(
+            (
+                each
+                for owner, each in self.documents.values()
+                if owner == it.id
+                and each.direction is Direction.INBOUND
+                and each.arrival > seen.arrival
+                and (seen.until is None or each.arrived_at > seen.until)
+            ),
+            key=lambda each: each.arrival,
+        )
 
     async def after(self, it: Conversation, place: Place | None, most: int) -> list[Message]:
         await self._checkpoint()
@@ -203,16 +269,40 @@ class Desk:
         self.facts = Facts()
         assignments = Assignments(self.conversations, self.facts, self.pauses)
         self.store = StoreStaged(self.conversations, self.messages)
+        self.go_on = Continue(self.conversations, self.messages, self.store, self.ids)
         self.append = AppendMessage(
-            self.contacts, self.conversations, self.messages, self.store, self.clock, self.ids
+            self.contacts,
+            self.conversations,
+            self.messages,
+            self.store,
+            self.go_on,
+            self.clock,
+            self.ids,
         )
         self.note = NoteTask(self.conversations, self.facts)
-        self.end = EndWithTask(self.conversations, self.messages, self.store, self.clock)
+        self.ended = EndWithTask(
+            self.conversations, self.messages, self.store, self.go_on, self.clock
+        )
         self.merge = MergeDelivery(self.conversations, self.messages, self.store)
         self.read = ReadConversation(self.conversations)
         self.thread = ReadMessages(self.read, self.messages)
         self.reply = Reply(self.conversations, self.messages, self.store, assignments, self.clock)
-        self.close = Close(self.conversations, self.store, assignments, self.clock)
+        self.closed = Close(self.conversations, self.store, self.go_on, assignments, self.clock)
+
+    async def close(
+        self, viewer: Viewer, conversation_id: str, request_id: str, seen: int = 0
+    ) -> Conversation:
+        it, _ = await self.closed(viewer, conversation_id, request_id, Seen(seen))
+        return it
+
+    async def end(
+        self,
+        tenant_id: str,
+        task_id: str,
+        farewell: str = "",
+        decided_at: datetime | None = None,
+    ) -> None:
+        await self.ended(tenant_id, task_id, decided_at or self.clock(), farewell=farewell)
 
     async def latest(self) -> Conversation:
         latest = await self.conversations.latest_in(LANE)

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from services.conversations.domain.conversation import Conversation
 from services.conversations.domain.errors import Refusal
 from services.conversations.domain.events import Appended, Closed, Opened, ReplyRequested
-from services.conversations.domain.message import Message, inbound_id, reply_id
-from services.conversations.use_cases import StoreStaged
+from services.conversations.domain.message import Direction, Message, Seen, inbound_id, reply_id
+from services.conversations.use_cases import Continue, StoreStaged
 from services.kernel import again
 from tests.unit.conversations.fakes import (
     LANE,
@@ -44,16 +44,18 @@ class Step:
     verb: str
     which: int
     dies_after: int
+    seen: int = 0
 
 
 STEPS = st.lists(
     st.builds(
         Step,
         verb=st.sampled_from(
-            ["receive", "receive", "receive", "reply", "close", "end", "told", "told"]
+            ["receive", "receive", "receive", "reply", "close", "close", "end", "told", "told"]
         ),
         which=st.integers(0, 4),
         dies_after=st.integers(-1, 9),
+        seen=st.integers(0, 3),
     ),
     min_size=1,
     max_size=14,
@@ -89,7 +91,11 @@ class World:
         if self.bug == "unstaged before it is stored":
             for desk in self.desks:
                 desk.store.__class__ = UnstagesFirst
+        if self.bug == "a close sees what it has not seen":
+            for desk in self.desks:
+                desk.go_on.__class__ = SeesEverything
         self.answered: set[str] = set()
+        self.seen: dict[tuple[str, str], int] = {}
 
     async def checkpoint(self) -> None:
         stopped = self.random.random() < 0.1  # for so long that others open, append and close
@@ -107,14 +113,14 @@ class World:
             await self._do(desk, step)
         except Died:
             _left.set(-1)
-            if step.verb == "receive":
+            if step.verb in {"receive", "end"}:
                 await self._do(self.random.choice(self.desks), step)
 
     async def _do(self, desk: Desk, step: Step) -> None:
         verbs: dict[str, Callable[[], Awaitable[object]]] = {
             "receive": lambda: desk.append(received(f"p-{step.which}")),
             "reply": lambda: self._reply(desk, f"r-{step.which}"),
-            "close": lambda: self._close(desk, f"c-{step.which}"),
+            "close": lambda: self._close(desk, f"c-{step.which}", step.seen),
             "end": lambda: self._end(desk),
             "told": lambda: desk.store.told(list(self.conversations.documents)),
         }
@@ -129,11 +135,12 @@ class World:
             await desk.reply(agent(), it.id, request_id, "hola")
             self.answered.add(reply_id("acme", it.id, "ana", request_id))
 
-    async def _close(self, desk: Desk, request_id: str) -> None:
+    async def _close(self, desk: Desk, request_id: str, seen: int) -> None:
         it = await self.conversations.latest_in(LANE)
         if it is not None:
             with suppress(Refusal):
-                await desk.close(OWNER, it.id, request_id)
+                self.seen[it.id, request_id] = seen
+                await desk.close(OWNER, it.id, request_id, seen)
 
     async def _end(self, desk: Desk) -> None:
         it = await self.conversations.latest_in(LANE)
@@ -142,6 +149,10 @@ class World:
 
     async def settled(self, steps: list[Step]) -> None:
         await asyncio.gather(*(self.do(step) for step in steps))
+        _left.set(-1)
+        for desk in self.desks:
+            for it in await self.conversations.crossing(100):
+                await desk.go_on(it)
         for desk in self.desks:
             for it in list(self.conversations.documents.values()):
                 await desk.store.now(it, it.staged)
@@ -158,14 +169,22 @@ class World:
             for it in documents
         }
         for it in documents:
-            arrivals = [m.arrival for m in threads[it.id]]
+            left = [
+                event.message.arrival
+                for owner, event in self.conversations.events
+                if owner == it.id and isinstance(event, Appended) and event.message.id in it.crossed
+            ]
+            arrivals = sorted(left + [m.arrival for m in threads[it.id]])
             assert arrivals == list(range(1, it.message_count + 1)), "a message is not counted"
+            self._check_crossed(it, threads)
             told = [event for owner, event in self.conversations.events if owner == it.id]
             assert [type(e) for e in told].count(Opened) == 1
             assert isinstance(told[0], Opened)
             appended = [e.message.id for e in told if isinstance(e, Appended)]
-            assert appended == [m.id for m in threads[it.id]]
+            kept = [each for each in appended if each not in it.crossed]
+            assert kept == [m.id for m in threads[it.id]]
             assert sum(isinstance(e, Closed) for e in told) == bool(it.closed)
+        assert not self.conversations.pending
         stored = Counter(m.id for thread in threads.values() for m in thread)
         delivered = {
             inbound_id("acme", "shop", f"p-{step.which}")
@@ -179,6 +198,22 @@ class World:
         )
         assert max(requested.values(), default=1) == 1, "a reply is delivered twice"
 
+    def _check_crossed(self, it: Conversation, threads: dict[str, list[Message]]) -> None:
+        """What whoever closed it had not seen is in the next one, which says so."""
+        if it.closed is None:
+            return
+        seen = self.seen.get((it.id, it.closed.request_id), 0) or it.message_count
+        if it.closed.request_id:
+            unseen = [m for m in threads[it.id] if m.arrival > seen]
+            assert all(m.direction is Direction.OUTBOUND for m in unseen), "closed along unread"
+        if it.crossed:
+            following = next(
+                each
+                for each in self.conversations.documents.values()
+                if each.ordinal == it.ordinal + 1
+            )
+            assert following.continues == it.id
+
 
 class UnstagesFirst(StoreStaged):
     async def _store(
@@ -186,6 +221,11 @@ class UnstagesFirst(StoreStaged):
     ) -> None:
         await self._conversations.unstage(conversation_ids, [message.id for _, message in staged])
         await self._messages.keep(staged)
+
+
+class SeesEverything(Continue):
+    async def unseen(self, it: Conversation, seen: Seen) -> Sequence[Message]:
+        return ()
 
 
 def run(steps: list[Step], seed: int, bug: str = "") -> None:
@@ -202,13 +242,28 @@ def test_no_interleaving_loses_doubles_or_miscounts(steps: list[Step], seed: int
     run(steps, seed)
 
 
+USUAL = [
+    Step(verb, n % 2, -1)
+    for n, verb in enumerate(
+        ["receive", "receive", "told", "end", "receive", "end", "receive", "told"]
+    )
+]
+CROSSED = [
+    *(Step("receive", n, -1) for n in range(4)),
+    *(Step("close", n, -1, seen=1) for n in range(3)),
+]
+
+
 @pytest.mark.parametrize(
-    "bug",
-    ["writes are not guarded", "openings are not numbered", "unstaged before it is stored"],
+    ("bug", "steps"),
+    [
+        ("writes are not guarded", USUAL),
+        ("openings are not numbered", USUAL),
+        ("unstaged before it is stored", USUAL),
+        ("a close sees what it has not seen", CROSSED),
+    ],
 )
-def test_the_check_catches_a_planted_bug(bug: str) -> None:
-    verbs = ["receive", "receive", "told", "end", "receive", "end", "receive", "told"]
-    steps = [Step(verb, n % 2, -1) for n, verb in enumerate(verbs)]
+def test_the_check_catches_a_planted_bug(bug: str, steps: list[Step]) -> None:
     for seed in range(300):
         run(steps, seed)
         try:

@@ -164,18 +164,24 @@ class CloseConversationRequest(_message.Message):
 
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LAST_SEEN_ARRIVAL_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
     request_id: _builtins.str
     """As in ReplyRequest."""
+    last_seen_arrival: _builtins.int
+    """The `arrival` of the last message that the caller has seen. Unset (0): all of them, whatever
+    came meanwhile.
+    """
     def __init__(
         self,
         *,
         conversation_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        last_seen_arrival: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "last_seen_arrival", b"last_seen_arrival", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -186,16 +192,24 @@ class CloseConversationResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONVERSATION_FIELD_NUMBER: _builtins.int
+    CROSSED_MESSAGES_FIELD_NUMBER: _builtins.int
+    CONTINUED_BY_FIELD_NUMBER: _builtins.int
+    crossed_messages: _builtins.int
+    """How many messages of the customer the caller had not seen."""
+    continued_by: _builtins.str
+    """The conversation that these begin. Empty: none crossed."""
     @_builtins.property
     def conversation(self) -> _resources_pb2.Conversation: ...
     def __init__(
         self,
         *,
         conversation: _resources_pb2.Conversation | None = ...,
+        crossed_messages: _builtins.int = ...,
+        continued_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["continued_by", b"continued_by", "conversation", b"conversation", "crossed_messages", b"crossed_messages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -92,7 +92,8 @@ class ConversationsServiceServicer:
 
     def CloseConversation(self, request, context):
         """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
-        CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it).
+        CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it). What the
+        customer wrote behind last_seen_arrival begins the next conversation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,8 @@ class ConversationsServiceStub:
     """
     CloseConversation: _grpc.UnaryUnaryMultiCallable[_conversations_service_pb2.CloseConversationRequest, _conversations_service_pb2.CloseConversationResponse]
     """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
-    CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it).
+    CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it). What the
+    customer wrote behind last_seen_arrival begins the next conversation.
     """
     GetOpenConversation: _grpc.UnaryUnaryMultiCallable[_conversations_service_pb2.GetOpenConversationRequest, _conversations_service_pb2.GetOpenConversationResponse]
     """The open conversation whose replies go to an address, for a service that speaks with the
@@ -69,7 +70,8 @@ class ConversationsServiceAsyncStub(ConversationsServiceStub):
     """
     CloseConversation: _aio.UnaryUnaryMultiCallable[_conversations_service_pb2.CloseConversationRequest, _conversations_service_pb2.CloseConversationResponse]  # type: ignore[assignment]
     """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
-    CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it).
+    CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it). What the
+    customer wrote behind last_seen_arrival begins the next conversation.
     """
     GetOpenConversation: _aio.UnaryUnaryMultiCallable[_conversations_service_pb2.GetOpenConversationRequest, _conversations_service_pb2.GetOpenConversationResponse]  # type: ignore[assignment]
     """The open conversation whose replies go to an address, for a service that speaks with the
@@ -114,7 +116,8 @@ class ConversationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_conversations_service_pb2.CloseConversationResponse, _abc.Awaitable[_conversations_service_pb2.CloseConversationResponse]]:
         """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
-        CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it).
+        CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it). What the
+        customer wrote behind last_seen_arrival begins the next conversation.
         """
 
     @_abc_1.abstractmethod

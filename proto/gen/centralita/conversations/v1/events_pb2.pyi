@@ -32,12 +32,18 @@ class ConversationOpened(_message.Message):
     CHANNEL_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     OPENED_AT_FIELD_NUMBER: _builtins.int
+    CONTINUES_FIELD_NUMBER: _builtins.int
+    LAST_AGENT_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     conversation_id: _builtins.str
     contact_id: _builtins.str
     channel: _resources_pb2.Channel.ValueType
     channel_account_id: _builtins.str
     queue_id: _builtins.str
+    continues: _builtins.str
+    """The conversation whose close its first messages crossed. Empty: the customer began anew."""
+    last_agent_id: _builtins.str
+    """Who held that one, for whom it is meant first. Empty: nobody."""
     @_builtins.property
     def opened_at(self) -> _timestamp_pb2.Timestamp:
         """Its age in the queue counts from here."""
@@ -52,10 +58,12 @@ class ConversationOpened(_message.Message):
         channel_account_id: _builtins.str = ...,
         queue_id: _builtins.str = ...,
         opened_at: _timestamp_pb2.Timestamp | None = ...,
+        continues: _builtins.str = ...,
+        last_agent_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["opened_at", b"opened_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "channel_account_id", b"channel_account_id", "contact_id", b"contact_id", "conversation_id", b"conversation_id", "opened_at", b"opened_at", "queue_id", b"queue_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "channel_account_id", b"channel_account_id", "contact_id", b"contact_id", "continues", b"continues", "conversation_id", b"conversation_id", "last_agent_id", b"last_agent_id", "opened_at", b"opened_at", "queue_id", b"queue_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -107,20 +115,24 @@ class ConversationClosed(_message.Message):
     TENANT_ID_FIELD_NUMBER: _builtins.int
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     CLOSED_BY_FIELD_NUMBER: _builtins.int
+    CROSSED_MESSAGES_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     conversation_id: _builtins.str
     closed_by: _builtins.str
     """The user who closed it. Empty: the system."""
+    crossed_messages: _builtins.int
+    """How many messages crossed the close: they begin the next conversation of the contact."""
     def __init__(
         self,
         *,
         tenant_id: _builtins.str = ...,
         conversation_id: _builtins.str = ...,
         closed_by: _builtins.str = ...,
+        crossed_messages: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_by", b"closed_by", "conversation_id", b"conversation_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_by", b"closed_by", "conversation_id", b"conversation_id", "crossed_messages", b"crossed_messages", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

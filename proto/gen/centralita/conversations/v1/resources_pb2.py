@@ -27,19 +27,19 @@ from centralita.ingestion.v1 import events_pb2 as centralita_dot_ingestion_dot_v
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+centralita/conversations/v1/resources.proto\x12\x1b\x63\x65ntralita.conversations.v1\x1a\'centralita/directory/v1/resources.proto\x1a$centralita/ingestion/v1/events.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf6\x02\n\x0c\x43onversation\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x12\n\ncontact_id\x18\x02 \x01(\t\x12\x31\n\x07\x63hannel\x18\x03 \x01(\x0e\x32 .centralita.directory.v1.Channel\x12\x1a\n\x12\x63hannel_account_id\x18\x04 \x01(\t\x12\x10\n\x08queue_id\x18\x05 \x01(\t\x12=\n\x05state\x18\x06 \x01(\x0e\x32..centralita.conversations.v1.ConversationState\x12\x13\n\x0b\x61ssignee_id\x18\x07 \x01(\t\x12-\n\topened_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tclosed_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmessage_count\x18\n \x01(\r\x12\x0f\n\x07version\x18\x0b \x01(\x04\"\xa3\x02\n\x07Message\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\t\x12\x39\n\tdirection\x18\x03 \x01(\x0e\x32&.centralita.conversations.v1.Direction\x12\x11\n\tauthor_id\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12+\n\x07sent_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61rrival\x18\x07 \x01(\r\x12\x39\n\x08\x64\x65livery\x18\x08 \x01(\x0e\x32\'.centralita.ingestion.v1.DeliveryStatus\x12\x16\n\x0e\x64\x65livery_cause\x18\t \x01(\t*s\n\x11\x43onversationState\x12\"\n\x1e\x43ONVERSATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43ONVERSATION_STATE_OPEN\x10\x01\x12\x1d\n\x19\x43ONVERSATION_STATE_CLOSED\x10\x02*U\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44IRECTION_INBOUND\x10\x01\x12\x16\n\x12\x44IRECTION_OUTBOUND\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+centralita/conversations/v1/resources.proto\x12\x1b\x63\x65ntralita.conversations.v1\x1a\'centralita/directory/v1/resources.proto\x1a$centralita/ingestion/v1/events.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x03\n\x0c\x43onversation\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x12\n\ncontact_id\x18\x02 \x01(\t\x12\x31\n\x07\x63hannel\x18\x03 \x01(\x0e\x32 .centralita.directory.v1.Channel\x12\x1a\n\x12\x63hannel_account_id\x18\x04 \x01(\t\x12\x10\n\x08queue_id\x18\x05 \x01(\t\x12=\n\x05state\x18\x06 \x01(\x0e\x32..centralita.conversations.v1.ConversationState\x12\x13\n\x0b\x61ssignee_id\x18\x07 \x01(\t\x12-\n\topened_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tclosed_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmessage_count\x18\n \x01(\r\x12\x0f\n\x07version\x18\x0b \x01(\x04\x12\x11\n\tcontinues\x18\x0c \x01(\t\"\xa3\x02\n\x07Message\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\t\x12\x39\n\tdirection\x18\x03 \x01(\x0e\x32&.centralita.conversations.v1.Direction\x12\x11\n\tauthor_id\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12+\n\x07sent_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61rrival\x18\x07 \x01(\r\x12\x39\n\x08\x64\x65livery\x18\x08 \x01(\x0e\x32\'.centralita.ingestion.v1.DeliveryStatus\x12\x16\n\x0e\x64\x65livery_cause\x18\t \x01(\t*s\n\x11\x43onversationState\x12\"\n\x1e\x43ONVERSATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43ONVERSATION_STATE_OPEN\x10\x01\x12\x1d\n\x19\x43ONVERSATION_STATE_CLOSED\x10\x02*U\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44IRECTION_INBOUND\x10\x01\x12\x16\n\x12\x44IRECTION_OUTBOUND\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'centralita.conversations.v1.resources_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONVERSATIONSTATE']._serialized_start=859
-  _globals['_CONVERSATIONSTATE']._serialized_end=974
-  _globals['_DIRECTION']._serialized_start=976
-  _globals['_DIRECTION']._serialized_end=1061
+  _globals['_CONVERSATIONSTATE']._serialized_start=878
+  _globals['_CONVERSATIONSTATE']._serialized_end=993
+  _globals['_DIRECTION']._serialized_start=995
+  _globals['_DIRECTION']._serialized_end=1080
   _globals['_CONVERSATION']._serialized_start=189
-  _globals['_CONVERSATION']._serialized_end=563
-  _globals['_MESSAGE']._serialized_start=566
-  _globals['_MESSAGE']._serialized_end=857
+  _globals['_CONVERSATION']._serialized_end=582
+  _globals['_MESSAGE']._serialized_start=585
+  _globals['_MESSAGE']._serialized_end=876
 # @@protoc_insertion_point(module_scope)

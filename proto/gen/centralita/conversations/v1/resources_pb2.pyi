@@ -81,6 +81,7 @@ class Conversation(_message.Message):
     CLOSED_AT_FIELD_NUMBER: _builtins.int
     MESSAGE_COUNT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    CONTINUES_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
     contact_id: _builtins.str
     channel: _resources_pb2.Channel.ValueType
@@ -91,6 +92,8 @@ class Conversation(_message.Message):
     """The user who works it. Empty: nobody."""
     message_count: _builtins.int
     version: _builtins.int
+    continues: _builtins.str
+    """The conversation whose close its first messages crossed. Empty: none."""
     @_builtins.property
     def opened_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -111,10 +114,11 @@ class Conversation(_message.Message):
         closed_at: _timestamp_pb2.Timestamp | None = ...,
         message_count: _builtins.int = ...,
         version: _builtins.int = ...,
+        continues: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["closed_at", b"closed_at", "opened_at", b"opened_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee_id", b"assignee_id", "channel", b"channel", "channel_account_id", b"channel_account_id", "closed_at", b"closed_at", "contact_id", b"contact_id", "conversation_id", b"conversation_id", "message_count", b"message_count", "opened_at", b"opened_at", "queue_id", b"queue_id", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee_id", b"assignee_id", "channel", b"channel", "channel_account_id", b"channel_account_id", "closed_at", b"closed_at", "contact_id", b"contact_id", "continues", b"continues", "conversation_id", b"conversation_id", "message_count", b"message_count", "opened_at", b"opened_at", "queue_id", b"queue_id", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

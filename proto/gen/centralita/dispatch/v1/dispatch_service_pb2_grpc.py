@@ -64,6 +64,16 @@ class DispatchServiceStub:
                 request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitRequest.SerializeToString,
                 response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitResponse.FromString,
                 _registered_method=True)
+        self.CheckTasks = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/CheckTasks',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CheckTasksRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CheckTasksResponse.FromString,
+                _registered_method=True)
+        self.ListChatTasks = channel.unary_unary(
+                '/centralita.dispatch.v1.DispatchService/ListChatTasks',
+                request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListChatTasksRequest.SerializeToString,
+                response_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListChatTasksResponse.FromString,
+                _registered_method=True)
         self.GetWaitForTenant = channel.unary_unary(
                 '/centralita.dispatch.v1.DispatchService/GetWaitForTenant',
                 request_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitForTenantRequest.SerializeToString,
@@ -177,6 +187,21 @@ class DispatchServiceServicer:
     def GetWait(self, request, context):
         """How long the customer of a task will wait, as far as anybody can say. Changes nothing.
         UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer at the moment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckTasks(self, request, context):
+        """How some tasks of chats stand, for the service whose work they are. INVALID_ARGUMENT for more
+        than 500 of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListChatTasks(self, request, context):
+        """The tasks of chats that have not ended, by id, for the service whose work they are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -321,6 +346,16 @@ def add_DispatchServiceServicer_to_server(servicer, server):
                     servicer.GetWait,
                     request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitRequest.FromString,
                     response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitResponse.SerializeToString,
+            ),
+            'CheckTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckTasks,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CheckTasksRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CheckTasksResponse.SerializeToString,
+            ),
+            'ListChatTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChatTasks,
+                    request_deserializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListChatTasksRequest.FromString,
+                    response_serializer=centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListChatTasksResponse.SerializeToString,
             ),
             'GetWaitForTenant': grpc.unary_unary_rpc_method_handler(
                     servicer.GetWaitForTenant,
@@ -528,6 +563,60 @@ class DispatchService:
             '/centralita.dispatch.v1.DispatchService/GetWait',
             centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitRequest.SerializeToString,
             centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetWaitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/CheckTasks',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CheckTasksRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.CheckTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChatTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.dispatch.v1.DispatchService/ListChatTasks',
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListChatTasksRequest.SerializeToString,
+            centralita_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListChatTasksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,6 +63,12 @@ class DispatchServiceStub:
     """How long the customer of a task will wait, as far as anybody can say. Changes nothing.
     UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer at the moment.
     """
+    CheckTasks: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.CheckTasksRequest, _dispatch_service_pb2.CheckTasksResponse]
+    """How some tasks of chats stand, for the service whose work they are. INVALID_ARGUMENT for more
+    than 500 of them.
+    """
+    ListChatTasks: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListChatTasksRequest, _dispatch_service_pb2.ListChatTasksResponse]
+    """The tasks of chats that have not ended, by id, for the service whose work they are."""
     GetWaitForTenant: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetWaitForTenantRequest, _dispatch_service_pb2.GetWaitForTenantResponse]
     """GetWait by a service, which belongs to no tenant and asks for a customer of any."""
     GetQueueStatus: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetQueueStatusRequest, _dispatch_service_pb2.GetQueueStatusResponse]
@@ -155,6 +161,12 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     """How long the customer of a task will wait, as far as anybody can say. Changes nothing.
     UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer at the moment.
     """
+    CheckTasks: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.CheckTasksRequest, _dispatch_service_pb2.CheckTasksResponse]  # type: ignore[assignment]
+    """How some tasks of chats stand, for the service whose work they are. INVALID_ARGUMENT for more
+    than 500 of them.
+    """
+    ListChatTasks: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListChatTasksRequest, _dispatch_service_pb2.ListChatTasksResponse]  # type: ignore[assignment]
+    """The tasks of chats that have not ended, by id, for the service whose work they are."""
     GetWaitForTenant: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetWaitForTenantRequest, _dispatch_service_pb2.GetWaitForTenantResponse]  # type: ignore[assignment]
     """GetWait by a service, which belongs to no tenant and asks for a customer of any."""
     GetQueueStatus: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetQueueStatusRequest, _dispatch_service_pb2.GetQueueStatusResponse]  # type: ignore[assignment]
@@ -274,6 +286,24 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         """How long the customer of a task will wait, as far as anybody can say. Changes nothing.
         UNAVAILABLE OUTCOME_UNKNOWN when the router does not answer at the moment.
         """
+
+    @_abc_1.abstractmethod
+    def CheckTasks(
+        self,
+        request: _dispatch_service_pb2.CheckTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.CheckTasksResponse, _abc.Awaitable[_dispatch_service_pb2.CheckTasksResponse]]:
+        """How some tasks of chats stand, for the service whose work they are. INVALID_ARGUMENT for more
+        than 500 of them.
+        """
+
+    @_abc_1.abstractmethod
+    def ListChatTasks(
+        self,
+        request: _dispatch_service_pb2.ListChatTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.ListChatTasksResponse, _abc.Awaitable[_dispatch_service_pb2.ListChatTasksResponse]]:
+        """The tasks of chats that have not ended, by id, for the service whose work they are."""
 
     @_abc_1.abstractmethod
     def GetWaitForTenant(

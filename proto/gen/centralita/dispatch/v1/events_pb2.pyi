@@ -300,6 +300,7 @@ class AfterServiceStarted(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     ENDS_AT_FIELD_NUMBER: _builtins.int
+    ENDED_BY_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
@@ -307,6 +308,8 @@ class AfterServiceStarted(_message.Message):
     agent_id: _builtins.str
     channel: _resources_pb2.TaskChannel.ValueType
     """The last token of the subject."""
+    ended_by: _builtins.str
+    """The user who ended the work for the agent. Empty: the agent did, or nobody in person."""
     @_builtins.property
     def ends_at(self) -> _timestamp_pb2.Timestamp:
         """When it ends by itself; unset: never. An extension is told as this event again, later."""
@@ -321,10 +324,11 @@ class AfterServiceStarted(_message.Message):
         agent_id: _builtins.str = ...,
         channel: _resources_pb2.TaskChannel.ValueType = ...,
         ends_at: _timestamp_pb2.Timestamp | None = ...,
+        ended_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channel", b"channel", "ends_at", b"ends_at", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channel", b"channel", "ended_by", b"ended_by", "ends_at", b"ends_at", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -343,6 +347,7 @@ class TaskCompleted(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     FORCED_FIELD_NUMBER: _builtins.int
+    ENDED_BY_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
@@ -352,6 +357,8 @@ class TaskCompleted(_message.Message):
     """The last token of the subject."""
     forced: _builtins.bool
     """The limit of the after-service was reached."""
+    ended_by: _builtins.str
+    """The user who ended it for the agent. Empty: the agent did, or nobody in person."""
     def __init__(
         self,
         *,
@@ -362,10 +369,11 @@ class TaskCompleted(_message.Message):
         agent_id: _builtins.str = ...,
         channel: _resources_pb2.TaskChannel.ValueType = ...,
         forced: _builtins.bool = ...,
+        ended_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channel", b"channel", "forced", b"forced", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channel", b"channel", "ended_by", b"ended_by", "forced", b"forced", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -382,12 +390,15 @@ class TaskCancelled(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    ENDED_BY_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     task_id: _builtins.str
     revision: _builtins.int
     queue_id: _builtins.str
     message: _builtins.str
     """What the customer is told, when the task overflowed to a message. Empty: nothing."""
+    ended_by: _builtins.str
+    """The user who cancelled it. Empty: nobody in person."""
     def __init__(
         self,
         *,
@@ -396,10 +407,11 @@ class TaskCancelled(_message.Message):
         revision: _builtins.int = ...,
         queue_id: _builtins.str = ...,
         message: _builtins.str = ...,
+        ended_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_by", b"ended_by", "message", b"message", "queue_id", b"queue_id", "revision", b"revision", "task_id", b"task_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

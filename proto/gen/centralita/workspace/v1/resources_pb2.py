@@ -26,17 +26,17 @@ from centralita.directory.v1 import resources_pb2 as centralita_dot_directory_do
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'centralita/workspace/v1/resources.proto\x12\x17\x63\x65ntralita.workspace.v1\x1a\'centralita/directory/v1/resources.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x01\n\x08Standing\x12\x31\n\x05state\x18\x01 \x01(\x0e\x32\".centralita.workspace.v1.CardState\x12\x10\n\x08queue_id\x18\x02 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x03 \x01(\t\x12\x1e\n\x16\x61lso_ringing_agent_ids\x18\x04 \x03(\t\"\xb5\x03\n\x04\x43\x61rd\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x33\n\x08standing\x18\x02 \x01(\x0b\x32!.centralita.workspace.v1.Standing\x12\x12\n\ncontact_id\x18\x03 \x01(\t\x12\x31\n\x07\x63hannel\x18\x04 \x01(\x0e\x32 .centralita.directory.v1.Channel\x12\x1a\n\x12\x63hannel_account_id\x18\x05 \x01(\t\x12-\n\topened_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10offer_expires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmessage_count\x18\x08 \x01(\r\x12\x33\n\x0flast_message_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\n \x01(\x04\x12\x39\n\x15\x61\x66ter_service_ends_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xa5\x01\n\tCardState\x12\x1a\n\x16\x43\x41RD_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41RD_STATE_WAITING\x10\x01\x12\x16\n\x12\x43\x41RD_STATE_OFFERED\x10\x02\x12\x17\n\x13\x43\x41RD_STATE_ASSIGNED\x10\x03\x12\x15\n\x11\x43\x41RD_STATE_CLOSED\x10\x04\x12\x1c\n\x18\x43\x41RD_STATE_AFTER_SERVICE\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'centralita/workspace/v1/resources.proto\x12\x17\x63\x65ntralita.workspace.v1\x1a\'centralita/directory/v1/resources.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x01\n\x08Standing\x12\x31\n\x05state\x18\x01 \x01(\x0e\x32\".centralita.workspace.v1.CardState\x12\x10\n\x08queue_id\x18\x02 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x03 \x01(\t\x12\x1e\n\x16\x61lso_ringing_agent_ids\x18\x04 \x03(\t\"\xc8\x03\n\x04\x43\x61rd\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x33\n\x08standing\x18\x02 \x01(\x0b\x32!.centralita.workspace.v1.Standing\x12\x12\n\ncontact_id\x18\x03 \x01(\t\x12\x31\n\x07\x63hannel\x18\x04 \x01(\x0e\x32 .centralita.directory.v1.Channel\x12\x1a\n\x12\x63hannel_account_id\x18\x05 \x01(\t\x12-\n\topened_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10offer_expires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmessage_count\x18\x08 \x01(\r\x12\x33\n\x0flast_message_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\n \x01(\x04\x12\x39\n\x15\x61\x66ter_service_ends_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tclosed_by\x18\x0c \x01(\t*\xa5\x01\n\tCardState\x12\x1a\n\x16\x43\x41RD_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41RD_STATE_WAITING\x10\x01\x12\x16\n\x12\x43\x41RD_STATE_OFFERED\x10\x02\x12\x17\n\x13\x43\x41RD_STATE_ASSIGNED\x10\x03\x12\x15\n\x11\x43\x41RD_STATE_CLOSED\x10\x04\x12\x1c\n\x18\x43\x41RD_STATE_AFTER_SERVICE\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'centralita.workspace.v1.resources_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CARDSTATE']._serialized_start=715
-  _globals['_CARDSTATE']._serialized_end=880
+  _globals['_CARDSTATE']._serialized_start=734
+  _globals['_CARDSTATE']._serialized_end=899
   _globals['_STANDING']._serialized_start=143
   _globals['_STANDING']._serialized_end=272
   _globals['_CARD']._serialized_start=275
-  _globals['_CARD']._serialized_end=712
+  _globals['_CARD']._serialized_end=731
 # @@protoc_insertion_point(module_scope)

@@ -106,6 +106,7 @@ class Card(_message.Message):
     LAST_MESSAGE_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     AFTER_SERVICE_ENDS_AT_FIELD_NUMBER: _builtins.int
+    CLOSED_BY_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
     """The id of the conversation, which is that of its task."""
     contact_id: _builtins.str
@@ -114,6 +115,8 @@ class Card(_message.Message):
     message_count: _builtins.int
     revision: _builtins.int
     """Rises by one with every change of the card."""
+    closed_by: _builtins.str
+    """The user who ended it. Empty: it goes on, or the system did."""
     @_builtins.property
     def standing(self) -> Global___Standing: ...
     @_builtins.property
@@ -142,10 +145,11 @@ class Card(_message.Message):
         last_message_at: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
         after_service_ends_at: _timestamp_pb2.Timestamp | None = ...,
+        closed_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after_service_ends_at", b"after_service_ends_at", "last_message_at", b"last_message_at", "offer_expires_at", b"offer_expires_at", "opened_at", b"opened_at", "standing", b"standing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service_ends_at", b"after_service_ends_at", "channel", b"channel", "channel_account_id", b"channel_account_id", "contact_id", b"contact_id", "conversation_id", b"conversation_id", "last_message_at", b"last_message_at", "message_count", b"message_count", "offer_expires_at", b"offer_expires_at", "opened_at", b"opened_at", "revision", b"revision", "standing", b"standing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service_ends_at", b"after_service_ends_at", "channel", b"channel", "channel_account_id", b"channel_account_id", "closed_by", b"closed_by", "contact_id", b"contact_id", "conversation_id", b"conversation_id", "last_message_at", b"last_message_at", "message_count", b"message_count", "offer_expires_at", b"offer_expires_at", "opened_at", b"opened_at", "revision", b"revision", "standing", b"standing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

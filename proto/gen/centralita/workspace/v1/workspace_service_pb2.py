@@ -27,7 +27,7 @@ from centralita.workspace.v1 import resources_pb2 as centralita_dot_workspace_do
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/centralita/workspace/v1/workspace_service.proto\x12\x17\x63\x65ntralita.workspace.v1\x1a#centralita/options/v1/options.proto\x1a\'centralita/workspace/v1/resources.proto\x1a\x1cgoogle/api/annotations.proto\"\x93\x01\n\x10ListCardsRequest\x12)\n\x03tab\x18\x01 \x01(\x0e\x32\x1c.centralita.workspace.v1.Tab\x12-\n\x05order\x18\x02 \x01(\x0e\x32\x1e.centralita.workspace.v1.Order\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"Z\n\x11ListCardsResponse\x12,\n\x05\x63\x61rds\x18\x01 \x03(\x0b\x32\x1d.centralita.workspace.v1.Card\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x0cWatchRequest\x12\x10\n\x08position\x18\x01 \x01(\x04\"\xff\x01\n\rWatchResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x19\n\x11previous_position\x18\x02 \x01(\x04\x12\x35\n\x08snapshot\x18\x03 \x01(\x0b\x32!.centralita.workspace.v1.SnapshotH\x00\x12-\n\x04\x63\x61rd\x18\x04 \x01(\x0b\x32\x1d.centralita.workspace.v1.CardH\x00\x12!\n\x17removed_conversation_id\x18\x05 \x01(\tH\x00\x12/\n\x05\x61live\x18\x06 \x01(\x0b\x32\x1e.centralita.workspace.v1.AliveH\x00\x42\x07\n\x05\x66rame\"F\n\x08Snapshot\x12,\n\x05\x63\x61rds\x18\x01 \x03(\x0b\x32\x1d.centralita.workspace.v1.Card\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\x07\n\x05\x41live*F\n\x03Tab\x12\x13\n\x0fTAB_UNSPECIFIED\x10\x00\x12\x16\n\x12TAB_ASSIGNED_TO_ME\x10\x01\x12\x12\n\x0eTAB_UNASSIGNED\x10\x02*N\n\x05Order\x12\x15\n\x11ORDER_UNSPECIFIED\x10\x00\x12\x16\n\x12ORDER_NEWEST_FIRST\x10\x01\x12\x16\n\x12ORDER_OLDEST_FIRST\x10\x02\x32\x88\x02\n\x10WorkspaceService\x12{\n\tListCards\x12).centralita.workspace.v1.ListCardsRequest\x1a*.centralita.workspace.v1.ListCardsResponse\"\x17\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/cards\x12w\n\x05Watch\x12%.centralita.workspace.v1.WatchRequest\x1a&.centralita.workspace.v1.WatchResponse\"\x1d\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/cards:watch0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/centralita/workspace/v1/workspace_service.proto\x12\x17\x63\x65ntralita.workspace.v1\x1a#centralita/options/v1/options.proto\x1a\'centralita/workspace/v1/resources.proto\x1a\x1cgoogle/api/annotations.proto\"\x93\x01\n\x10ListCardsRequest\x12)\n\x03tab\x18\x01 \x01(\x0e\x32\x1c.centralita.workspace.v1.Tab\x12-\n\x05order\x18\x02 \x01(\x0e\x32\x1e.centralita.workspace.v1.Order\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"Z\n\x11ListCardsResponse\x12,\n\x05\x63\x61rds\x18\x01 \x03(\x0b\x32\x1d.centralita.workspace.v1.Card\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x0cWatchRequest\x12\x10\n\x08position\x18\x01 \x01(\x04\"\x92\x02\n\rWatchResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x19\n\x11previous_position\x18\x02 \x01(\x04\x12\x35\n\x08snapshot\x18\x03 \x01(\x0b\x32!.centralita.workspace.v1.SnapshotH\x00\x12-\n\x04\x63\x61rd\x18\x04 \x01(\x0b\x32\x1d.centralita.workspace.v1.CardH\x00\x12!\n\x17removed_conversation_id\x18\x05 \x01(\tH\x00\x12/\n\x05\x61live\x18\x06 \x01(\x0b\x32\x1e.centralita.workspace.v1.AliveH\x00\x12\x11\n\tclosed_by\x18\x07 \x01(\tB\x07\n\x05\x66rame\"F\n\x08Snapshot\x12,\n\x05\x63\x61rds\x18\x01 \x03(\x0b\x32\x1d.centralita.workspace.v1.Card\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\x07\n\x05\x41live*F\n\x03Tab\x12\x13\n\x0fTAB_UNSPECIFIED\x10\x00\x12\x16\n\x12TAB_ASSIGNED_TO_ME\x10\x01\x12\x12\n\x0eTAB_UNASSIGNED\x10\x02*N\n\x05Order\x12\x15\n\x11ORDER_UNSPECIFIED\x10\x00\x12\x16\n\x12ORDER_NEWEST_FIRST\x10\x01\x12\x16\n\x12ORDER_OLDEST_FIRST\x10\x02\x32\x88\x02\n\x10WorkspaceService\x12{\n\tListCards\x12).centralita.workspace.v1.ListCardsRequest\x1a*.centralita.workspace.v1.ListCardsResponse\"\x17\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/cards\x12w\n\x05Watch\x12%.centralita.workspace.v1.WatchRequest\x1a&.centralita.workspace.v1.WatchResponse\"\x1d\xaa\xd4\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/cards:watch0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,10 +38,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKSPACESERVICE'].methods_by_name['ListCards']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002\013\022\t/v1/cards'
   _globals['_WORKSPACESERVICE'].methods_by_name['Watch']._loaded_options = None
   _globals['_WORKSPACESERVICE'].methods_by_name['Watch']._serialized_options = b'\252\324\030\002\020\001\202\323\344\223\002\021\022\017/v1/cards:watch'
-  _globals['_TAB']._serialized_start=799
-  _globals['_TAB']._serialized_end=869
-  _globals['_ORDER']._serialized_start=871
-  _globals['_ORDER']._serialized_end=949
+  _globals['_TAB']._serialized_start=818
+  _globals['_TAB']._serialized_end=888
+  _globals['_ORDER']._serialized_start=890
+  _globals['_ORDER']._serialized_end=968
   _globals['_LISTCARDSREQUEST']._serialized_start=185
   _globals['_LISTCARDSREQUEST']._serialized_end=332
   _globals['_LISTCARDSRESPONSE']._serialized_start=334
@@ -49,11 +49,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHREQUEST']._serialized_start=426
   _globals['_WATCHREQUEST']._serialized_end=458
   _globals['_WATCHRESPONSE']._serialized_start=461
-  _globals['_WATCHRESPONSE']._serialized_end=716
-  _globals['_SNAPSHOT']._serialized_start=718
-  _globals['_SNAPSHOT']._serialized_end=788
-  _globals['_ALIVE']._serialized_start=790
-  _globals['_ALIVE']._serialized_end=797
-  _globals['_WORKSPACESERVICE']._serialized_start=952
-  _globals['_WORKSPACESERVICE']._serialized_end=1216
+  _globals['_WATCHRESPONSE']._serialized_end=735
+  _globals['_SNAPSHOT']._serialized_start=737
+  _globals['_SNAPSHOT']._serialized_end=807
+  _globals['_ALIVE']._serialized_start=809
+  _globals['_ALIVE']._serialized_end=816
+  _globals['_WORKSPACESERVICE']._serialized_start=971
+  _globals['_WORKSPACESERVICE']._serialized_end=1235
 # @@protoc_insertion_point(module_scope)

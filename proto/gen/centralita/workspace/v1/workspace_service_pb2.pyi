@@ -148,6 +148,7 @@ class WatchResponse(_message.Message):
     CARD_FIELD_NUMBER: _builtins.int
     REMOVED_CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     ALIVE_FIELD_NUMBER: _builtins.int
+    CLOSED_BY_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     """Names this frame in WatchRequest. Rises from frame to frame; only alive may repeat it."""
     previous_position: _builtins.int
@@ -156,6 +157,10 @@ class WatchResponse(_message.Message):
     """
     removed_conversation_id: _builtins.str
     """The card of this conversation is no longer in the view."""
+    closed_by: _builtins.str
+    """With removed_conversation_id: the user who ended it. Empty: it goes on elsewhere, or the system
+    ended it.
+    """
     @_builtins.property
     def snapshot(self) -> Global___Snapshot:
         """Forget everything: this is the view, or its first part."""
@@ -177,10 +182,11 @@ class WatchResponse(_message.Message):
         card: _resources_pb2.Card | None = ...,
         removed_conversation_id: _builtins.str = ...,
         alive: Global___Alive | None = ...,
+        closed_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "card", b"card", "frame", b"frame", "removed_conversation_id", b"removed_conversation_id", "snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "card", b"card", "frame", b"frame", "position", b"position", "previous_position", b"previous_position", "removed_conversation_id", b"removed_conversation_id", "snapshot", b"snapshot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "card", b"card", "closed_by", b"closed_by", "frame", b"frame", "position", b"position", "previous_position", b"previous_position", "removed_conversation_id", b"removed_conversation_id", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["snapshot", "card", "removed_conversation_id", "alive"]  # noqa: Y015
     _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
