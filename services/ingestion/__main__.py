@@ -63,14 +63,17 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         await create_indexes(db)
         facts, deliveries = BusFacts(bus, utc_now), MongoDeliveries(db)
         replies = MongoReplies(db, utc_now)
-        rates = VisitorRates(*_rates(settings), time.monotonic)
+        messages = Rate(settings.webchat_client_rate, settings.webchat_client_burst)
+        openings = Rate(settings.webchat_session_rate, settings.webchat_session_burst)
         custom = CustomConnector(poster, utc_now)
         webchat = WebchatConnector(replies, doorbells)
         connectors: Mapping[Channel, Connector] = {
             Channel.CUSTOM: custom,
             Channel.WEBCHAT: webchat,
         }
-        accept = AcceptMessage(accounts, connectors, facts, utc_now, {Channel.WEBCHAT: rates})
+        accept = AcceptMessage(
+            accounts, connectors, facts, utc_now, {Channel.WEBCHAT: _rates(settings, messages)}
+        )
         report = AcceptStatus(accounts, {Channel.CUSTOM: custom}, deliveries, facts, utc_now)
         deliver = DeliverReply(
             accounts=accounts,
@@ -80,7 +83,8 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             clock=utc_now,
             gate=Gate(settings.calls_per_account),
         )
-        sessions = Sessions(accounts, utc_now, rates)
+        # Buckets of their own each: who opens sessions, or asks, without end keeps no message out.
+        sessions = Sessions(accounts, utc_now, _rates(settings, openings))
         reading = ReadReplies(replies, doorbells, utc_now)
         tell_wait = TellWait(
             accounts,
@@ -88,8 +92,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             GrpcConversations(conversations),
             GrpcRouter(dispatch),
             utc_now,
-            # Buckets of its own: a page that asks too often can still write.
-            {Channel.WEBCHAT: VisitorRates(*_rates(settings), time.monotonic)},
+            {Channel.WEBCHAT: _rates(settings, messages)},
         )
         routes = [
             *channel_routes(accept, report, tell_wait),
@@ -110,10 +113,12 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             yield Running(grpc_address=grpc_address, http_address=http_address)
 
 
-def _rates(settings: Settings) -> tuple[Rate, Rate]:
-    return (
-        Rate(settings.webchat_account_rate, settings.webchat_account_burst),
-        Rate(settings.webchat_visitor_rate, settings.webchat_visitor_burst),
+def _rates(settings: Settings, client: Rate) -> VisitorRates:
+    return VisitorRates(
+        account=Rate(settings.webchat_account_rate, settings.webchat_account_burst),
+        client=client,
+        visitor=Rate(settings.webchat_visitor_rate, settings.webchat_visitor_burst),
+        now=time.monotonic,
     )
 
 

@@ -27,10 +27,18 @@ class Settings:
     calls_per_account: int = 8
     """Call-backs of one account that a replica has under way at once."""
     webchat_account_rate: float = 50.0
-    """Messages and sessions a second, of all visitors of an account, per replica.
+    """Messages a second, of all visitors of an account, per replica.
 
-    As many questions how long it will take come on top."""
+    As many sessions, and as many questions how long it will take, come on top."""
     webchat_account_burst: int = 100
+    webchat_client_rate: float = 10.0
+    """Messages a second of one client to an account, per replica; and so many questions.
+
+    A client is an IPv4 address or an IPv6 /64. It has less than the account, or could use it up."""
+    webchat_client_burst: int = 50
+    webchat_session_rate: float = 2.0
+    """Sessions a second of one client with an account, per replica."""
+    webchat_session_burst: int = 30
     webchat_visitor_rate: float = 1.0
     """Messages a second of one visitor, per replica; and so many questions."""
     webchat_visitor_burst: int = 10

@@ -1,7 +1,7 @@
 """Wakes the streams of a visitor on every replica. Carries no text: what is stored is read."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
@@ -16,6 +16,8 @@ LOOK_ANYWAY = 15.0
 """Seconds until a stream reads again by itself: the floor for a ring that was lost."""
 
 MOST_PER_VISITOR = 10
+MOST_PER_CLIENT = 200
+"""Streams of one client on a replica: visitors cost a stranger nothing."""
 
 
 class Bell:
@@ -40,6 +42,7 @@ class Bells:
         self._bus = bus
         self._look_anyway = look_anyway
         self._hung: defaultdict[str, set[Bell]] = defaultdict(set)
+        self._of_client: Counter[str] = Counter()
 
     async def ring(self, visitor: Visitor) -> None:
         """May be lost: the reply is stored, and streams look again by themselves."""
@@ -47,18 +50,24 @@ class Bells:
             await self._bus.nc.publish(_subject(visitor))
 
     @contextmanager
-    def hung(self, visitor: Visitor) -> Iterator[Bell]:
-        """Raise RateLimited when the visitor has too many streams on this replica."""
+    def hung(self, visitor: Visitor, client: str) -> Iterator[Bell]:
+        """Raise RateLimited when the visitor or the client has too many streams on this replica."""
         bell, subject = Bell(self._look_anyway), _subject(visitor)
         if len(self._hung.get(subject, ())) >= MOST_PER_VISITOR:
             raise RateLimited(retry_after=5)
+        if self._of_client[client] >= MOST_PER_CLIENT:
+            raise RateLimited(retry_after=5)
         self._hung[subject].add(bell)
+        self._of_client[client] += 1
         try:
             yield bell
         finally:
             self._hung[subject].discard(bell)
             if not self._hung[subject]:
                 del self._hung[subject]
+            self._of_client[client] -= 1
+            if not self._of_client[client]:
+                del self._of_client[client]
 
     async def heard(self, message: Msg) -> None:
         for bell in self._hung.get(message.subject, ()):

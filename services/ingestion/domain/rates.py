@@ -39,16 +39,24 @@ class Limiter:
 
 
 class VisitorRates:
-    """The webchat's: each visitor's own, and an account's visitors together."""
+    """The webchat's: of each visitor, of each client (an address), and of an account's together.
 
-    def __init__(self, account: Rate, visitor: Rate, now: Callable[[], float]) -> None:
+    In this order, so that nobody takes from a common allowance what their own does not give them. A
+    client has less than the account: visitors cost a client nothing, so theirs alone bound nobody.
+    """
+
+    def __init__(
+        self, *, account: Rate, client: Rate, visitor: Rate, now: Callable[[], float]
+    ) -> None:
         self._accounts = Limiter(account)
+        self._clients = Limiter(client)
         self._visitors = Limiter(visitor)
         self._now = now
 
-    def take(self, account: ChannelAccount, speaker: str) -> None:
-        """Take one of the visitor's tokens, if a visitor speaks, then one of the account's."""
+    def take(self, account: ChannelAccount, client: str, speaker: str) -> None:
+        """Take one of the visitor's, if one speaks, of the client's and of the account's."""
         now, key = self._now(), "/".join(account.key)
         if speaker:
             self._visitors.take(f"{key}/{speaker}", now)
+        self._clients.take(f"{key}/{client}", now)
         self._accounts.take(key, now)

@@ -11,6 +11,7 @@ from grpc import StatusCode
 from services.ingestion.domain import errors
 from services.ingestion.domain.rates import Limiter, Rate
 from services.ingestion.use_cases import Envelope
+from services.kernel.client_network import client_network
 from services.kernel.serve_http import problem
 from services.kernel.telemetry import meter
 
@@ -77,4 +78,4 @@ def key_of(request: web.Request) -> tuple[str, str]:
 async def envelope_of(request: web.Request) -> Envelope:
     """Take the body byte for byte; the server refuses what is larger than its limit."""
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return Envelope(await request.read(), headers)
+    return Envelope(await request.read(), headers, client_network())

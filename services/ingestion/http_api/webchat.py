@@ -13,6 +13,7 @@ from services.ingestion.domain.errors import MessageMalformed
 from services.ingestion.messages import rfc3339
 from services.ingestion.use_cases import AcceptMessage, ReadReplies, Sessions, TellWait
 from services.ingestion.use_cases.webchat import StoredReply
+from services.kernel.client_network import client_network
 from services.kernel.ending import beside, ended
 from services.kernel.serve_http import DRAINING, Next
 
@@ -47,7 +48,7 @@ def webchat_routes(
 
     @answering
     async def open_session(request: web.Request) -> web.Response:
-        session = sessions.open(await account_of(request), _bearer(request))
+        session = sessions.open(await account_of(request), client_network(), _bearer(request))
         body = {
             "visitorId": session.visitor_id,
             "token": session.token,
@@ -73,7 +74,7 @@ def webchat_routes(
     async def events(request: web.Request) -> web.StreamResponse:
         seen = sessions.recognise(await account_of(request), _bearer(request))
         resume = request.headers.get("Last-Event-ID") or request.query.get("after", "")
-        feed = replies.follow(seen, _position(resume))
+        feed = replies.follow(seen, client_network(), _position(resume))
         async with beside(request.app[DRAINING].wait()) as draining, aclosing(feed):
             batch = await _next(feed, draining)
             response = web.StreamResponse(headers=_EVENT_STREAM | _cors(request))

@@ -36,7 +36,7 @@ class Deliveries(Protocol):
 
 
 class Throttle(Protocol):
-    def take(self, account: ChannelAccount, speaker: str) -> None:
+    def take(self, account: ChannelAccount, client: str, speaker: str) -> None:
         """Raise RateLimited when one of them has had enough for now."""
 
 
@@ -74,7 +74,7 @@ class AcceptMessage:
         connector = self._connectors[channel]
         speaker = connector.verify(envelope, account, arrived_at or now)
         if throttle := self._throttles.get(channel):
-            throttle.take(account, speaker)
+            throttle.take(account, envelope.client, speaker)
         message = connector.parse(envelope, speaker, arrived_at or now)
         return await self._inbox.received(account, message)
 

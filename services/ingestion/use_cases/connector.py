@@ -16,6 +16,8 @@ class Envelope:
 
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # Whom the edge takes for one client: an address, or the network of one.
+    client: str = field(default="", repr=False)
     # What the signature is over, where the body came wrapped in something larger.
     wrapping: bytes | None = field(default=None, repr=False)
 

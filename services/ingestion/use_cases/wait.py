@@ -55,7 +55,7 @@ class TellWait:
         connector = self._connectors[channel]
         speaker = connector.verify(envelope, account, now)
         if throttle := self._throttles.get(channel):
-            throttle.take(account, speaker)
+            throttle.take(account, envelope.client, speaker)
         address = speaker or connector.parse(envelope, speaker, now).sender_address
         waiting = await self._conversations.waiting(account, address)
         return await self._router.wait(account.tenant_id, waiting) if waiting else None

@@ -45,8 +45,11 @@ class Bell(Protocol):
 
 
 class Bells(Protocol):
-    def hung(self, visitor: Visitor) -> AbstractContextManager[Bell]:
-        """A bell that rings for one visitor; it remembers a ring that nobody waited for."""
+    def hung(self, visitor: Visitor, client: str) -> AbstractContextManager[Bell]:
+        """A bell that rings for one visitor; it remembers a ring that nobody waited for.
+
+        Raises RateLimited when the visitor, or the client, has too many already.
+        """
 
 
 class Sessions:
@@ -70,10 +73,10 @@ class Sessions:
             raise OriginRefused("Add the page's origin to the allowed origins of the account.")
         return account
 
-    def open(self, account: ChannelAccount, old_token: str) -> Session:
+    def open(self, account: ChannelAccount, client: str, old_token: str) -> Session:
         """Begin as a new visitor, or go on as the one that `old_token` names."""
         now = self._clock()
-        self._throttle.take(account, "")
+        self._throttle.take(account, client, "")
         if not account.secrets:
             raise ChannelAccountNotFound
         if old_token:
@@ -101,12 +104,14 @@ class ReadReplies:
     async def page(self, visitor: Visitor, after: int) -> Sequence[StoredReply]:
         return await self._replies.after(visitor, after, self.PAGE)
 
-    async def follow(self, seen: Pass, after: int) -> AsyncGenerator[Sequence[StoredReply], None]:
+    async def follow(
+        self, seen: Pass, client: str, after: int
+    ) -> AsyncGenerator[Sequence[StoredReply], None]:
         """Yield what there is, then what comes, until the token ends. An empty batch: still alive.
 
         The bell only wakes: what is read decides, so a lost ring costs time, not a reply.
         """
-        with self._bells.hung(seen.visitor) as bell:
+        with self._bells.hung(seen.visitor, client) as bell:
             while self._clock() < seen.expires_at:
                 batch = await self._replies.after(seen.visitor, after, self.PAGE)
                 if batch:

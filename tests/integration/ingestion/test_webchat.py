@@ -15,11 +15,13 @@ from centralita.ingestion.v1 import events_pb2 as events
 from centralita.ingestion.v1.events_pb2 import MessageReceived
 
 from services.ingestion.__main__ import service
+from services.ingestion.adapters import bells
 from services.ingestion.adapters.mongo import MongoReplies
 from services.ingestion.domain.account import Channel
 from services.ingestion.domain.delivery import Reply
 from services.ingestion.domain.visitor import Visitor, issue
 from services.ingestion.settings import Settings
+from services.kernel.client_network import HEADER
 from services.kernel.clock import utc_now
 from services.kernel.mongo import Database
 from tests.integration.ingestion.world import WEB_SECRET, Answered, World
@@ -258,6 +260,48 @@ async def test_a_visitor_in_a_hurry_is_told_to_wait(world: World) -> None:
     assert answers[0].status == 202
     assert (answers[-1].status, answers[-1].reason) == (429, "RATE_LIMITED")
     assert int(answers[-1].headers["Retry-After"]) >= 1
+
+
+async def test_an_address_that_opens_sessions_without_end_starves_nobody(world: World) -> None:
+    stranger, customer = {HEADER: "203.0.113.9"}, {HEADER: "203.0.113.7"}
+    asked = [
+        await world.raw("POST", path(world, "sessions"), headers=PAGE | stranger)
+        for _ in range(150)
+    ]
+    assert {answer.status for answer in asked} == {201, 429}
+    theirs = [answer for answer in asked if answer.status == 201]
+    assert 30 <= len(theirs) < 50
+    # They may still write, but not all of what the account takes: it is less than a hundred.
+    written = [
+        await world.raw(
+            "POST",
+            path(world, "messages"),
+            json.dumps({"id": str(number), "text": "noise"}).encode(),
+            stranger | {"Authorization": f"Bearer {answer.body['token']}"},
+        )
+        for number in range(4)
+        for answer in theirs
+    ]
+    assert {answer.status for answer in written} == {202, 429}
+    assert 50 <= sum(answer.status == 202 for answer in written) < 90
+
+    chat = await opened(world, **customer)
+    assert (await chat.say("1")).status == 202
+
+
+async def test_streams_of_one_address_are_bounded_whoever_its_visitors_are(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bells, "MOST_PER_CLIENT", 3)
+    chats = [await opened(world) for _ in range(4)]
+    stranger = {HEADER: "203.0.113.9"}
+    async with AsyncExitStack() as stack:
+        streams = [
+            await stack.enter_async_context(chat.events(**stranger)) for chat in chats for _ in "12"
+        ]
+        assert [one.status for one in streams] == [200] * 3 + [429] * 5
+        another = await stack.enter_async_context(chats[0].events(**{HEADER: "203.0.113.7"}))
+        assert another.status == 200
 
 
 async def test_an_unknown_or_foreign_account_has_no_chat(world: World) -> None:

@@ -70,7 +70,9 @@ def accept(world: World) -> AcceptMessage:
         Channel.CUSTOM: CustomConnector(world, lambda: NINE),
         Channel.WEBCHAT: WebchatConnector(world, world),
     }
-    rates = VisitorRates(Rate(1, 100), Rate(1, 2), lambda: 0.0)
+    rates = VisitorRates(
+        account=Rate(1, 100), client=Rate(1, 50), visitor=Rate(1, 2), now=lambda: 0.0
+    )
     return AcceptMessage(world, connectors, world, lambda: NINE, {Channel.WEBCHAT: rates})
 
 
@@ -131,7 +133,7 @@ async def test_what_waited_on_the_bus_has_not_become_a_replay(accept: AcceptMess
 async def test_a_signature_may_be_over_the_wrapping(accept: AcceptMessage) -> None:
     wrapped = b"wrapped:" + BODY
     headers = {"centralita-signature": sign("s", wrapped, NINE)}
-    await accept(Channel.CUSTOM, SHOP.key, Envelope(BODY, headers, wrapped))
+    await accept(Channel.CUSTOM, SHOP.key, Envelope(BODY, headers, wrapping=wrapped))
     with pytest.raises(errors.SignatureRefused):
         await accept(Channel.CUSTOM, SHOP.key, Envelope(BODY, headers))
 

@@ -39,11 +39,37 @@ def test_the_longest_quiet_key_is_forgotten_first() -> None:
         limiter.take("c", 0.0)
 
 
-def test_a_loud_visitor_does_not_use_up_the_account() -> None:
-    rates = VisitorRates(Rate(1, 5), Rate(1, 2), lambda: 0.0)
+def rates(account: int, client: int, visitor: int) -> VisitorRates:
+    """Rates of these bursts, on a clock that stands still."""
+    return VisitorRates(
+        account=Rate(1, account), client=Rate(1, client), visitor=Rate(1, visitor), now=lambda: 0.0
+    )
+
+
+def test_a_loud_visitor_uses_up_neither_the_client_nor_the_account() -> None:
+    ours = rates(account=5, client=4, visitor=2)
     for _ in range(2):
-        rates.take(WEB, "loud")
+        ours.take(WEB, "office", "loud")
     for _ in range(20):
         with pytest.raises(RateLimited):
-            rates.take(WEB, "loud")
-    rates.take(WEB, "quiet")
+            ours.take(WEB, "office", "loud")
+    ours.take(WEB, "office", "quiet")
+    ours.take(WEB, "home", "quiet")
+
+
+def test_a_client_with_ever_new_visitors_does_not_use_up_the_account() -> None:
+    ours = rates(account=5, client=3, visitor=2)
+    for number in range(3):
+        ours.take(WEB, "stranger", f"visitor-{number}")
+    for number in range(20):
+        with pytest.raises(RateLimited):
+            ours.take(WEB, "stranger", f"another-{number}")
+    for _ in range(2):
+        ours.take(WEB, "home", "quiet")
+
+
+def test_whoever_did_not_come_through_the_edge_is_one_client() -> None:
+    ours = rates(account=5, client=1, visitor=2)
+    ours.take(WEB, "", "one")
+    with pytest.raises(RateLimited):
+        ours.take(WEB, "", "two")

@@ -50,7 +50,9 @@ def tell(world: World) -> TellWait:
         Channel.CUSTOM: CustomConnector(world, lambda: NINE),
         Channel.WEBCHAT: WebchatConnector(world, world),
     }
-    rates = VisitorRates(Rate(1, 100), Rate(1, 2), lambda: 0.0)
+    rates = VisitorRates(
+        account=Rate(1, 100), client=Rate(1, 50), visitor=Rate(1, 2), now=lambda: 0.0
+    )
     return TellWait(world, connectors, world, world, lambda: NINE, {Channel.WEBCHAT: rates})
 
 
