@@ -29,11 +29,14 @@ def sign(secret: str, body: bytes, moment: int) -> str:
     return f"t={moment},v1={mac}"
 
 
-def is_genuine(header: str, secret: str, body: bytes) -> bool:
-    moment = header.partition(",")[0].removeprefix("t=")
-    if not moment.isdigit() or abs(time.time() - int(moment)) > TOLERANCE_S:
+def is_genuine(header: str, secrets: list[str], body: bytes) -> bool:
+    """One signature that one of our secrets made is enough: while secrets change there are two."""
+    first, *signatures = header.split(",")
+    moment = first.removeprefix("t=")
+    if not (moment.isascii() and moment.isdigit()) or abs(time.time() - int(moment)) > TOLERANCE_S:
         return False
-    return hmac.compare_digest(header.encode(), sign(secret, body, int(moment)).encode())
+    ours = [sign(secret, body, int(moment)).partition(",")[2] for secret in secrets]
+    return any(hmac.compare_digest(a.encode(), b.encode()) for a in ours for b in signatures)
 
 
 def post(options: argparse.Namespace, what: str, content: dict[str, str]) -> Any:
@@ -43,7 +46,7 @@ def post(options: argparse.Namespace, what: str, content: dict[str, str]) -> Any
     for left in reversed(range(TRIES)):
         headers = {
             "Content-Type": "application/json",
-            "Centralita-Signature": sign(options.secret, body, int(time.time())),
+            "Centralita-Signature": sign(options.secrets[0], body, int(time.time())),
         }
         request = urllib.request.Request(url, body, headers)  # noqa: S310 - the edge the user named
         try:
@@ -59,13 +62,15 @@ def post(options: argparse.Namespace, what: str, content: dict[str, str]) -> Any
     raise AssertionError
 
 
-def receiver(secret: str, replies: "queue.Queue[dict[str, str]]") -> type[BaseHTTPRequestHandler]:
+def receiver(
+    secrets: list[str], replies: "queue.Queue[dict[str, str]]"
+) -> type[BaseHTTPRequestHandler]:
     seen: set[str] = set()
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            genuine = is_genuine(self.headers.get("Centralita-Signature", ""), secret, body)
+            genuine = is_genuine(self.headers.get("Centralita-Signature", ""), secrets, body)
             self.send_response(204 if genuine else 401)
             self.end_headers()
             # The same reply may come twice; its id says so.
@@ -84,16 +89,22 @@ def main() -> None:
     parser.add_argument("--edge", default="http://127.0.0.1:8080")
     parser.add_argument("--tenant", default="demo")
     parser.add_argument("--account", default="shop")
-    parser.add_argument("--secret", default="demo-shop-secret-0123456789")
+    parser.add_argument(
+        "--secret",
+        dest="secrets",
+        action="append",
+        help="the account's; while it is changed twice, the newest first",
+    )
     parser.add_argument("--sender", default="+15550100001", help="who writes")
     parser.add_argument("--text", default="Hello, where is my order?")
     parser.add_argument("--listen", default="127.0.0.1:9009", help="where call-backs come to")
     parser.add_argument("--until-reply", action="store_true", help="end after the first reply")
     options = parser.parse_args()
+    options.secrets = options.secrets or ["demo-shop-secret-0123456789"]
 
     replies: queue.Queue[dict[str, str]] = queue.Queue()
     host, _, port = options.listen.rpartition(":")
-    server = ThreadingHTTPServer((host, int(port)), receiver(options.secret, replies))
+    server = ThreadingHTTPServer((host, int(port)), receiver(options.secrets, replies))
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
     began = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())

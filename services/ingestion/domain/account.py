@@ -11,7 +11,7 @@ class Channel(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ChannelAccount:
-    """`secrets` are newest first: any of them verifies, the first one signs."""
+    """`secrets` are newest first: any of them verifies, and each of them signs call-backs."""
 
     tenant_id: str
     channel_account_id: str

@@ -1,7 +1,7 @@
 """`Centralita-Signature: t=<unix seconds>,v1=<hex>`: who wrote a body, and when.
 
 The hex is HMAC-SHA256 with the account's secret over `<t>.` and the body, byte for byte. Several
-`v1` may follow one `t`, so that a sender can sign with an old and a new secret at once.
+`v1` may follow one `t`: while secrets change, both sides sign with each that is good, and take any.
 """
 
 import hashlib
@@ -16,10 +16,11 @@ TOLERANCE = timedelta(seconds=300)
 _LONGEST_HEADER = 512
 
 
-def sign(secret: str, body: bytes, at: datetime) -> str:
-    """Return the value of the header for a body sent now."""
+def sign(secret: str, body: bytes, at: datetime, *older: str) -> str:
+    """Return the value of the header for a body sent now; `older` secrets are still good, too."""
     moment = str(int(at.timestamp()))
-    return f"t={moment},v1={_mac(secret, moment, body)}"
+    macs = (f"v1={_mac(each, moment, body)}" for each in (secret, *older))
+    return ",".join((f"t={moment}", *macs))
 
 
 def verify(header: str, body: bytes, secrets: Sequence[str], now: datetime) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 
+import pytest
 from centralita.directory.v1.resources_pb2 import CHANNEL_CUSTOM
 from centralita.ingestion.v1.events_pb2 import (
     DELIVERY_STATUS_DELIVERED,
@@ -16,7 +17,17 @@ from tests.servers import free_port
 from tests.streams import until
 
 
-async def test_the_example_hands_a_message_in_and_prints_the_verified_reply(world: World) -> None:
+@pytest.mark.parametrize(
+    ("good", "held"),
+    [
+        (["newest", SECRET], [SECRET]),
+        (["newest", SECRET], ["newest"]),
+        (["newest", SECRET], ["newest", SECRET]),
+    ],
+)
+async def test_the_example_hands_a_message_in_and_prints_the_verified_reply(
+    world: World, good: list[str], held: list[str]
+) -> None:
     listen = f"127.0.0.1:{free_port()}"
     world.directory.put(
         world.tenant,
@@ -25,11 +36,13 @@ async def test_the_example_hands_a_message_in_and_prints_the_verified_reply(worl
         channel=CHANNEL_CUSTOM,
         callback_url=f"http://{listen}/replies",
     )
+    world.directory.accounts[world.tenant, "mine"].secrets[:] = good
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "examples/custom_channel.py",
         *("--edge", f"http://{world.running.http_address}"),
-        *("--tenant", world.tenant, "--account", "mine", "--secret", SECRET),
+        *("--tenant", world.tenant, "--account", "mine"),
+        *(argument for secret in held for argument in ("--secret", secret)),
         *("--text", "Where is it?", "--listen", listen, "--until-reply"),
         stdout=asyncio.subprocess.PIPE,
     )

@@ -68,6 +68,17 @@ def test_the_secret_before_the_last_is_good_while_it_overlaps() -> None:
         verify(sign("old", SHORT, NINE), SHORT, ["new"], NINE)
 
 
+@pytest.mark.parametrize(
+    "known", [["new"], ["old"], ["new", "old"], ["old", "new"], ["other", "old"]]
+)
+def test_what_is_signed_with_each_good_secret_is_taken_by_who_knows_one(known: list[str]) -> None:
+    header = sign("new", SHORT, NINE, "old")
+    assert header.count("v1=") == 2
+    verify(header, SHORT, known, NINE)
+    with pytest.raises(SignatureRefused):
+        verify(header, SHORT, ["other"], NINE)
+
+
 def test_one_of_two_signatures_suffices() -> None:
     right = sign(SECRET, SHORT, NINE)
     verify(f"{right},v1={'0' * 64}", SHORT, [SECRET], NINE)

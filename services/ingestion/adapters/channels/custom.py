@@ -58,8 +58,11 @@ class CustomConnector:
     async def send(self, account: ChannelAccount, reply: Reply) -> Sent:
         if not account.callback_url:
             raise Final("CALLBACK_URL_MISSING")
+        if not account.secrets:
+            raise Final("CALLBACK_SECRET_MISSING")
         body = callback_body(reply)
-        signed = signature.sign(account.secrets[0], body, self._clock())
+        newest, *older = account.secrets
+        signed = signature.sign(newest, body, self._clock(), *older)
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": reply.message_id,
