@@ -89,7 +89,7 @@ check-generated:
 
 check-manifests:
 	$(BIN)/yamllint --strict .
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.demo.yml
 	$(BIN)/hadolint deploy/docker/Dockerfile
 	rm -rf var/check/k8s && mkdir -p var/check/k8s
 	for built in k8s/overlays/* k8s/tests/*; do $(BIN)/kubectl kustomize $$built >var/check/k8s/$${built##*/}.yaml; done

@@ -1,5 +1,6 @@
 """Bring a reply to its channel, once as far as the channel can tell, and say what became of it."""
 
+import logging
 from collections.abc import Awaitable, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -18,10 +19,13 @@ from services.ingestion.domain.delivery import (
 from services.ingestion.domain.errors import ChannelAccountNotFound
 from services.ingestion.domain.gate import Gate
 from services.kernel.clock import Clock
+from services.kernel.telemetry import meter
 from services.kernel.turns import Turns
 
 from .accept import Accounts, Fates
 from .connector import Connector
+
+log = logging.getLogger(__name__)
 
 _BEHIND_AN_EARLIER_ONE = timedelta(milliseconds=250)
 
@@ -65,6 +69,7 @@ class DeliverReply:
         self._clock = clock
         self._gate = gate
         self._turns: Turns[tuple[str, str]] = Turns()
+        self._failed = meter().create_counter("centralita.ingestion.delivery.failed")
 
     async def __call__(self, reply: Reply) -> timedelta | None:
         # Before the gate, so that a later reply of the conversation sees this one waiting; and in
@@ -96,6 +101,8 @@ class DeliverReply:
             status, cause = Status.FAILED, gone.reason
         except Final as no:
             status, cause = Status.FAILED, no.cause
+        if status is Status.FAILED:
+            self._note(reply, delivery, cause, "given up")
         self._gate.well(reply.account_key)
         await self._settle(reply, status, cause)
         return None
@@ -115,11 +122,24 @@ class DeliverReply:
         else:
             self._gate.well(reply.account_key)
         delay = next_try(delivery, later, now)
+        self._note(reply, delivery, later.cause, "given up" if delay is None else "tried again")
         if delay is None:
             await self._settle(reply, Status.FAILED, later.cause)
         else:
             await self._deliveries.tried(reply)
         return delay
+
+    def _note(self, reply: Reply, delivery: Delivery, cause: str, then: str) -> None:
+        """Count and log a try that failed: the agent sees its cause, an operator the account."""
+        self._failed.add(1, {"channel": reply.channel.value, "cause": cause, "then": then})
+        about = {
+            "tenant_id": reply.tenant_id,
+            "channel_account_id": reply.channel_account_id,
+            "message_id": reply.message_id,
+            "cause": cause,
+            "attempt": delivery.attempts + 1,
+        }
+        log.warning("a reply was not delivered and is %s", then, extra=about)
 
     async def _settle(self, reply: Reply, status: Status, cause: str) -> None:
         await self._deliveries.settle(reply, status, cause)

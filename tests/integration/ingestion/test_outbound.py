@@ -16,6 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.ingestion.adapters.mongo import MongoDeliveries
 from services.ingestion.domain.account import Channel
 from services.ingestion.domain.delivery import Reply
+from services.ingestion.domain.errors import SignatureRefused
 from services.ingestion.domain.signature import HEADER, verify
 from services.kernel.clock import utc_now
 from services.kernel.ids import new_id
@@ -55,6 +56,51 @@ async def test_a_reply_arrives_signed_with_what_the_connector_needs(world: World
     }
     assert arrived.headers["Idempotency-Key"] == message_id
     verify(arrived.headers[HEADER], arrived.body, [SECRET], datetime.now(UTC))
+
+
+async def test_a_call_back_while_secrets_change_is_taken_by_who_knows_either(world: World) -> None:
+    world.directory.accounts[world.tenant, "shop"].secrets[:] = ["newest", SECRET]
+    await world.change("shop")
+    await fate_of(world, await world.reply())
+    (arrived,) = world.provider.arrived
+    assert arrived.headers[HEADER].count("v1=") == 2
+    for known in (["newest"], [SECRET], ["newest", SECRET]):
+        verify(arrived.headers[HEADER], arrived.body, known, datetime.now(UTC))
+    with pytest.raises(SignatureRefused):
+        verify(arrived.headers[HEADER], arrived.body, ["the one before"], datetime.now(UTC))
+
+
+async def test_an_account_without_a_secret_sends_nothing_unsigned_and_says_so(
+    world: World,
+) -> None:
+    world.directory.accounts[world.tenant, "shop"].secrets[:] = []
+    await world.change("shop")
+    assert await fate_of(world, await world.reply()) == (FAILED, "CALLBACK_SECRET_MISSING")
+    assert not world.provider.arrived
+
+
+async def test_each_call_back_that_fails_is_logged_with_its_account_and_cause(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.provider.answers = [web.Response(status=500), web.Response(status=403)]
+    with caplog.at_level("WARNING", logger="services.ingestion"):
+        message_id = await world.reply("what nobody may read in a log")
+        assert await fate_of(world, message_id) == (FAILED, "REFUSED_BY_CHANNEL")
+    told = [record for record in caplog.records if "not delivered" in record.message]
+    assert [
+        (
+            vars(one)["message_id"],
+            vars(one)["channel_account_id"],
+            vars(one)["cause"],
+            vars(one)["attempt"],
+        )
+        for one in told
+    ] == [
+        (message_id, "shop", "CHANNEL_ERROR", 1),
+        (message_id, "shop", "REFUSED_BY_CHANNEL", 2),
+    ]
+    assert all(vars(one)["tenant_id"] == world.tenant for one in told)
+    assert not [one for one in told if "nobody" in str(vars(one)) or "+1555" in str(vars(one))]
 
 
 async def test_a_delivered_reply_is_forgotten_by_the_work_queue(world: World) -> None:
