@@ -93,7 +93,7 @@ check-manifests:
 	$(BIN)/hadolint deploy/docker/Dockerfile
 	rm -rf var/check/k8s && mkdir -p var/check/k8s
 	for built in k8s/overlays/* k8s/tests/*; do $(BIN)/kubectl kustomize $$built >var/check/k8s/$${built##*/}.yaml; done
-	$(BIN)/kubernetes-validate --strict --quiet var/check/k8s/*.yaml
+	for version in 1.30 1.37; do $(BIN)/kubernetes-validate --strict --quiet -k $$version var/check/k8s/*.yaml; done
 
 check-edge:
 	mkdir -p var/check

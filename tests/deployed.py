@@ -22,13 +22,14 @@ ENTRYPOINTS: Mapping[str, tuple[str, ...]] = {
     "centralita": ("python",),
     "nats": ("nats-server",),
     "otel/opentelemetry-collector-contrib": ("/otelcol-contrib",),
+    "natsio/prometheus-nats-exporter": ("/prometheus-nats-exporter",),
     "prom/prometheus": ("/bin/prometheus",),
     "grafana/grafana": ("/run.sh",),
 }
 
 
 #: Programs of others that no test runs: tests/contract/test_commands.py has what they are told.
-STRANGERS = frozenset({"otel-collector", "prometheus", "grafana"})
+STRANGERS = frozenset({"otel-collector", "nats-exporter", "prometheus", "grafana"})
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _of_pod(
     maps: Mapping[str, Mapping[str, str]],
 ) -> Process:
     pod = it["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
+    container, *_ = pod["containers"]  # beside it: the exporter of components/prometheus
     name, image = it["metadata"]["name"], container["image"].partition(":")[0]
     ports = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
     volumes = {volume["name"]: volume for volume in pod.get("volumes", ())}

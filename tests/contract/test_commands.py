@@ -18,6 +18,13 @@ CLUSTERED = ("nats-server", "-c", "/etc/nats/cluster.conf")
 #: The commands of images that are not ours and not stood in for, each with its reason.
 STRANGE = {
     "otel-collector": ("/otelcol-contrib", "--config", "/etc/otel/collector.yaml"),
+    "nats-exporter": (
+        "/prometheus-nats-exporter",
+        "-varz",
+        "-jsz=all",
+        "-port=7777",
+        "http://nats:8222",
+    ),
     "prometheus": (
         "/bin/prometheus",
         "--config.file=/etc/prometheus/prometheus.yaml",

