@@ -27,6 +27,7 @@ from .adapters.channels.custom import CustomConnector
 from .adapters.channels.webchat import WebchatConnector
 from .adapters.directory import cached
 from .adapters.mongo import MongoDeliveries, MongoReplies, create_indexes
+from .adapters.refusals import StreamRefusals
 from .adapters.waits import GrpcConversations, GrpcRouter
 from .domain.account import Channel
 from .domain.errors import Refusal
@@ -41,6 +42,7 @@ from .use_cases import (
     AcceptStatus,
     Connector,
     DeliverReply,
+    ReadRefusals,
     ReadReplies,
     Sessions,
     TellWait,
@@ -75,6 +77,8 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             accounts, connectors, facts, utc_now, {Channel.WEBCHAT: _rates(settings, messages)}
         )
         report = AcceptStatus(accounts, {Channel.CUSTOM: custom}, deliveries, facts, utc_now)
+        refusals = StreamRefusals(bus)
+        read_refusals = ReadRefusals(accounts, {Channel.CUSTOM: custom}, refusals, utc_now)
         deliver = DeliverReply(
             accounts=accounts,
             connectors=connectors,
@@ -95,7 +99,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             {Channel.WEBCHAT: _rates(settings, messages)},
         )
         routes = [
-            *channel_routes(accept, report, tell_wait),
+            *channel_routes(accept, report, tell_wait, read_refusals),
             *webchat_routes(sessions, accept, reading, tell_wait),
         ]
         async with (

@@ -24,6 +24,8 @@ from services.kernel.text import Fault, TextFlaw, flaw_in, flaw_of, longest
 LONGEST_REPLY = longest(ReplyRequest, "text")
 PROTOBUF = frozenset({"application/protobuf", "application/x-protobuf"})
 
+_MOST_DIGITS = 16
+
 _CHANNELS = {
     directory.CHANNEL_WEBCHAT: Channel.WEBCHAT,
     directory.CHANNEL_CUSTOM: Channel.CUSTOM,
@@ -154,6 +156,15 @@ def wait(told: GetWaitResponse) -> Wait:
         told.p50.ToTimedelta() if told.HasField("p50") else None,
         told.p90.ToTimedelta() if told.HasField("p90") else None,
     )
+
+
+def position(text: str) -> int:
+    """Read where an answer said that the next one goes on; 0 for the beginning, which is empty."""
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS:
+        raise MessageMalformed("Resume after a position that an answer named.", field="after")
+    return int(text)
 
 
 def rfc3339(moment: datetime) -> str:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -22,9 +23,10 @@ def command(name: str) -> list[str]:
     return [sys.executable, *(word.strip('"') for word in words[1:])]
 
 
-def shell(page: str, name: str) -> str:
+def shell(page: str, name: str, language: str = "sh") -> str:
     """Return the commands that a page shows under a walk-through mark, as they stand."""
-    found = re.search(rf"<!-- walk-through: {name} -->\n```sh\n(.+?)\n```", page, re.DOTALL)
+    mark = rf"<!-- walk-through: {name} -->\n```{language}\n(.+?)\n```"
+    found = re.search(mark, page, re.DOTALL)
     assert found is not None
     return found[1]
 
@@ -90,3 +92,34 @@ def test_a_connector_signs_as_written() -> None:
 def test_a_connectors_message_is_accepted_as_written(standalone: Standalone) -> None:
     said = typed(shell(CONNECTORS, "message").replace("8080", str(standalone.port)))
     assert "202 Accepted" in said
+
+
+def test_a_connector_hands_in_over_nats_and_reads_its_refusal_as_written(
+    standalone: Standalone,
+) -> None:
+    """A stock client, the user of the page, and the page's own subject, headers and JSON."""
+    var = standalone.home / "var"
+    password = json.loads((var / "secrets.json").read_text())["nats"]["connector"]
+    (ports,) = (var / "nats").glob("*.ports")
+    place = json.loads(ports.read_text())["nats"][0].removeprefix("nats://")
+    environment = {**os.environ, "NATS_URL": f"nats://connector:{password}@{place}"}
+    program = shell(CONNECTORS, "nats", "python")
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", written],
+            env=environment,
+            text=True,
+            capture_output=True,
+            timeout=30,
+            check=True,
+        ).stdout
+        for written in (program, program.replace('"Hello"', '""'))
+    ]
+    assert all("stream='SUBMISSIONS'" in line for line in said), said
+
+    asking = shell(CONNECTORS, "refusals").replace("8080", str(standalone.port))
+    give_up = time.monotonic() + 10
+    while not (told := json.loads(typed(asking))["refusals"]):
+        assert time.monotonic() < give_up, "it was never told"
+        time.sleep(0.05)
+    assert [(one["providerMessageId"], one["reason"]) for one in told] == [("m-2", "TEXT_MISSING")]

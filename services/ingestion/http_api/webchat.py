@@ -9,8 +9,7 @@ from contextlib import aclosing, suppress
 from aiohttp import web
 
 from services.ingestion.domain.account import Channel, ChannelAccount
-from services.ingestion.domain.errors import MessageMalformed
-from services.ingestion.messages import rfc3339
+from services.ingestion.messages import position, rfc3339
 from services.ingestion.use_cases import AcceptMessage, ReadReplies, Sessions, TellWait
 from services.ingestion.use_cases.webchat import StoredReply
 from services.kernel.client_network import client_network
@@ -27,7 +26,6 @@ Batch = Sequence[StoredReply]
 _PREFIX = "/webchat/{tenant_id}/{channel_account_id}"
 # Set once an account has said that the page's origin may read the answer.
 _ALLOWED = web.RequestKey("allowed_origin", str)
-_MOST_DIGITS = 16
 
 
 def webchat_routes(
@@ -66,7 +64,7 @@ def webchat_routes(
     @answering
     async def history(request: web.Request) -> web.Response:
         seen = sessions.recognise(await account_of(request), _bearer(request))
-        after = _position(request.query.get("after", ""))
+        after = position(request.query.get("after", ""))
         found = await replies.page(seen.visitor, after)
         return web.json_response({"messages": [_shown(one) for one in found]})
 
@@ -74,7 +72,7 @@ def webchat_routes(
     async def events(request: web.Request) -> web.StreamResponse:
         seen = sessions.recognise(await account_of(request), _bearer(request))
         resume = request.headers.get("Last-Event-ID") or request.query.get("after", "")
-        feed = replies.follow(seen, client_network(), _position(resume))
+        feed = replies.follow(seen, client_network(), position(resume))
         async with beside(request.app[DRAINING].wait()) as draining, aclosing(feed):
             batch = await _next(feed, draining)
             response = web.StreamResponse(headers=_EVENT_STREAM | _cors(request))
@@ -135,14 +133,6 @@ def _cors(request: web.Request) -> dict[str, str]:
 def _bearer(request: web.Request) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _position(text: str) -> int:
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS:
-        raise MessageMalformed("Resume after a position that an answer named.", field="after")
-    return int(text)
 
 
 def _shown(reply: StoredReply) -> dict[str, object]:

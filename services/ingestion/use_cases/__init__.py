@@ -3,6 +3,7 @@
 from .accept import AcceptMessage, AcceptStatus
 from .connector import Connector, Envelope
 from .deliver import DeliverReply
+from .refusals import ReadRefusals
 from .wait import TellWait
 from .webchat import ReadReplies, Sessions
 
@@ -12,6 +13,7 @@ __all__ = [
     "Connector",
     "DeliverReply",
     "Envelope",
+    "ReadRefusals",
     "ReadReplies",
     "Sessions",
     "TellWait",

@@ -41,6 +41,14 @@ class StatusReport:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedRefusals:
+    """How many refusals a connector wants to read, behind which position."""
+
+    after: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a channel allows of a reply."""
 
@@ -69,7 +77,10 @@ class Connector(Protocol):
 
 
 class ReportingConnector(Connector, Protocol):
-    """A channel whose provider tells what became of a reply."""
+    """A channel whose provider tells what became of a reply, and asks what we refused."""
 
     def parse_status(self, envelope: Envelope) -> StatusReport:
         """Return the report, or raise MessageMalformed."""
+
+    def parse_wanted(self, envelope: Envelope) -> WantedRefusals:
+        """Return which refusals are asked for, or raise MessageMalformed."""

@@ -11,7 +11,13 @@ from services.ingestion.domain.account import ChannelAccount
 from services.ingestion.domain.delivery import Final, Reply, Sent, Status
 from services.ingestion.domain.errors import MessageMalformed
 from services.ingestion.domain.message import InboundMessage
-from services.ingestion.use_cases.connector import Capabilities, Envelope, StatusReport
+from services.ingestion.domain.refused import MOST_AT_ONCE
+from services.ingestion.use_cases.connector import (
+    Capabilities,
+    Envelope,
+    StatusReport,
+    WantedRefusals,
+)
 from services.kernel.clock import Clock
 from services.kernel.ids import is_token
 
@@ -54,6 +60,17 @@ class CustomConnector:
         if _REPORTED[status] is not Status.FAILED:
             return StatusReport(message_id, _REPORTED[status])
         return StatusReport(message_id, Status.FAILED, cause or _DEFAULT_CAUSE)
+
+    def parse_wanted(self, envelope: Envelope) -> WantedRefusals:
+        found = messages.json_object(envelope.body)
+        limit = found.get("limit", MOST_AT_ONCE)
+        # A boolean is a number to Python.
+        if type(limit) is not int or not 1 <= limit <= MOST_AT_ONCE:
+            raise MessageMalformed(f"Ask for 1 to {MOST_AT_ONCE} refusals.", field="limit")
+        after = found.get("after", "")
+        if not isinstance(after, str):
+            raise MessageMalformed("Send the text that an answer gave.", field="after")
+        return WantedRefusals(messages.position(after), limit)
 
     async def send(self, account: ChannelAccount, reply: Reply) -> Sent:
         if not account.callback_url:
