@@ -85,9 +85,12 @@ class WorkspaceApi(WorkspaceServiceServicer):
             case Shown(card=card):
                 shown = self._dressed(_Once(card))
                 yield WatchResponse(position=at, previous_position=previous, card=shown)
-            case Gone(conversation_id=gone):
+            case Gone(conversation_id=gone, closed_by=closed_by):
                 yield WatchResponse(
-                    position=at, previous_position=previous, removed_conversation_id=gone
+                    position=at,
+                    previous_position=previous,
+                    removed_conversation_id=gone,
+                    closed_by=closed_by,
                 )
             case Alive():
                 yield WatchResponse(position=at, previous_position=previous, alive=AliveMessage())

@@ -1,6 +1,6 @@
 """What the workspace does when the rest of the system speaks."""
 
-from datetime import datetime
+from typing import Any
 
 from centralita.conversations.v1.events_pb2 import (
     ConversationClosed,
@@ -100,24 +100,22 @@ def _conversations(router: NatsRouter, fold: FoldFact) -> None:
     )
     async def conversation_closed(event: ConversationClosed) -> None:
         """The card leaves every view."""
-        await fold(event.tenant_id, event.conversation_id, Ended())
+        await fold(event.tenant_id, event.conversation_id, Ended(event.closed_by))
 
 
 def _dispatch(router: NatsRouter, fold: FoldFact) -> None:
     stream = "DISPATCH"
 
-    async def stands(
-        event: Routing, state: CardState, agent_id: str = "", until: datetime | None = None
-    ) -> None:
-        routed = Routed(event.revision, Standing(state, event.queue_id, agent_id), until)
-        await fold(event.tenant_id, event.task_id, routed)
+    async def stands(event: Routing, standing: Standing, **more: Any) -> None:
+        await fold(event.tenant_id, event.task_id, Routed(event.revision, standing, **more))
 
     @router.subscriber(
         **consumer(TaskQueued, stream=stream, durable="workspace-task-queued", max_workers=WORKERS)
     )
     async def task_queued(event: TaskQueued) -> None:
         """It waits, for the first time or again."""
-        await stands(event, CardState.WAITING)
+        waiting = Standing(CardState.WAITING, event.queue_id)
+        await stands(event, waiting, waits_since=moment(event.enqueued_at))
 
     @router.subscriber(
         **consumer(
@@ -142,7 +140,7 @@ def _dispatch(router: NatsRouter, fold: FoldFact) -> None:
     )
     async def task_assigned(event: TaskAssigned) -> None:
         """One agent holds it, and only they see it."""
-        await stands(event, CardState.ASSIGNED, event.agent_id)
+        await stands(event, Standing(CardState.ASSIGNED, event.queue_id, event.agent_id))
 
     @router.subscriber(
         **consumer(
@@ -155,7 +153,8 @@ def _dispatch(router: NatsRouter, fold: FoldFact) -> None:
     async def after_service_started(event: AfterServiceStarted) -> None:
         """The conversation is over and its agent finishes the work, perhaps longer than before."""
         ends_at = moment(event.ends_at) if event.HasField("ends_at") else None
-        await stands(event, CardState.AFTER_SERVICE, event.agent_id, ends_at)
+        finishing = Standing(CardState.AFTER_SERVICE, event.queue_id, event.agent_id)
+        await stands(event, finishing, until=ends_at, ended_by=event.ended_by)
 
     @router.subscriber(
         **consumer(
@@ -164,7 +163,8 @@ def _dispatch(router: NatsRouter, fold: FoldFact) -> None:
     )
     async def task_completed(event: TaskCompleted) -> None:
         """It is done and leaves every view."""
-        await stands(event, CardState.CLOSED, event.agent_id)
+        closed = Standing(CardState.CLOSED, event.queue_id, event.agent_id)
+        await stands(event, closed, ended_by=event.ended_by)
 
     @router.subscriber(
         **consumer(
@@ -173,7 +173,8 @@ def _dispatch(router: NatsRouter, fold: FoldFact) -> None:
     )
     async def task_cancelled(event: TaskCancelled) -> None:
         """It ended before anybody held it and leaves every view."""
-        await stands(event, CardState.CLOSED)
+        closed = Standing(CardState.CLOSED, event.queue_id)
+        await stands(event, closed, ended_by=event.ended_by)
 
 
 def _rings(event: TaskOffered | OfferEnded, *rung: str) -> Routed:

@@ -31,6 +31,8 @@ def card_changed(told: Sources, before: Standing | None) -> CardChanged:
             routed=_from_standing(told.routed.standing),
             offer_expires_at=_stamp(told.routed.until),
             ended=told.ended,
+            ended_by=told.ended_by,
+            routed_ended_by=told.routed.ended_by,
         ),
     )
     if before is not None:
@@ -43,7 +45,7 @@ def to_sources(position: int, data: bytes, headers: Mapping[str, str]) -> Source
     event = parsed(CardChanged, data, headers)
     card, rest = to_card(event.tenant_id, event.card), event.sources
     opening = None
-    if card.opened_at is not None:
+    if card.opened_at is not None and rest.opened_in_queue_id:
         opening = Opening(
             card.contact_id,
             card.channel,
@@ -56,10 +58,17 @@ def to_sources(position: int, data: bytes, headers: Mapping[str, str]) -> Source
         card.tenant_id,
         card.conversation_id,
         opening=opening,
-        routed=Routed(rest.routed_revision, to_standing(rest.routed), expires_at),
+        routed=Routed(
+            rest.routed_revision,
+            to_standing(rest.routed),
+            expires_at,
+            ended_by=rest.routed_ended_by,
+        ),
         message_count=card.message_count,
         last_message_at=card.last_message_at,
+        waits_since=None if opening else card.opened_at,
         ended=rest.ended,
+        ended_by=rest.ended_by,
         revision=card.revision,
         position=position,
     )
@@ -114,6 +123,7 @@ def from_card(card: Card) -> CardMessage:
         last_message_at=_stamp(card.last_message_at),
         revision=card.revision,
         after_service_ends_at=_stamp(card.after_service_ends_at),
+        closed_by=card.closed_by,
     )
 
 
@@ -134,6 +144,7 @@ def to_card(tenant_id: str, card: CardMessage) -> Card:
         last_message_at=at("last_message_at"),
         revision=card.revision,
         after_service_ends_at=at("after_service_ends_at"),
+        closed_by=card.closed_by,
     )
 
 

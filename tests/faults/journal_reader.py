@@ -127,11 +127,16 @@ def _events_of(shard: str, record: Stored) -> dict[str, tuple[type[Message], str
     """Return what the outside must have been told of a record, by event id."""
     told: dict[str, tuple[type[Message], str, Message]] = {}
     for step in wire.Record.FromString(record.data).steps:
+        acted: dict[str, str] = {}
         for decision in step.decisions:
             kind = str(decision.WhichOneof("body"))
             if kind in _PUBLIC:
                 made, subject = _PUBLIC[kind]
                 said = _said(made, getattr(decision, kind))
+                if isinstance(said, public.SupervisorActed):
+                    acted[said.task_id] = said.actor_id
+                elif "ended_by" in made.DESCRIPTOR.fields_by_name:
+                    said.ended_by = acted.get(said.task_id, "")  # type: ignore[attr-defined] # the three ends have both
                 tenant_id = getattr(said, "tenant_id", "")
                 event_id = f"d{shard}-{record.sequence}-{len(told) + 1}"
                 channel = TaskChannel.Name(getattr(said, "channel", TASK_CHANNEL_UNSPECIFIED))

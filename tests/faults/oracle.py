@@ -145,13 +145,19 @@ def _first(ledger: Ledger, it: wire.Input, at: int) -> set[str] | None:  # noqa:
                 return {""}
             return _unless_ended(ledger, key, at, {"queued"})
         case _:
-            key = (tenant_id, it.task_closed.task_id)
-            task = ledger.tasks.get(key)
-            if task is None:
-                return _unless_ended(ledger, key, at, {"cancelled"})
-            if task.place == HELD:
-                return {_over(ledger, tenant_id, task)}
-            return {"offer_closed" if task.place == RINGS else "cancelled"}
+            return _on_close(ledger, tenant_id, it.task_closed, at)
+
+
+def _on_close(ledger: Ledger, tenant_id: str, it: wire.TaskClosed, at: int) -> set[str] | None:
+    key = (tenant_id, it.task_id)
+    task = ledger.tasks.get(key)
+    if task is None:
+        return _unless_ended(ledger, key, at, {"cancelled"})
+    if orders.closes_anothers(task, it.closed_by):
+        return {"acted"}
+    if task.place == HELD:
+        return {_over(ledger, tenant_id, task)}
+    return {"offer_closed" if task.place == RINGS else "cancelled"}
 
 
 def _over(ledger: Ledger, tenant_id: str, task: Task) -> str:

@@ -76,6 +76,11 @@ def blamed(it: wire.Input, decisions: Sequence[wire.Decision]) -> list[str]:
     return [f"{one.task_id} is called off by somebody else" for one in said if one.end == wrong]
 
 
+def closes_anothers(task: Task, closed_by: str) -> bool:
+    """Tell whether somebody ends work of another, or of nobody, by closing its conversation."""
+    return closed_by not in {"", task.agent_id} and task.finishes is None
+
+
 AUDITED = ("cancel_task", "complete_task", "finish_after_service")
 """Orders that are an act only if somebody gives them over the head of whose task it is."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 
-from services.dispatch.adapters.events import event_of
+from services.dispatch.adapters.events import told
 from services.dispatch.adapters.inputs import decode_input, encode_input
 from services.dispatch.adapters.records import decode_record, encode_record
 from services.dispatch.adapters.snapshots import read_snapshot, write_snapshot
@@ -271,10 +271,10 @@ class SimulatedOutlet:
 
     async def emit(self, record: int, steps: Sequence[Step]) -> None:
         number = 0
-        for decision in (decision for step in steps for decision in step.decisions):
+        for decision, event in (pair for step in steps for pair in told(step.decisions)):
             if isinstance(decision, Answered):
                 self._answer(decision)
-            elif (event := event_of(decision)) is not None:
+            elif event is not None:
                 number += 1
                 headers = {
                     "ce-id": f"d0-{record}-{number}",

@@ -45,7 +45,7 @@ def who_lost_a_ring_is_not_told(patch: Patch) -> None:
         lost = getattr(decision, "end", None) is OfferEnd.TAKEN_ELSEWHERE
         return None if lost else event_of(decision)
 
-    patch.setattr("tests.simulation.router.event_of", discreet)
+    patch.setattr("services.dispatch.adapters.events.event_of", discreet)
 
 
 def a_ring_has_two_winners(patch: Patch) -> None:

@@ -1,6 +1,6 @@
 """What the outside learns of a decision."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from centralita.directory.v1 import resources_pb2 as directory
@@ -16,6 +16,21 @@ def event_of(decision: made.Decision) -> Message | None:
     """Return the public event, or None for what is nobody else's business."""
     write = _WRITERS.get(type(decision))
     return None if write is None else write(decision)
+
+
+def told(decisions: Iterable[made.Decision]) -> Iterator[tuple[made.Decision, Message | None]]:
+    """Return the decisions of a step with their events; an end names who acted in the step."""
+    acted: dict[str, str] = {}
+    for decision in decisions:
+        event = event_of(decision)
+        if isinstance(decision, made.Acted):
+            acted[decision.task_id] = decision.actor_id
+        elif isinstance(event, ENDS):
+            event.ended_by = acted.get(event.task_id, "")
+        yield decision, event
+
+
+ENDS = (public.AfterServiceStarted, public.TaskCancelled, public.TaskCompleted)
 
 
 def _timestamp(millis: int) -> Timestamp:

@@ -17,7 +17,7 @@ from services.kernel.bus import Bus
 from services.kernel.ending import beside
 from services.kernel.wire import Outgoing, outgoing
 
-from .events import event_of
+from .events import told
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +77,10 @@ class JetStreamOutlet:
         self._records[record] = 1
         for step in steps:
             at = datetime.fromtimestamp(step.at / 1000, UTC)
-            for decision in step.decisions:
+            for decision, event in told(step.decisions):
                 if type(decision) is Answered:
                     await self._answer(decision)
-                elif (event := event_of(decision)) is not None:
+                elif event is not None:
                     number += 1
                     event_id = f"d{self._shard}-{record}-{number}"
                     await self._send(record, outgoing(event, event_id=event_id, at=at))

@@ -158,8 +158,12 @@ def _task_closed(tenant: Tenant, it: TaskClosed, at: int) -> Decisions:
         if it.task_id not in tenant.ended:
             yield Cancelled(it.tenant_id, it.task_id, "", 1)
     elif task.held:
+        if it.closed_by not in {"", task.agent_id} and task.after_service is None:
+            yield acted(it.closed_by, Action.TASK_COMPLETED, task, at)
         yield from complete(tenant, task, at)
     else:
+        if it.closed_by:
+            yield acted(it.closed_by, Action.TASK_CANCELLED, task, at)
         end = OfferEnd.CANCELLED if it.closed_by else OfferEnd.CALLER_GAVE_UP
         yield from call_off(tenant, task, end, at)
 

@@ -58,3 +58,5 @@ class Card:
     last_message_at: datetime | None = None
     revision: int = 0
     after_service_ends_at: datetime | None = None
+    closed_by: str = ""
+    """The user who ended it. Empty: it goes on, or the system did."""

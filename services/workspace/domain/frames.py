@@ -52,6 +52,7 @@ class Gone:
 
     position: int
     conversation_id: str
+    closed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +80,5 @@ def frame(change: CardChange, viewer: Viewer) -> Shown | Gone | None:
     if viewer.sees(change.card.standing):
         return Shown(change.position, change.card)
     if change.before is not None and viewer.sees(change.before):
-        return Gone(change.position, change.card.conversation_id)
+        return Gone(change.position, change.card.conversation_id, change.card.closed_by)
     return None

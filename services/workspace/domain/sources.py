@@ -33,7 +33,9 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The conversation is over."""
+    """The conversation is over. `by` is the user who ended it, empty for the system."""
+
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,10 @@ class Routed:
     standing: Standing
     until: datetime | None = None
     """Rings, or is finished by its agent, no longer than this."""
+    waits_since: datetime | None = None
+    """Told when it begins to wait: the moment at which its conversation was opened."""
+    ended_by: str = ""
+    """Who ended the work for its agent."""
 
 
 Fact = Opening | Said | Ended | Routed
@@ -64,7 +70,9 @@ class Sources:
     routed: Routed = UNTOLD
     message_count: int = 0
     last_message_at: datetime | None = None
+    waits_since: datetime | None = None
     ended: bool = False
+    ended_by: str = ""
     revision: int = 0
     position: int = field(default=0, compare=False)
 
@@ -82,10 +90,13 @@ class Sources:
     def _fold(self, fact: Fact) -> "Sources":
         match fact:
             case Opening():
-                return replace(self, opening=self.opening or fact)
+                return replace(self, opening=self.opening or fact, waits_since=None)
             case Routed():
+                waits_since = None if self.opening else self.waits_since or fact.waits_since
+                known = replace(self, waits_since=waits_since)
+                lasting = replace(fact, waits_since=None)
                 newer = fact.revision > self.routed.revision
-                return replace(self, routed=fact) if newer else self
+                return replace(known, routed=lasting) if newer else known
             case Said(arrival=arrival, sent_at=sent_at):
                 latest = self.last_message_at
                 return replace(
@@ -93,12 +104,25 @@ class Sources:
                     message_count=max(self.message_count, arrival),
                     last_message_at=sent_at if latest is None else max(latest, sent_at),
                 )
-            case Ended():
-                return replace(self, ended=True)
+            case Ended(by=by):
+                return replace(self, ended=True, ended_by=by)
+
+    @property
+    def opened_at(self) -> datetime | None:
+        return self.opening.opened_at if self.opening else self.waits_since
 
     @property
     def standing(self) -> Standing:
-        """Dispatch knows best; before it has spoken the conversation waits where it was opened."""
+        """Dispatch knows best; before it has spoken the conversation waits where it was opened.
+
+        Nobody sees a card before it is known since when it waits, which is about to be told: lists
+        are sorted by that.
+        """
+        stands = self._stands
+        return stands if self.opened_at or stands.state is CardState.CLOSED else Standing()
+
+    @property
+    def _stands(self) -> Standing:
         routed = self.routed.standing
         queue_id = routed.queue_id or (self.opening.queue_id if self.opening else "")
         finishing = routed.state is CardState.AFTER_SERVICE
@@ -123,10 +147,11 @@ class Sources:
             contact_id=opening.contact_id if opening else "",
             channel=opening.channel if opening else 0,
             channel_account_id=opening.channel_account_id if opening else "",
-            opened_at=opening.opened_at if opening else None,
+            opened_at=self.opened_at,
             offer_expires_at=self.routed.until if offered else None,
             message_count=self.message_count,
             last_message_at=self.last_message_at,
             revision=self.revision,
             after_service_ends_at=self.routed.until if finishing else None,
+            closed_by=self.routed.ended_by or self.ended_by,
         )

@@ -147,7 +147,7 @@ class Live:
             return
         losing = self._audience.seeing(card.tenant_id, change.before) - seeing
         if losing:
-            gone = Gone(change.position, card.conversation_id)
+            gone = Gone(change.position, card.conversation_id, card.closed_by)
             for watcher in losing:
                 watcher.put(gone, now)
 

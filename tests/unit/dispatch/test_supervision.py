@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from centralita.dispatch.v1.events_pb2 import AfterServiceStarted, TaskCancelled, TaskCompleted
 
+from services.dispatch.adapters.events import told
 from services.dispatch.domain.decisions import Acted, Action, Decision, Overflowed, Queued
 from services.dispatch.domain.inputs import (
     CancelTask,
@@ -356,3 +358,36 @@ def test_work_that_is_only_finished_is_not_taken_back(desk: Desk) -> None:
     desk.accept("bo", "t1")
     desk.complete("bo", "t1")
     assert desk.take_back("t1") == "TASK_IN_AFTER_SERVICE"
+
+
+def test_closing_the_conversation_of_another_is_written_down_once_and_told(desk: Desk) -> None:
+    notes = Policy(after_service=AfterService(AfterServiceMode.UNLIMITED))
+    desk.queue("vip", policy=notes)
+    desk.works("bo", "vip")
+    desk.submit("t1", "vip")
+    assert desk.accept("bo", "t1") == "done"
+    decisions = desk.close("t1", "boss")
+    assert acts(decisions) == [("boss", Action.TASK_COMPLETED, "t1", "bo")]
+    (begun,) = [event for _, event in told(decisions) if isinstance(event, AfterServiceStarted)]
+    assert begun.ended_by == "boss"
+    assert acts(desk.close("t1", "boss")) == []
+    assert acts(desk.close("t1", "bo")) == []
+
+    desk.submit("t2", "vip")
+    decisions = desk.close("t2", "boss")
+    assert acts(decisions) == [("boss", Action.TASK_CANCELLED, "t2", "")]
+    (over,) = [event for _, event in told(decisions) if isinstance(event, TaskCancelled)]
+    assert over.ended_by == "boss"
+
+
+def test_closing_ones_own_conversation_is_no_act_and_neither_is_a_customer_who_leaves(
+    desk: Desk,
+) -> None:
+    desk.submit("t1")
+    assert desk.accept("ana", "t1") == "done"
+    decisions = desk.close("t1", "ana")
+    assert acts(decisions) == []
+    (over,) = [event for _, event in told(decisions) if isinstance(event, TaskCompleted)]
+    assert over.ended_by == ""
+    desk.submit("t2")
+    assert acts(desk.close("t2")) == []

@@ -15,10 +15,12 @@ tokens = st.sampled_from(["", "a", "b"])
 moments = st.integers(0, 10**9).map(lambda ms: NINE + timedelta(milliseconds=ms))
 standings = st.builds(Standing, st.sampled_from(CardState), tokens, tokens)
 facts: st.SearchStrategy[Fact] = st.one_of(
-    st.builds(Opening, tokens, st.integers(0, 9), tokens, tokens, moments),
-    st.builds(Routed, st.integers(1, 9), standings, st.none() | moments),
+    st.builds(Opening, tokens, st.integers(0, 9), tokens, st.sampled_from(["a", "b"]), moments),
+    st.builds(
+        Routed, st.integers(1, 9), standings, st.none() | moments, st.none() | moments, tokens
+    ),
     st.builds(Said, st.integers(1, 9), moments),
-    st.just(Ended()),
+    st.builds(Ended, tokens),
 )
 
 

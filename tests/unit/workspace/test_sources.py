@@ -1,8 +1,11 @@
 """Whatever the order, repetition or delay of what others say, it ends in the same card."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +14,7 @@ from services.workspace.domain.sources import Ended, Fact, Opening, Routed, Said
 
 NINE = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 OPENING = Opening("c-1", 1, "web", "sales", NINE)
-WAITS = Routed(1, Standing(CardState.WAITING, "sales"))
+WAITS = Routed(1, Standing(CardState.WAITING, "sales"), waits_since=NINE)
 RINGS = Routed(2, Standing(CardState.OFFERED, "sales", "ana"), NINE + timedelta(seconds=20))
 WAITS_AGAIN = Routed(3, Standing(CardState.WAITING, "sales"))
 HELD = Routed(4, Standing(CardState.ASSIGNED, "sales", "ben"))
@@ -26,6 +29,23 @@ def told(*facts: Fact) -> Sources:
     for fact in facts:
         sources = sources.told(fact)
     return sources
+
+
+@pytest.mark.parametrize("order", [*permutations([OPENING, WAITS, RINGS, HELD, Said(1, NINE)])])
+def test_nobody_sees_a_card_that_does_not_say_since_when_it_waits(order: Sequence[Fact]) -> None:
+    for heard in range(1, len(order) + 1):
+        sources = told(*order[:heard])
+        card = sources.card
+        if card.standing.unassigned or card.standing.somebodys:
+            assert card.opened_at == NINE
+    assert card.standing == HELD.standing  # and once all is heard, whoever holds it does
+
+
+def test_a_card_says_who_ended_it_whichever_door_they_used() -> None:
+    assert told(OPENING, Ended("sam")).card.closed_by == "sam"
+    over = replace(DONE, ended_by="sam")
+    assert told(OPENING, HELD, over, Ended()).card.closed_by == "sam"
+    assert told(OPENING, Ended("ben"), over).card == told(OPENING, over, Ended("ben")).card
 
 
 def test_a_conversation_waits_where_it_was_opened_before_dispatch_has_spoken() -> None:

@@ -27,7 +27,7 @@ from centralita.workspace.v1 import resources_pb2 as centralita_dot_workspace_do
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$centralita/workspace/v1/events.proto\x12\x17\x63\x65ntralita.workspace.v1\x1a#centralita/options/v1/options.proto\x1a\'centralita/workspace/v1/resources.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x02\n\x0b\x43\x61rdChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12+\n\x04\x63\x61rd\x18\x02 \x01(\x0b\x32\x1d.centralita.workspace.v1.Card\x12\x31\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32!.centralita.workspace.v1.Standing\x12\x17\n\x0f\x63onversation_id\x18\x04 \x01(\t\x12\x31\n\x07sources\x18\x05 \x01(\x0b\x32 .centralita.workspace.v1.Sources:M\xaa\xd4\x18I\n\tworkspace\x12:cc.{tenant_id}.workspace.v1.card.changed.{conversation_id}\x18\x01\"\xb6\x01\n\x07Sources\x12\x1a\n\x12opened_in_queue_id\x18\x01 \x01(\t\x12\x17\n\x0frouted_revision\x18\x02 \x01(\x04\x12\x31\n\x06routed\x18\x03 \x01(\x0b\x32!.centralita.workspace.v1.Standing\x12\x34\n\x10offer_expires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x65nded\x18\x05 \x01(\x08\"\xcb\x01\n\rViewerChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12)\n\x04role\x18\x04 \x01(\x0e\x32\x1b.centralita.options.v1.Role\x12\x11\n\tqueue_ids\x18\x05 \x03(\t:G\xaa\xd4\x18\x43\n\tworkspace\x12\x34\x63\x63.{tenant_id}.workspace.v1.viewer.changed.{user_id}\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$centralita/workspace/v1/events.proto\x12\x17\x63\x65ntralita.workspace.v1\x1a#centralita/options/v1/options.proto\x1a\'centralita/workspace/v1/resources.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x02\n\x0b\x43\x61rdChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12+\n\x04\x63\x61rd\x18\x02 \x01(\x0b\x32\x1d.centralita.workspace.v1.Card\x12\x31\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32!.centralita.workspace.v1.Standing\x12\x17\n\x0f\x63onversation_id\x18\x04 \x01(\t\x12\x31\n\x07sources\x18\x05 \x01(\x0b\x32 .centralita.workspace.v1.Sources:M\xaa\xd4\x18I\n\tworkspace\x12:cc.{tenant_id}.workspace.v1.card.changed.{conversation_id}\x18\x01\"\xe1\x01\n\x07Sources\x12\x1a\n\x12opened_in_queue_id\x18\x01 \x01(\t\x12\x17\n\x0frouted_revision\x18\x02 \x01(\x04\x12\x31\n\x06routed\x18\x03 \x01(\x0b\x32!.centralita.workspace.v1.Standing\x12\x34\n\x10offer_expires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x65nded\x18\x05 \x01(\x08\x12\x10\n\x08\x65nded_by\x18\x06 \x01(\t\x12\x17\n\x0frouted_ended_by\x18\x07 \x01(\t\"\xcb\x01\n\rViewerChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12)\n\x04role\x18\x04 \x01(\x0e\x32\x1b.centralita.options.v1.Role\x12\x11\n\tqueue_ids\x18\x05 \x03(\t:G\xaa\xd4\x18\x43\n\tworkspace\x12\x34\x63\x63.{tenant_id}.workspace.v1.viewer.changed.{user_id}\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CARDCHANGED']._serialized_start=177
   _globals['_CARDCHANGED']._serialized_end=460
   _globals['_SOURCES']._serialized_start=463
-  _globals['_SOURCES']._serialized_end=645
-  _globals['_VIEWERCHANGED']._serialized_start=648
-  _globals['_VIEWERCHANGED']._serialized_end=851
+  _globals['_SOURCES']._serialized_end=688
+  _globals['_VIEWERCHANGED']._serialized_start=691
+  _globals['_VIEWERCHANGED']._serialized_end=894
 # @@protoc_insertion_point(module_scope)

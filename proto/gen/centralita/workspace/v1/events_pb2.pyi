@@ -73,12 +73,17 @@ class Sources(_message.Message):
     ROUTED_FIELD_NUMBER: _builtins.int
     OFFER_EXPIRES_AT_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
+    ENDED_BY_FIELD_NUMBER: _builtins.int
+    ROUTED_ENDED_BY_FIELD_NUMBER: _builtins.int
     opened_in_queue_id: _builtins.str
     """Where the conversation was opened. Empty until conversations has told of it."""
     routed_revision: _builtins.int
     """Dispatch's last word: the number of its event, 0 for none yet."""
     ended: _builtins.bool
     """Conversations has told of the end."""
+    ended_by: _builtins.str
+    """Who ended the conversation, and who the task, over the head of its agent."""
+    routed_ended_by: _builtins.str
     @_builtins.property
     def routed(self) -> _resources_pb2.Standing:
         """What that word said."""
@@ -93,10 +98,12 @@ class Sources(_message.Message):
         routed: _resources_pb2.Standing | None = ...,
         offer_expires_at: _timestamp_pb2.Timestamp | None = ...,
         ended: _builtins.bool = ...,
+        ended_by: _builtins.str = ...,
+        routed_ended_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["offer_expires_at", b"offer_expires_at", "routed", b"routed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "offer_expires_at", b"offer_expires_at", "opened_in_queue_id", b"opened_in_queue_id", "routed", b"routed", "routed_revision", b"routed_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "ended_by", b"ended_by", "offer_expires_at", b"offer_expires_at", "opened_in_queue_id", b"opened_in_queue_id", "routed", b"routed", "routed_ended_by", b"routed_ended_by", "routed_revision", b"routed_revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
