@@ -17,7 +17,7 @@ from .domain.queue import USUAL_RING, Queue
 from .domain.routing import SkillLevel, TaskChannel
 from .domain.slot import Slot
 from .domain.tenant import Tenant
-from .domain.user import Role, User
+from .domain.user import MAX_CHATS, Capacity, Role, User
 from .durations import duration, timedelta_of
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ def to_user(tenant_id: str, message: resources_pb2.User) -> Slot[User]:
         display_name=message.display_name,
         role=fields.member("user.role", Role, message.role),
         queue_ids=tuple(message.queue_ids),
-        chat_capacity=message.chat_capacity,
+        capacity=_to_capacity(message),
         skills=tuple(SkillLevel(it.skill_id, it.level) for it in message.skills),
         channels=tuple(
             queue_messages.to_task_channel("user.channels", it) for it in message.channels
@@ -62,10 +62,11 @@ def from_user(slot: Slot[User]) -> resources_pb2.User:
         display_name=user.display_name,
         role=from_role(user.role),
         queue_ids=user.queue_ids,
-        chat_capacity=user.chat_capacity,
+        chat_capacity=user.capacity.chats or 0,
         version=slot.version,
         skills=_from_skills(user.skills),
         channels=_from_channels(user.channels),
+        capacity=_from_capacity(user.capacity),
     )
 
 
@@ -117,6 +118,7 @@ def to_presence_policy(
         banned_after=message.banned_after or PresencePolicy().banned_after,
         way_back=fields.member("presence_policy.way_back", WayBack, chosen),
         cool_down=timedelta_of(message.cool_down) if message.HasField("cool_down") else None,
+        chat_capacity=message.chat_capacity or PresencePolicy().chat_capacity,
     )
     return Slot(tenant_id, tenant_id, policy)
 
@@ -136,6 +138,7 @@ def from_presence_policy(slot: Slot[PresencePolicy]) -> resources_pb2.PresencePo
         way_back=resources_pb2.WayBack.ValueType(policy.way_back),
         cool_down=duration(policy.cool_down) if policy.cool_down is not None else None,
         version=slot.version,
+        chat_capacity=policy.chat_capacity,
     )
 
 
@@ -177,7 +180,8 @@ def user_changed(slot: Slot[User]) -> events_pb2.UserChanged:
     if slot.value is not None:
         event.role = from_role(slot.value.role)
         event.queue_ids.extend(slot.value.queue_ids)
-        event.chat_capacity = slot.value.chat_capacity
+        event.chat_capacity = slot.value.capacity.chats or 0
+        event.capacity.CopyFrom(_from_capacity(slot.value.capacity))
         event.skills.extend(_from_skills(slot.value.skills))
         event.channels.extend(_from_channels(slot.value.channels))
     return event
@@ -217,6 +221,23 @@ def presence_policy_changed(slot: Slot[PresencePolicy]) -> events_pb2.PresencePo
     return events_pb2.PresencePolicyChanged(
         tenant_id=slot.tenant_id, version=slot.version, policy=from_presence_policy(slot)
     )
+
+
+def _to_capacity(message: resources_pb2.User) -> Capacity:
+    """Read how much a user takes; the number of before said no more than how many chats."""
+    said, of_before = message.capacity, message.chat_capacity
+    if not message.HasField("capacity"):
+        return Capacity(chats=fields.number("user.chat_capacity", of_before, 0, MAX_CHATS) or None)
+    if of_before not in {0, said.chats}:
+        raise FieldInvalid("user.chat_capacity", "once", "send user.capacity.chats alone.")
+    return Capacity(
+        chats=said.chats if said.HasField("chats") else None,
+        calls=said.calls if said.HasField("calls") else None,
+    )
+
+
+def _from_capacity(capacity: Capacity) -> resources_pb2.Capacity:
+    return resources_pb2.Capacity(chats=capacity.chats, calls=capacity.calls)
 
 
 def _from_skills(skills: Iterable[SkillLevel]) -> list[resources_pb2.SkillLevel]:

@@ -1,7 +1,14 @@
 """What dispatch does when the rest of the system speaks: tell the router, in its own words."""
 
+from dataclasses import replace
+
 from centralita.conversations.v1.events_pb2 import ConversationClosed, ConversationOpened
-from centralita.directory.v1.events_pb2 import GroupChanged, QueueChanged, UserChanged
+from centralita.directory.v1.events_pb2 import (
+    GroupChanged,
+    PresencePolicyChanged,
+    QueueChanged,
+    UserChanged,
+)
 from centralita.presence.v1.events_pb2 import PresenceChanged
 from faststream.nats import NatsRouter
 
@@ -17,8 +24,9 @@ from .domain.inputs import (
     RingStrategy,
     TaskClosed,
     TaskSubmitted,
+    TenantConfigured,
 )
-from .matching import matching_of, read_channels, read_skills
+from .matching import capacity_of, matching_of, read_channels, read_skills
 from .messages import policy_of
 from .use_cases.ports import Intake
 
@@ -72,6 +80,7 @@ def handlers(intake: Intake) -> NatsRouter:
     )
     async def configure_agent(event: UserChanged) -> None:
         """A user answers other queues, or holds more or less at once."""
+        capacity, channels = capacity_of(event)
         await tell(
             AgentConfigured(
                 event.tenant_id,
@@ -80,10 +89,18 @@ def handlers(intake: Intake) -> NatsRouter:
                 event.removed,
                 tuple(sorted(event.queue_ids)),
                 read_skills(event.skills),
-                event.chat_capacity,
-                read_channels(event.channels),
+                capacity,
+                channels,
             )
         )
+
+    @router.subscriber(
+        **consumer(PresencePolicyChanged, stream="DIRECTORY", durable="dispatch-configure-tenant")
+    )
+    async def configure_tenant(event: PresencePolicyChanged) -> None:
+        """A tenant says otherwise how much is done at once by who says nothing."""
+        usual = TenantConfigured(event.tenant_id, event.version)
+        await tell(replace(usual, capacity=event.policy.chat_capacity or usual.capacity))
 
     @router.subscriber(
         **consumer(PresenceChanged, stream="PRESENCE", durable="dispatch-observe-presence")

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, TypedDict
 
 from centralita.directory.v1 import resources_pb2 as directory
+from centralita.directory.v1.events_pb2 import UserChanged
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 
 from services.dispatch.domain import inputs as it
@@ -80,6 +81,26 @@ def read_matching(queue: wire.QueueConfigured) -> Matching:
         weight=queue.weight or 1,
         sticky=_sticky(queue.sticky_to, queue.sticky_window_ms, queue.sticky_hold_ms),
     )
+
+
+def capacity_of(user: UserChanged) -> tuple[int | None, tuple[Channel, ...]]:
+    """Read how much a user takes at once (None: as the tenant says), and work of which kinds.
+
+    Before chats and calls were told apart there was a number of chats, and 0 stood for none said.
+    """
+    chats = user.chat_capacity or None
+    kinds = set(read_channels(user.channels) or Channel)
+    if user.HasField("capacity"):
+        chats = user.capacity.chats if user.capacity.HasField("chats") else None
+        if user.capacity.HasField("calls") and not user.capacity.calls:
+            kinds.discard(Channel.CALL)
+    if chats == 0:
+        # One call at a time, or one voicemail; and nothing for who takes no calls either.
+        kinds.discard(Channel.CHAT)
+        chats = 1 if Channel.CALL in kinds else 0
+    if chats == 0 or not kinds:
+        return 0, read_channels(user.channels)
+    return chats, () if len(kinds) == len(Channel) else tuple(sorted(kinds))
 
 
 def write_skills(skills: Skills) -> list[wire.SkillLevel]:

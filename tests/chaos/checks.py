@@ -150,17 +150,37 @@ def doubled(it: Evidence) -> list[str]:
 # R3: nobody has more than they can
 
 
+USUAL_CAPACITY = 3
+
+
+class _Rooms:
+    """How much each agent can have: as they say, or else their tenant, or else nobody."""
+
+    def __init__(self) -> None:
+        self._own: dict[Key, int] = {}
+        self._usual: dict[str, int] = {}
+
+    def hear(self, kind: str, it_was: Any) -> None:
+        if kind == "tenant_set":
+            self._usual[it_was.tenant_id] = it_was.tenant.capacity
+        elif kind in {"agent_set", "agent_set_taking_nothing"}:
+            own = -1 if it_was.agent.takes_nothing else it_was.agent.capacity
+            self._own[it_was.tenant_id, it_was.agent.agent_id] = own
+
+    def of(self, agent: Key) -> int:
+        return max(0, self._own.get(agent, -1) or self._usual.get(agent[0], USUAL_CAPACITY))
+
+
 def over_capacity(it: Evidence) -> list[str]:
     """Add up what each agent has, at every position of the journal."""
     problems = []
-    capacity: dict[Key, int] = {}
+    rooms = _Rooms()
     has: defaultdict[Key, set[str]] = defaultdict(set)
     cost: dict[Key, int] = {}
     for sequence, kind, it_was in _decided(it.records):
         tenant = it_was.tenant_id
-        if kind == "agent_set":
-            capacity[tenant, it_was.agent.agent_id] = it_was.agent.capacity
-        elif kind == "queued":
+        rooms.hear(kind, it_was)
+        if kind == "queued":
             cost[tenant, it_was.task.task_id] = max(it_was.task.cost, 1)
             for (owner, _), tasks in has.items():
                 if owner == tenant:
@@ -170,8 +190,8 @@ def over_capacity(it: Evidence) -> list[str]:
             new = it_was.task_id not in has[agent]
             has[agent].add(it_was.task_id)
             load = sum(cost.get((tenant, task), 1) for task in has[agent])
-            if new and load > capacity.get(agent, 0):
-                problems.append(f"R3: {sequence}: {agent} has {load} of {capacity.get(agent, 0)}")
+            if new and load > rooms.of(agent):
+                problems.append(f"R3: {sequence}: {agent} has {load} of {rooms.of(agent)}")
         elif kind in {"offer_closed", "completed"}:
             has[tenant, it_was.agent_id].discard(it_was.task_id)
     return problems

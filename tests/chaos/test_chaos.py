@@ -106,7 +106,7 @@ def an_agent_has_less_room_than_they_got(it: Evidence) -> None:
         record = wire.Record.FromString(one.data)
         for decision in (decision for step in record.steps for decision in step.decisions):
             if decision.HasField("agent_set"):
-                decision.agent_set.agent.capacity = 0
+                decision.agent_set.agent.takes_nothing = True
         it.records[number] = replace(one, data=record.SerializeToString())
 
 

@@ -199,6 +199,10 @@ UNSET = [
 ]
 ELSEWHERE = {
     "User.channels": "test_dispatch, as all that an agent can work on",
+    "User.capacity": "tests/unit/dispatch/test_there.py, as what the tenant says",
+    "Capacity.chats": "likewise",
+    "Capacity.calls": "likewise, as what they can work on",
+    "PresencePolicy.chat_capacity": "likewise, as 3",
     "OpenSpan.weekday": "refused where a date has one already",
     "ChannelAccount.callback_url": "nothing follows but a refusal of replies",
     "ChannelAccount.allowed_origins": "nothing follows but a refusal of pages",
@@ -239,7 +243,7 @@ def test_every_field_that_may_be_left_unset_is_looked_at() -> None:
         if line.lstrip().startswith("//"):
             says += line
             continue
-        declared = re.match(r"\s+(?:repeated )?[\w.]+ (\w+) = \d+;", line)
+        declared = re.match(r"\s+(?:repeated |optional )?[\w.]+ (\w+) = \d+;", line)
         if declared and message and re.search(r"Unset|Empty: (?!$)", says):
             found.add(f"{message}.{declared[1]}")
         says = ""

@@ -14,6 +14,7 @@ from tests.faults import groups, rules
 from tests.faults.rules import Takes
 
 DEFAULT_PRIORITY = 50
+DEFAULT_CAPACITY = 3
 DEFAULT_OFFER_TIMEOUT_MS = 20_000
 DEFAULT_WINDOW_MS = 24 * 3_600_000
 
@@ -71,6 +72,8 @@ class Book:
     """What supervisors let queues do."""
     agents: dict[Key, Agent] = field(default_factory=dict)
     tasks: dict[Key, Task] = field(default_factory=dict)
+    tenants: dict[str, wire.TenantConfigured] = field(default_factory=dict)
+    """What tenants say of all their agents."""
     last_agents: dict[Key, tuple[str, int]] = field(default_factory=dict)
     """Who held the last task of a contact, and when."""
     at: int = 0
@@ -88,6 +91,29 @@ class Book:
 
     def agent(self, tenant_id: str, agent_id: str) -> Agent:
         return self.agents.setdefault((tenant_id, agent_id), Agent())
+
+    def capacity(self, tenant_id: str, agent: Agent) -> int:
+        """Return an agent's units: their own, or as the tenant says."""
+        if agent.config.takes_nothing:
+            return 0
+        tenant = self.tenants.get(tenant_id)
+        of_all = tenant.capacity if tenant is not None else 0
+        return agent.config.capacity or of_all or DEFAULT_CAPACITY
+
+    def tenant_set(self, it: wire.TenantSet) -> None:
+        self.tenants[it.tenant_id] = it.tenant
+
+    def could_take(self, tenant_id: str, agent: Agent, task: Task) -> bool:
+        """Tell whether an agent is there for a task of their queue: also one who is busy."""
+        queue = self.queue(tenant_id, task.submitted.queue_id)
+        least = rules.needs(task.submitted, queue, len(queue.relaxations))
+        return (
+            agent.receives()
+            and task.submitted.queue_id in agent.config.queue_ids
+            and task.takes.channel in rules.channels(agent.config, agent.presence)
+            and rules.fits(task.takes, [], self.capacity(tenant_id, agent))
+            and rules.qualified(agent.config, least)
+        )
 
     def group(self, tenant_id: str, task: Task) -> wire.GroupConfigured | None:
         return self.groups.get((tenant_id, task.submitted.group_id))
@@ -124,7 +150,9 @@ class Book:
             and self.qualifies(tenant_id, agent, task)
             and agent_id not in task.excluded
             and task.kept_for in {"", agent_id}
-            and rules.fits(task.takes, self.loads(tenant_id, agent), agent.config.capacity)
+            and rules.fits(
+                task.takes, self.loads(tenant_id, agent), self.capacity(tenant_id, agent)
+            )
         )
 
     def qualifies(self, tenant_id: str, agent: Agent, task: Task) -> bool:
@@ -158,6 +186,7 @@ class Book:
             and rules.takes(task.submitted, queue).channel
             in rules.channels(agent.config, wire.PresenceObserved())
             and rules.qualified(agent.config, rules.needs(task.submitted, queue, relaxed))
+            and rules.fits(rules.takes(task.submitted, queue), [], self.capacity(tenant_id, agent))
         )
 
     def settle(self, tenant_id: str, task: Task) -> None:
@@ -201,7 +230,7 @@ class Book:
         queue_id = task.submitted.queue_id
         match rules.selection(self.queue(tenant_id, queue_id), task.takes.channel):
             case directory.AGENT_SELECTION_LEAST_BUSY:
-                return rules.share(self.loads(tenant_id, agent), agent.config.capacity)
+                return rules.share(self.loads(tenant_id, agent), self.capacity(tenant_id, agent))
             case directory.AGENT_SELECTION_MOST_QUALIFIED:
                 return -good
             case directory.AGENT_SELECTION_LEAST_QUALIFIED:

@@ -113,10 +113,9 @@ class Ledger(Book):
     def _load(self, tenant_id: str, task_id: str, agent_id: str) -> None:
         agent = self.agent(tenant_id, agent_id)
         task = self.tasks[tenant_id, task_id]
-        self.insist(
-            rules.fits(task.takes, self.loads(tenant_id, agent), agent.config.capacity),
-            f"{agent_id} holds more than their capacity",
-        )
+        room = self.capacity(tenant_id, agent)
+        fits = rules.fits(task.takes, self.loads(tenant_id, agent), room)
+        self.insist(fits, f"{agent_id} holds more than their capacity")
         agent.has.add(task_id)
         self._changed(agent)
         holders = self.having(tenant_id, task_id)
@@ -382,6 +381,8 @@ _FOLDS: dict[str, Callable[[Ledger, Any], None]] = {
     "queue_mode_set": Ledger.queue_mode_set,
     "group_set": Ledger.group_set,
     "agent_set": Ledger.agent_set,
+    "agent_set_taking_nothing": Ledger.agent_set,
+    "tenant_set": Ledger.tenant_set,
     "presence_set": Ledger.presence_set,
     "queued": Ledger.queued,
     "widened": searches.widened,

@@ -65,6 +65,8 @@ _KEPT = {
     "queue_set": "queue",
     "group_set": "group",
     "agent_set": "agent",
+    "agent_set_taking_nothing": "agent",
+    "tenant_set": "tenant",
     "presence_set": "presence",
     "queued": "task",
     "openings_set": "openings",
@@ -131,7 +133,12 @@ def _first(ledger: Ledger, it: wire.Input, at: int) -> set[str] | None:  # noqa:
             agent = ledger.agents.get((tenant_id, it.agent_configured.agent_id))
             version = it.agent_configured.version
             old = agent is not None and 0 < version <= agent.config.version
-            return {""} if old else {"agent_set"}
+            nothing = "_taking_nothing" * it.agent_configured.takes_nothing
+            return {""} if old else {f"agent_set{nothing}"}
+        case "tenant_configured":
+            tenant = ledger.tenants.get(tenant_id)
+            known = tenant.version if tenant is not None else 0
+            return {"tenant_set"} if it.tenant_configured.version > known else {""}
         case "presence_observed":
             agent = ledger.agents.get((tenant_id, it.presence_observed.agent_id))
             version = it.presence_observed.version
@@ -318,7 +325,7 @@ def _on_assignee(ledger: Ledger, tenant_id: str, assignee_id: str, task: Task) -
     if task.takes.channel not in rules.channels(assignee.config, wire.PresenceObserved()):
         return {"ASSIGNEE_CANNOT_TAKE_CHANNEL"}
     beside = ledger.loads(tenant_id, assignee, but=task.submitted.task_id)
-    if not rules.fits(task.takes, beside, assignee.config.capacity):
+    if not rules.fits(task.takes, beside, ledger.capacity(tenant_id, assignee)):
         return {"ASSIGNEE_AT_CAPACITY"}
     return {""}
 

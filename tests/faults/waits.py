@@ -60,13 +60,13 @@ def drained(ledger: "Ledger", tenant_id: str, task: Task) -> bool:
     return not stays and mode == public.QUEUE_MODE_DRAINING
 
 
-def deserted(ledger: "Ledger", tenant_id: str, queue_id: str) -> bool:
+def deserted(ledger: "Ledger", tenant_id: str, task: Task) -> bool:
     there = any(
-        agent.receives() and queue_id in agent.config.queue_ids
+        ledger.could_take(tenant_id, agent, task)
         for (of, _), agent in ledger.agents.items()
         if of == tenant_id
     )
-    return ledger.queue(tenant_id, queue_id).policy.overflow_when_nobody and not there
+    return policy(ledger, tenant_id, task).overflow_when_nobody and not there
 
 
 def openings_set(ledger: "Ledger", it: wire.OpeningsSet) -> None:
@@ -108,7 +108,7 @@ def may_stay(ledger: "Ledger", tenant_id: str, task: Task) -> bool:
     key = (tenant_id, task.submitted.task_id)
     return not (
         _too_long(ledger, tenant_id, task)
-        or deserted(ledger, tenant_id, queue_id)
+        or deserted(ledger, tenant_id, task)
         or (key in ledger.newcomers and _full(ledger, tenant_id, queue_id))
     )
 
@@ -130,7 +130,7 @@ def overflowed(ledger: "Ledger", it: wire.Overflowed) -> None:
     true = {
         public.TaskOverflowed.CAUSE_WAITED_TOO_LONG: _too_long(ledger, tenant_id, task),
         public.TaskOverflowed.CAUSE_QUEUE_FULL: _full(ledger, tenant_id, queue_id),
-        public.TaskOverflowed.CAUSE_NOBODY_THERE: deserted(ledger, tenant_id, queue_id),
+        public.TaskOverflowed.CAUSE_NOBODY_THERE: deserted(ledger, tenant_id, task),
         public.TaskOverflowed.CAUSE_CLOSED_HOURS: closed(ledger, tenant_id, queue_id),
         public.TaskOverflowed.CAUSE_QUEUE_DRAINING: (
             drained(ledger, tenant_id, task) and (tenant_id, it.task_id) in ledger.newcomers
@@ -240,7 +240,7 @@ def look_around(ledger: "Ledger") -> None:
         if task.place == WAITS and its_own:
             stays = not closed(ledger, tenant_id, queue_id)
             ledger.insist(stays, f"{task_id} waits after closing time")
-            stays = not deserted(ledger, tenant_id, queue_id)
+            stays = not deserted(ledger, tenant_id, task)
             ledger.insist(stays, f"{task_id} waits where nobody is")
     for key, revision in ledger.given_up.items():
         left = ledger.tasks.get(key)

@@ -10,7 +10,7 @@ from services.directory.domain.presence_policy import CustomStatus, PresencePoli
 from services.directory.domain.queue import USUAL_RING
 from services.directory.domain.routing import SkillLevel, TaskChannel
 from services.directory.domain.tenant import Tenant
-from services.directory.domain.user import Password, Role, User
+from services.directory.domain.user import Capacity, Password, Role, User
 
 from .seal import Seal
 
@@ -38,7 +38,8 @@ def from_user(user: User) -> dict[str, Any]:
         "display_name": user.display_name,
         "role": int(user.role),
         "queue_ids": list(user.queue_ids),
-        "chat_capacity": user.chat_capacity,
+        "chat_capacity": user.capacity.chats or 0,
+        "capacity": {"chats": user.capacity.chats, "calls": user.capacity.calls},
         "password": {"id": password.id, "hash": password.hash} if password else None,
         "skills": {it.skill_id: it.level for it in user.skills},
         "channels": [int(it) for it in user.channels],
@@ -52,11 +53,18 @@ def to_user(document: Document) -> User:
         display_name=document["display_name"],
         role=Role(document["role"]),
         queue_ids=tuple(document["queue_ids"]),
-        chat_capacity=document["chat_capacity"],
+        capacity=_to_capacity(document),
         password=Password(password["id"], password["hash"]) if password else None,
         skills=tuple(SkillLevel(*it) for it in document.get("skills", {}).items()),
         channels=tuple(TaskChannel(it) for it in document.get("channels", ())),
     )
+
+
+def _to_capacity(document: Document) -> Capacity:
+    """Read how much a user takes; before there was more, 0 chats stood for *not said*."""
+    if (said := document.get("capacity")) is None:
+        return Capacity(chats=document["chat_capacity"] or None)
+    return Capacity(said["chats"], said["calls"])
 
 
 def from_group(group: Group) -> dict[str, Any]:
@@ -90,6 +98,7 @@ def from_presence_policy(policy: PresencePolicy) -> dict[str, Any]:
         "banned_after": policy.banned_after,
         "way_back": int(policy.way_back),
         "cool_down_ms": to_ms(policy.cool_down),
+        "chat_capacity": policy.chat_capacity,
     }
 
 
@@ -102,6 +111,7 @@ def to_presence_policy(document: Document) -> PresencePolicy:
         banned_after=document["banned_after"],
         way_back=WayBack(document["way_back"]),
         cool_down=from_ms(document["cool_down_ms"]),
+        chat_capacity=document.get("chat_capacity", PresencePolicy().chat_capacity),
     )
 
 

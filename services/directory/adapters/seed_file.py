@@ -24,7 +24,7 @@ from services.directory.domain.channel_account import Channel, ChannelAccount
 from services.directory.domain.errors import FieldInvalid, OverflowCycle
 from services.directory.domain.routing import SkillLevel, TaskChannel
 from services.directory.domain.tenant import Tenant
-from services.directory.domain.user import Password, Role, User, check_password
+from services.directory.domain.user import Capacity, Password, Role, User, check_password
 from services.directory.use_cases.resources import new_secret
 from services.directory.use_cases.seed import TenantSeed
 from services.kernel.ids import new_id
@@ -90,7 +90,7 @@ def _user(table: Table) -> User:
         display_name=table.text("display_name", resources_pb2.User),
         role=table.choice("role", Role),
         queue_ids=table.words("queues"),
-        chat_capacity=table.take("chat_capacity", int, 0),
+        capacity=Capacity(table.maybe("chat_capacity", int), table.maybe("calls", bool)),
         password=Password(new_id(), hashed) if hashed else None,
         skills=tuple(SkillLevel(*it) for it in table.numbers("skills").items()),
         channels=table.choices("channels", TaskChannel),

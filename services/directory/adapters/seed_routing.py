@@ -78,6 +78,7 @@ def policy_of(table: Table) -> PresencePolicy:
         banned_after=table.take("banned_after", int, usual.banned_after),
         way_back=table.choice("way_back", WayBack, usual.way_back),
         cool_down=table.maybe_seconds("cool_down"),
+        chat_capacity=table.take("chat_capacity", int, usual.chat_capacity),
     ).checked()
 
 

@@ -40,6 +40,10 @@ class Table:
             raise SeedInvalid(f"{self.place}.{key}: {flaw.advice}")
         return value
 
+    def maybe(self, key: str, kind: type[T]) -> T | None:
+        """Return what stands at this key, if anything does."""
+        return self.take(key, kind) if key in self._left else None
+
     def words(self, key: str) -> tuple[str, ...]:
         values = self.take(key, list, [])
         if not all(isinstance(value, str) for value in values):

@@ -9,6 +9,7 @@ from .errors import FieldInvalid
 
 MAX_STATUSES = 50
 OFFERS = (1, 20)
+CHATS = (1, 50)
 REMINDED_AFTER = (timedelta(minutes=1), timedelta(hours=24))
 COOLED_AFTER = (timedelta(seconds=1), timedelta(hours=24))
 
@@ -47,9 +48,12 @@ class PresencePolicy:
     """Offers in a row, declined or ignored, that ban."""
     way_back: WayBack = WayBack.OWN_CHOICE
     cool_down: timedelta | None = None
+    chat_capacity: int = 3
+    """Chats at once of users who say nothing of their own."""
 
     def checked(self) -> "PresencePolicy":
         fields.number("presence_policy.banned_after", self.banned_after, *OFFERS)
+        fields.number("presence_policy.chat_capacity", self.chat_capacity, *CHATS)
         self._check_cool_down("presence_policy.cool_down")
         field = "presence_policy.custom_statuses"
         fields.few(field, self.custom_statuses, MAX_STATUSES)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from . import fields, routing
-from .errors import RoleTooLow
+from .errors import FieldInvalid, RoleTooLow
 from .routing import SkillLevel, TaskChannel
 from .slot import Slot
 
@@ -31,12 +31,22 @@ class Password:
 
 
 @dataclass(frozen=True, slots=True)
+class Capacity:
+    """How much a user takes at once."""
+
+    chats: int | None = None
+    """None: as the tenant's presence policy says. 0: none."""
+    calls: bool | None = None
+    """None: if they can work on calls."""
+
+
+@dataclass(frozen=True, slots=True)
 class User:
     email: str = field(repr=False)
     display_name: str = field(repr=False)
     role: Role
     queue_ids: tuple[str, ...] = ()
-    chat_capacity: int = 0
+    capacity: Capacity = Capacity()
     password: Password | None = None
     skills: tuple[SkillLevel, ...] = ()
     """Sorted by skill."""
@@ -49,10 +59,19 @@ class User:
             email=fields.email("user.email", self.email),
             display_name=self.display_name.strip(),
             queue_ids=fields.slugs("user.queue_ids", self.queue_ids),
-            chat_capacity=fields.number("user.chat_capacity", self.chat_capacity, 0, MAX_CHATS),
+            capacity=self._checked_capacity(),
             skills=routing.by_skill("user.skills", self.skills),
             channels=routing.task_channels(self.channels),
         )
+
+    def _checked_capacity(self) -> Capacity:
+        if self.capacity.chats is not None:
+            fields.number("user.capacity.chats", self.capacity.chats, 0, MAX_CHATS)
+        if self.capacity.calls and self.channels and TaskChannel.CALL not in self.channels:
+            raise FieldInvalid(
+                "user.capacity.calls", "channels", "add calls to user.channels, or leave it empty."
+            )
+        return self.capacity
 
     @property
     def is_owner(self) -> bool:

@@ -25,6 +25,7 @@ from . import commands
 DEFAULT_OFFER_TIMEOUT_MS = 20_000
 LONGEST_OFFER_TIMEOUT_MS = 24 * 3_600_000
 DEFAULT_PRIORITY = 50
+USUAL_CAPACITY = it.TenantConfigured("").capacity
 
 
 class UnreadableInput(Exception):
@@ -105,8 +106,9 @@ def write_agent(agent: it.AgentConfigured) -> wire.AgentConfigured:
         removed=agent.removed,
         queue_ids=agent.queue_ids,
         skills=write_skills(agent.skills),
-        capacity=agent.capacity,
+        capacity=agent.capacity or 0,
         channels=write_channels(agent.channels),
+        takes_nothing=agent.capacity == 0,
     )
 
 
@@ -118,9 +120,17 @@ def read_agent(tenant_id: str, agent: wire.AgentConfigured) -> it.AgentConfigure
         agent.removed,
         tuple(sorted(agent.queue_ids)),
         read_skills(agent.skills),
-        agent.capacity,
+        agent.capacity or (0 if agent.takes_nothing else None),
         read_channels(agent.channels),
     )
+
+
+def write_tenant(tenant: it.TenantConfigured) -> wire.TenantConfigured:
+    return wire.TenantConfigured(version=tenant.version, capacity=tenant.capacity)
+
+
+def read_tenant(tenant_id: str, tenant: wire.TenantConfigured) -> it.TenantConfigured:
+    return it.TenantConfigured(tenant_id, tenant.version, tenant.capacity or USUAL_CAPACITY)
 
 
 def write_presence(presence: it.PresenceObserved) -> wire.PresenceObserved:
@@ -186,6 +196,7 @@ _READERS: dict[str, Callable[[wire.Input], it.Fact | it.Command]] = {
     "queue_configured": lambda m: read_queue(m.tenant_id, m.queue_configured),
     "group_configured": lambda m: read_group(m.tenant_id, m.group_configured),
     "agent_configured": lambda m: read_agent(m.tenant_id, m.agent_configured),
+    "tenant_configured": lambda m: read_tenant(m.tenant_id, m.tenant_configured),
     "presence_observed": lambda m: read_presence(m.tenant_id, m.presence_observed),
     "task_submitted": lambda m: read_task(m.tenant_id, m.task_submitted),
     "task_closed": lambda m: it.TaskClosed(
@@ -212,6 +223,9 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Input]] = {
     ),
     it.AgentConfigured: lambda e: wire.Input(
         tenant_id=e.tenant_id, agent_configured=write_agent(e)
+    ),
+    it.TenantConfigured: lambda e: wire.Input(
+        tenant_id=e.tenant_id, tenant_configured=write_tenant(e)
     ),
     it.PresenceObserved: lambda e: wire.Input(
         tenant_id=e.tenant_id, presence_observed=write_presence(e)

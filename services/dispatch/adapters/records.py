@@ -21,11 +21,13 @@ from .inputs import (
     read_presence,
     read_queue,
     read_task,
+    read_tenant,
     write_agent,
     write_group,
     write_presence,
     write_queue,
     write_task,
+    write_tenant,
 )
 
 CHAIN_BYTES = 16
@@ -93,6 +95,13 @@ class UnknownDecision(Exception):
     """This version cannot fold the journal: it must not lead."""
 
 
+def _write_agent_set(it: made.AgentSet) -> wire.Decision:
+    said = wire.AgentSet(tenant_id=it.agent.tenant_id, agent=write_agent(it.agent))
+    if said.agent.takes_nothing:
+        return wire.Decision(agent_set_taking_nothing=said)
+    return wire.Decision(agent_set=said)
+
+
 _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
     made.QueueSet: lambda d: wire.Decision(
         queue_set=wire.QueueSet(tenant_id=d.queue.tenant_id, queue=write_queue(d.queue))
@@ -118,8 +127,9 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
     made.GroupSet: lambda d: wire.Decision(
         group_set=wire.GroupSet(tenant_id=d.group.tenant_id, group=write_group(d.group))
     ),
-    made.AgentSet: lambda d: wire.Decision(
-        agent_set=wire.AgentSet(tenant_id=d.agent.tenant_id, agent=write_agent(d.agent))
+    made.AgentSet: _write_agent_set,
+    made.TenantSet: lambda d: wire.Decision(
+        tenant_set=wire.TenantSet(tenant_id=d.tenant.tenant_id, tenant=write_tenant(d.tenant))
     ),
     made.PresenceSet: lambda d: wire.Decision(
         presence_set=wire.PresenceSet(
@@ -246,6 +256,10 @@ def _channel(made_of: Any) -> Channel:
     return Channel(made_of.channel or Channel.CHAT)
 
 
+def _read_agent_set(it: wire.AgentSet) -> made.AgentSet:
+    return made.AgentSet(read_agent(it.tenant_id, it.agent))
+
+
 _READERS: dict[str, Callable[[Any], made.Decision]] = {
     "queue_set": lambda m: made.QueueSet(read_queue(m.tenant_id, m.queue)),
     "queue_mode_set": lambda m: made.QueueModeSet(m.tenant_id, m.queue_id, QueueMode(m.mode)),
@@ -261,7 +275,9 @@ _READERS: dict[str, Callable[[Any], made.Decision]] = {
         m.tasks,
     ),
     "group_set": lambda m: made.GroupSet(read_group(m.tenant_id, m.group)),
-    "agent_set": lambda m: made.AgentSet(read_agent(m.tenant_id, m.agent)),
+    "agent_set": _read_agent_set,
+    "agent_set_taking_nothing": _read_agent_set,
+    "tenant_set": lambda m: made.TenantSet(read_tenant(m.tenant_id, m.tenant)),
     "presence_set": lambda m: made.PresenceSet(read_presence(m.tenant_id, m.presence)),
     "queued": lambda m: made.Queued(
         read_task(m.tenant_id, m.task),

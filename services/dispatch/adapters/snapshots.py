@@ -21,6 +21,7 @@ from services.dispatch.domain.inputs import (
     QueueConfigured,
     QueueMode,
     TaskSubmitted,
+    TenantConfigured,
 )
 from services.dispatch.domain.parties import AfterServiceSpan
 from services.dispatch.domain.state import State, restored
@@ -32,8 +33,10 @@ from .archive import SnapshotArchive
 from .inputs import (
     read_group,
     read_queue,
+    read_tenant,
     write_group,
     write_queue,
+    write_tenant,
 )
 from .states import (
     Offers,
@@ -77,6 +80,7 @@ class _Photograph:
     position: Position
     at: int
     order: int
+    tenants: tuple[TenantConfigured, ...]
     queues: tuple[QueueConfigured, ...]
     groups: tuple[GroupConfigured, ...]
     agents: tuple[_Agent, ...]
@@ -165,6 +169,9 @@ def read_snapshot(data: bytes) -> tuple[State, Position]:
 
 
 def _read_settings(message: wire.Snapshot, tenant: Callable[[str], Tenant]) -> None:
+    for tenant_set in message.tenants:
+        settings = read_tenant(tenant_set.tenant_id, tenant_set.tenant)
+        tenant(settings.tenant_id).settings = settings
     for queue_set in message.queues:
         queue = read_queue(queue_set.tenant_id, queue_set.queue)
         tenant(queue.tenant_id).queues[queue.queue_id] = queue
@@ -181,6 +188,7 @@ def _photograph(state: State, position: Position) -> _Photograph:
         position=position,
         at=state.at,
         order=state.order,
+        tenants=tuple(tenant.settings for tenant in tenants if tenant.settings.version),
         queues=tuple(queue for tenant in tenants for queue in tenant.queues.values()),
         groups=tuple(group for tenant in tenants for group in tenant.groups.configured.values()),
         agents=tuple(
@@ -242,6 +250,13 @@ def _pieces(photograph: _Photograph) -> Iterator[wire.Snapshot]:
         at_ms=photograph.at,
         order=photograph.order,
     )
+    for settings in _slices(photograph.tenants):
+        yield wire.Snapshot(
+            tenants=[
+                wire.TenantSet(tenant_id=tenant.tenant_id, tenant=write_tenant(tenant))
+                for tenant in settings
+            ]
+        )
     yield from _of_queues(photograph)
     for groups in _slices(photograph.groups):
         yield wire.Snapshot(

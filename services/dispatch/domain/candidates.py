@@ -7,7 +7,7 @@ least ranked whom no filter removes is the one that the index finds.
 from enum import StrEnum
 from typing import NamedTuple
 
-from .demand import Demand, Load, demand_of, has, merit, steps_due
+from .demand import Demand, Load, demand_of, has, has_room, merit, steps_due
 from .inputs import QueueMode
 from .parties import Agent, Task, order_of, score
 from .state import State
@@ -30,7 +30,7 @@ class Filter(StrEnum):
     RINGS_ALREADY = "RINGS_ALREADY"
     RESERVED_FOR_OTHER = "RESERVED_FOR_OTHER"
     QUEUE_PAUSED = "QUEUE_PAUSED"
-    # They could later.
+    # They could later, or (NO_CAPACITY) perhaps never.
     NOT_CONNECTED = "NOT_CONNECTED"
     NOT_RECEIVING = "NOT_RECEIVING"
     CHANNEL_NOT_WANTED = "CHANNEL_NOT_WANTED"
@@ -90,7 +90,7 @@ def removed_for_good(agent: Agent, demand: Demand) -> Filter:
         return Filter.CHANNEL_NOT_HANDLED
     if not has(dict(agent.config.skills), demand.needs):
         return Filter.SKILL_MISSING
-    return Filter.NONE
+    return Filter.NONE if has_room(agent.capacity, (), demand.load) else Filter.NO_CAPACITY
 
 
 def _removed_from_group(agent: Agent, demand: Demand, turns: dict[str, int]) -> Filter:
@@ -99,7 +99,9 @@ def _removed_from_group(agent: Agent, demand: Demand, turns: dict[str, int]) -> 
         return Filter.REMOVED
     if agent.id not in turns:
         return Filter.NOT_IN_GROUP
-    return Filter.NONE if agent.handles(demand.load) else Filter.CHANNEL_NOT_HANDLED
+    if not agent.handles(demand.load):
+        return Filter.CHANNEL_NOT_HANDLED
+    return Filter.NONE if has_room(agent.capacity, (), demand.load) else Filter.NO_CAPACITY
 
 
 def _removed_for_now(agent: Agent, load: Load) -> Filter:

@@ -15,6 +15,7 @@ from .inputs import (
     QueueConfigured,
     QueueMode,
     TaskSubmitted,
+    TenantConfigured,
 )
 from .policy import Overflow, OverflowCause
 from .value import value
@@ -108,6 +109,11 @@ class QueueModeSet:
 @value
 class AgentSet:
     agent: AgentConfigured
+
+
+@value
+class TenantSet:
+    tenant: TenantConfigured
 
 
 @value
@@ -260,6 +266,7 @@ Decision = (
     | OpeningsSet
     | QueueTurned
     | AgentSet
+    | TenantSet
     | PresenceSet
     | Queued
     | Widened

@@ -19,6 +19,7 @@ from .decisions import (
     Queued,
     QueueSet,
     Reason,
+    TenantSet,
 )
 from .ending import (
     after_service_ran_out,
@@ -66,6 +67,7 @@ from .inputs import (
     TakeBackTask,
     TaskClosed,
     TaskSubmitted,
+    TenantConfigured,
 )
 from .parties import Agent, Task
 from .requests import cancel_task, report_unreachable, submit_task
@@ -132,6 +134,15 @@ def _agent_configured(tenant: Tenant, it: AgentConfigured, at: int) -> Decisions
     yield AgentSet(it)
     yield from agent_changed(tenant, tenant.agents[it.agent_id], at, gone=it.removed)
     yield from let_go(tenant, sorted({*before, *it.queue_ids}), at)
+
+
+def _tenant_configured(tenant: Tenant, it: TenantConfigured, at: int) -> Decisions:
+    if it.version <= tenant.settings.version:
+        return
+    yield TenantSet(it)
+    changed = [agent for agent in tenant.inheriting if agent.receiving]
+    yield from find_work(tenant, changed, at)
+    yield from let_go(tenant, sorted(tenant.queues), at)
 
 
 def _presence_observed(tenant: Tenant, it: PresenceObserved, at: int) -> Decisions:
@@ -273,6 +284,7 @@ _RULES: dict[type[Any], Rule] = {
     QueueConfigured: _queue_configured,
     GroupConfigured: _group_configured,
     OpeningsForeseen: openings_foreseen,
+    TenantConfigured: _tenant_configured,
     AgentConfigured: _agent_configured,
     PresenceObserved: _presence_observed,
     TaskSubmitted: _task_submitted,

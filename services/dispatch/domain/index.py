@@ -125,7 +125,7 @@ class Index:
         return None if best is None else best[1][5]
 
     def _room(self, agent: Agent) -> Room:
-        key = (agent.config.capacity, tuple(sorted(agent.loads.items())))
+        key = (agent.capacity, tuple(sorted(agent.loads.items())))
         room = self._rooms.get(key)
         if room is None:
             room = self._rooms[key] = room_of(*key)

@@ -170,9 +170,20 @@ class AgentConfigured:
     removed: bool = False
     queue_ids: tuple[str, ...] = ()
     skills: Skills = ()
-    capacity: int = 0
+    capacity: int | None = 0
+    """Units of it. None: as the tenant says."""
     channels: tuple[Channel, ...] = ()
     """What they can work on. Empty: everything."""
+
+
+@value
+class TenantConfigured:
+    """What a tenant says of all its agents."""
+
+    tenant_id: str
+    version: int = 0
+    capacity: int = 3
+    """Units of capacity of agents who say nothing of their own."""
 
 
 @value
@@ -355,6 +366,7 @@ Fact = (
     QueueConfigured
     | GroupConfigured
     | OpeningsForeseen
+    | TenantConfigured
     | AgentConfigured
     | PresenceObserved
     | TaskSubmitted

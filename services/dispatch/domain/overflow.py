@@ -38,7 +38,7 @@ def cause_for(tenant: Tenant, task: Task, at: int, *, new: bool) -> OverflowCaus
     if _stays(task):
         return None
     policy = tenant.queue(queue_id).policy
-    if _deserted(tenant, queue_id):
+    if policy.overflow_when_nobody and not tenant.has_anybody_for(task):
         return OverflowCause.NOBODY_THERE
     if new and 0 < policy.max_waiting < tenant.lines.length(queue_id):
         return OverflowCause.QUEUE_FULL
@@ -46,11 +46,16 @@ def cause_for(tenant: Tenant, task: Task, at: int, *, new: bool) -> OverflowCaus
 
 
 def leaving(tenant: Tenant, queue_id: str) -> list[str]:
-    """List those who cannot wait in a queue any more, first first: all of them or none."""
-    if not _closed(tenant, queue_id) and not _deserted(tenant, queue_id):
+    """List those who cannot wait in a queue any more, first first."""
+    closed = _closed(tenant, queue_id)
+    if not closed and not tenant.queue(queue_id).policy.overflow_when_nobody:
         return []
-    waiting = tenant.lines.waiting(queue_id)
-    return [task_id for task_id in waiting if not _stays(tenant.tasks[task_id])]
+    waiting = (tenant.tasks[task_id] for task_id in tenant.lines.waiting(queue_id))
+    return [
+        task.submitted.task_id
+        for task in waiting
+        if not _stays(task) and (closed or not tenant.has_anybody_for(task))
+    ]
 
 
 def _stays(task: Task) -> bool:
@@ -61,11 +66,6 @@ def _stays(task: Task) -> bool:
 def _closed(tenant: Tenant, queue_id: str) -> bool:
     hours = tenant.hours.get(queue_id)
     return hours is not None and not hours.is_open
-
-
-def _deserted(tenant: Tenant, queue_id: str) -> bool:
-    nobody = tenant.queue(queue_id).policy.overflow_when_nobody
-    return nobody and not tenant.staff.of(queue_id)
 
 
 def overflow(

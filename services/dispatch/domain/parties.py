@@ -40,6 +40,8 @@ class Agent:
     tasks: dict[str, "Task"] = field(default_factory=dict)
     kept: dict[str, "Task"] = field(default_factory=dict)
     excluded_from: dict[str, "Task"] = field(default_factory=dict)
+    capacity: int = 0
+    """Their own, or the tenant's: units of work at once."""
     turns: dict[str, int] = field(default_factory=dict)
     """Queues that take agents in turn, and when it was theirs last."""
     idle_since: int = 0
@@ -71,7 +73,7 @@ class Agent:
         beside: Iterable[tuple[Load, int]] = self.loads.items()
         if instead_of is not None:
             beside = [(one, count - (one == instead_of)) for one, count in beside]
-        return has_room(self.config.capacity, beside, load)
+        return has_room(self.capacity, beside, load)
 
 
 @value

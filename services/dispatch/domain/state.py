@@ -27,6 +27,7 @@ from .decisions import (
     QueueModeSet,
     QueueSet,
     QueueTurned,
+    TenantSet,
     Widened,
 )
 from .demand import steps_due
@@ -156,8 +157,7 @@ def _present(state: State, tenant: Tenant, agent: Agent, at: int, *, was_receivi
     if agent.receiving and not was_receiving:
         state.load_changed(agent, at)
         _readmit(state, tenant, agent, at)
-    tenant.index.place_agent(agent)
-    tenant.staff.place(agent)
+    tenant.place(agent)
 
 
 def _readmit(state: State, tenant: Tenant, agent: Agent, at: int) -> None:
@@ -361,6 +361,7 @@ _FOLDS: dict[type[Any], Callable[[State, Any, int], None]] = {
     OpeningsSet: _openings_set,
     QueueTurned: _queue_turned,
     AgentSet: _agent_set,
+    TenantSet: lambda state, it, _at: state.tenant(it.tenant.tenant_id).configure(it.tenant),
     PresenceSet: _presence_set,
     Queued: _queued,
     Widened: _widened,
@@ -391,8 +392,7 @@ def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
             if not task.held and (task.submitted.group_id or not task.rings):
                 tenant.line_up(task)
         for agent in tenant.agents.values():
-            tenant.index.place_agent(agent)
-            tenant.staff.place(agent)
+            tenant.place(agent)
         timers = [kind(tenant.id, task_id) for task_id in tenant.tasks for kind in TASK_TIMERS]
         for it in (*timers, *(HoursTurn(tenant.id, queue_id) for queue_id in tenant.hours)):
             state.timers.set(it, due_at(tenant, it))

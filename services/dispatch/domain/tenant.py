@@ -7,7 +7,14 @@ from .demand import Precedence, demand_of, precedence, urgency_of
 from .estimates import Estimate, Pace, Wait
 from .groups import Groups
 from .index import Index
-from .inputs import AgentConfigured, OpeningsForeseen, PresenceObserved, QueueConfigured, QueueMode
+from .inputs import (
+    AgentConfigured,
+    OpeningsForeseen,
+    PresenceObserved,
+    QueueConfigured,
+    QueueMode,
+    TenantConfigured,
+)
 from .last_agents import LastAgents
 from .lines import Lines
 from .parties import Agent, Task
@@ -38,6 +45,7 @@ class Tenant:
     """One tenant's share of a shard."""
 
     id: str
+    settings: TenantConfigured = field(init=False)
     queues: dict[str, QueueConfigured] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -52,6 +60,9 @@ class Tenant:
     groups: Groups = field(default_factory=Groups)
     staff: Staff = field(default_factory=Staff)
     lines: Lines = field(default_factory=Lines)
+
+    def __post_init__(self) -> None:
+        self.settings = TenantConfigured(self.id)
 
     def queue(self, queue_id: str) -> QueueConfigured:
         """Return the queue, or one with defaults: work in an unknown queue waits, visibly."""
@@ -68,6 +79,31 @@ class Tenant:
                 PresenceObserved(self.id, agent_id),
             )
         return agent
+
+    def configure(self, settings: TenantConfigured) -> None:
+        """Have agents who say nothing of their own follow what the tenant says now."""
+        self.settings = settings
+        for agent in self.inheriting:
+            self.place(agent)
+
+    def place(self, agent: Agent) -> None:
+        """Put an agent where their configuration, presence and load now belong."""
+        own = agent.config.capacity
+        agent.capacity = self.settings.capacity if own is None else own
+        self.index.place_agent(agent)
+        self.staff.place(agent)
+
+    @property
+    def inheriting(self) -> list[Agent]:
+        """The agents who say nothing of a capacity of their own."""
+        return [agent for agent in self.agents.values() if agent.config.capacity is None]
+
+    def has_anybody_for(self, task: Task) -> bool:
+        """Tell whether somebody is there who could take a task, perhaps when it asks for less."""
+        queue, demand = self.queue(task.submitted.queue_id), task.demand
+        if demand is None or queue.relaxations:
+            demand = demand_of(task.submitted, queue, len(queue.relaxations))
+        return self.staff.has_anybody_for(demand)
 
     def reaches(self, task: Task, agent: Agent) -> bool:
         """Tell whether the agent answers the task's queue or belongs to its group."""
@@ -148,7 +184,7 @@ class Tenant:
         queue_id = task.submitted.queue_id
         pace = self.paces.get(queue_id)
         paused = self.modes.get(queue_id) is QueueMode.PAUSED
-        if pace is None or paused or not self.staff.of(queue_id):
+        if pace is None or paused or not self.has_anybody_for(task):
             return None
         return pace.estimate(self.lines.rank(task.submitted.task_id), at)
 

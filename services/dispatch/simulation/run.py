@@ -116,7 +116,7 @@ class _Run:
                 self._answer_ms[agent.agent_id] = team.answer_ms
                 self._agents[agent.agent_id] = AgentResult(
                     agent.queue_ids,
-                    agent.capacity,
+                    agent.capacity or 0,
                     sum(self._counted(begins, ends) for begins, ends in presences),
                 )
                 for begins, ends in presences:

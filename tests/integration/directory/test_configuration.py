@@ -32,6 +32,7 @@ from centralita.directory.v1.resources_pb2 import (
     ON_AGENT_LOST_REQUEUE,
     TASK_SELECTION_AGE,
     TASK_SELECTION_PRIORITY,
+    Capacity,
     ChannelAccount,
     Group,
     Queue,
@@ -66,6 +67,7 @@ def new_user(**changed: Any) -> User:
         "role": ROLE_AGENT,
         "queue_ids": ["support"],
         "chat_capacity": 2,
+        "capacity": Capacity(chats=2),
     }
     return User(**{**fields, **changed})
 
@@ -341,7 +343,7 @@ async def test_the_seeded_secret_signs(directory: Installation) -> None:
         ({"display_name": ""}, "user.display_name", "length"),
         ({"role": 0}, "user.role", "member"),
         ({"role": 17}, "user.role", "member"),
-        ({"chat_capacity": 51}, "user.chat_capacity", "range"),
+        ({"chat_capacity": 51, "capacity": None}, "user.chat_capacity", "range"),
         ({"queue_ids": [""]}, "user.queue_ids", "slug"),
     ],
 )

@@ -17,6 +17,7 @@ from centralita.directory.v1.directory_service_pb2 import (
     PutQueueRequest,
     PutUserRequest,
 )
+from centralita.options.v1.options_pb2 import ROLE_AGENT
 from google.protobuf.duration_pb2 import Duration
 
 from services.directory.republish import republish
@@ -101,6 +102,7 @@ def whole_policy() -> pb.PresencePolicy:
         way_back=pb.WAY_BACK_COOL_DOWN,
         cool_down=seconds(90),
         version=1,
+        chat_capacity=7,
     )
 
 
@@ -188,12 +190,57 @@ async def test_a_whole_group_is_answered_and_told_alike_in_its_order(
     assert (await states(bus))[f"{PREFIX}.group.changed.night"].group == group
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (pb.User(), pb.Capacity()),
+        (pb.User(chat_capacity=4), pb.Capacity(chats=4)),
+        (pb.User(capacity=pb.Capacity(chats=0)), pb.Capacity(chats=0)),
+        (pb.User(capacity=pb.Capacity(calls=False)), pb.Capacity(calls=False)),
+        (pb.User(capacity=pb.Capacity(chats=4, calls=True)), pb.Capacity(chats=4, calls=True)),
+    ],
+)
+async def test_no_chats_is_another_thing_than_nothing_said_of_them(
+    adam: Any, bus: Bus, db: Database, sent: pb.User, kept: pb.Capacity
+) -> None:
+    user = pb.User(user_id="eva", email="eva@demo.example", display_name="Eva", role=ROLE_AGENT)
+    user.MergeFrom(sent)
+    await adam.PutUser(PutUserRequest(user=user))
+    read = (await adam.GetUser(GetUserRequest(user_id="eva"))).user
+    await settled(db)
+    told = (await states(bus))[f"{PREFIX}.user.changed.eva"]
+    for one in (read, told):
+        assert one.HasField("capacity")
+        assert (one.capacity, one.chat_capacity) == (kept, kept.chats)
+
+
+@pytest.mark.parametrize(
+    ("sent", "field", "rule"),
+    [
+        (pb.User(capacity=pb.Capacity(chats=51)), "user.capacity.chats", "range"),
+        (pb.User(chat_capacity=3, capacity=pb.Capacity(chats=2)), "user.chat_capacity", "once"),
+        (
+            pb.User(channels=[pb.TASK_CHANNEL_CHAT], capacity=pb.Capacity(calls=True)),
+            "user.capacity.calls",
+            "channels",
+        ),
+    ],
+)
+async def test_a_capacity_that_makes_no_sense_is_refused(
+    adam: Any, sent: pb.User, field: str, rule: str
+) -> None:
+    user = pb.User(user_id="eva", email="eva@demo.example", display_name="Eva", role=ROLE_AGENT)
+    user.MergeFrom(sent)
+    told = await refusal(adam.PutUser(PutUserRequest(user=user)))
+    assert told.details == {"field": field, "rule": rule}
+
+
 async def test_a_tenant_has_the_default_policy_until_it_puts_one(
     adam: Any, bus: Bus, db: Database, settings: Settings
 ) -> None:
     read = GetPresencePolicyRequest()
     assert (await adam.GetPresencePolicy(read)).presence_policy == pb.PresencePolicy(
-        banned_after=1, way_back=pb.WAY_BACK_OWN_CHOICE
+        banned_after=1, way_back=pb.WAY_BACK_OWN_CHOICE, chat_capacity=3
     )
     wanted = PutPresencePolicyRequest(presence_policy=unread(whole_policy()))
     assert (await adam.PutPresencePolicy(wanted)).presence_policy == whole_policy()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from centralita.directory.v1 import events_pb2
+from centralita.directory.v1 import events_pb2, resources_pb2
 from centralita.directory.v1.directory_service_pb2 import (
     DeleteGroupRequest,
     GetChannelAccountRequest,
@@ -87,6 +87,7 @@ async def test_the_stream_equals_what_is_stored(
         role=ana.role,
         queue_ids=["sales", "support"],
         chat_capacity=3,
+        capacity=resources_pb2.Capacity(chats=3),
     )
     shop = (
         await olga.GetChannelAccount(GetChannelAccountRequest(channel_account_id="shop"))

@@ -56,7 +56,7 @@ DURABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "dead-letters": {"ADVISORIES": ("keep-given-up",)},
     "dispatch": {
         "CONVERSATIONS": ("submit-task", "close-task"),
-        "DIRECTORY": ("configure-queue", "configure-group", "configure-agent"),
+        "DIRECTORY": ("configure-queue", "configure-group", "configure-agent", "configure-tenant"),
         "PRESENCE": ("observe-presence",),
     },
     "ingestion": {"SUBMISSIONS": ("accept-message",), "OUTBOUND": ("deliver-reply",)},
@@ -253,7 +253,7 @@ def may_say(user: str) -> set[str]:
 NEVER_SENT_AGAIN = {
     *("cc.t.contacts.v1.contact.created", "cc.t.contacts.v1.contact.updated"),
     *("cc.t.dispatch.v1.supervisor.acted", "cc.t.ingestion.v1.message.refused"),
-    *("cc.t.directory.v1.channel-account.changed.c", "cc.t.directory.v1.presence-policy.changed.t"),
+    "cc.t.directory.v1.channel-account.changed.c",
     *("cc.t.workspace.v1.card.changed.c", "cc.t.workspace.v1.viewer.changed.u"),
 }
 

@@ -17,7 +17,14 @@ from services.directory.domain.queue import Queue
 from services.directory.domain.routing import AgentSelection
 from services.directory.domain.sign_in import Attempts, Session
 from services.directory.domain.slot import Slot
-from services.directory.domain.user import Role, User, ceases_to_own, check_password, may_change
+from services.directory.domain.user import (
+    Capacity,
+    Role,
+    User,
+    ceases_to_own,
+    check_password,
+    may_change,
+)
 
 NINE = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -135,7 +142,7 @@ def test_an_address_that_passes_has_two_sides_and_no_blanks(text: str) -> None:
         (lambda: user(email="ana").checked(), "user.email", "email"),
         (lambda: user(email="a@b\n").checked(), "user.email", "email"),
         (lambda: user(email="a@" + "b" * 254).checked(), "user.email", "email"),
-        (lambda: user(chat_capacity=51).checked(), "user.chat_capacity", "range"),
+        (lambda: user(capacity=Capacity(51)).checked(), "user.capacity.chats", "range"),
         (lambda: user(queue_ids=("a/b",)).checked(), "user.queue_ids", "slug"),
         (
             lambda: user(queue_ids=tuple(str(n) for n in range(1001))).checked(),
@@ -205,7 +212,7 @@ def test_a_tenant_loses_an_owner_by_removal_and_by_a_lower_role() -> None:
     slot = Slot("acme", "ana", user(Role.OWNER), 3)
     assert ceases_to_own(slot, slot.emptied())
     assert ceases_to_own(slot, slot.holding(user(Role.ADMINISTRATOR)))
-    assert not ceases_to_own(slot, slot.holding(user(Role.OWNER, chat_capacity=2)))
+    assert not ceases_to_own(slot, slot.holding(user(Role.OWNER, capacity=Capacity(2))))
     assert not ceases_to_own(slot.holding(user()), slot.emptied())
 
 

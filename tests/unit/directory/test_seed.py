@@ -14,7 +14,7 @@ from services.directory.domain.group import RingStrategy
 from services.directory.domain.hours import OpenDate, Span, WeekdaySpan
 from services.directory.domain.queue import Queue
 from services.directory.domain.routing import AgentSelection, SkillLevel
-from services.directory.domain.user import Role
+from services.directory.domain.user import Capacity, Role
 from services.directory.settings import Settings, service_secrets
 from services.kernel.env import Misconfigured, from_env
 
@@ -44,15 +44,27 @@ def test_the_demonstration_is_what_the_readme_promises() -> None:
         "ana": Role.AGENT,
         "ben": Role.AGENT,
     }
+    assert demo.presence_policy is not None
     for name in ("ana", "ben"):
         assert demo.users[name].queue_ids == ("sales", "support")
-        assert demo.users[name].chat_capacity == 3
+        chats = demo.users[name].capacity.chats
+        assert (demo.presence_policy.chat_capacity if chats is None else chats) == 3
     assert set(demo.plain_passwords.values()) == {"centralita-demo"}
     assert set(demo.plain_passwords) == set(demo.users)
     assert demo.accounts["web"].channel is Channel.WEBCHAT
     assert demo.accounts["web"].allowed_origins == ("http://127.0.0.1:8080",)
     assert demo.accounts["shop"].secrets[0].text == "demo-shop-secret-0123456789"
     assert demo.accounts["shop"].callback_url == "http://127.0.0.1:9009/replies"
+
+
+def test_no_chats_is_another_thing_than_nothing_said_of_them(tmp_path: Path) -> None:
+    file = tmp_path / "seed.toml"
+    kept = []
+    for said in ("", "chat_capacity = 0", "calls = false"):
+        file.write_text(f"{USER}{said}\n")
+        (acme,) = read_seed(file)
+        kept.append(acme.users["ana"].capacity)
+    assert kept == [Capacity(), Capacity(chats=0), Capacity(calls=False)]
 
 
 def test_the_demonstration_shows_what_a_queue_can_be_told() -> None:

@@ -181,14 +181,17 @@ class Desk:
         self,
         agent_id: str,
         *queue_ids: str,
-        capacity: int = 1,
+        capacity: int | None = 1,
         skills: Skills = (),
         version: int = 1,
         removed: bool = False,
+        **more: Any,
     ) -> None:
         """Configure an agent of queue `sales`, or of those named."""
         queues = tuple(sorted(queue_ids or ("sales",)))
-        self.give(AgentConfigured(ACME, agent_id, version, removed, queues, skills, capacity))
+        self.give(
+            AgentConfigured(ACME, agent_id, version, removed, queues, skills, capacity, **more)
+        )
 
     def here(self, agent_id: str, *, receive_new: bool = True) -> None:
         self.give(PresenceObserved(ACME, agent_id, connected=True, receive_new=receive_new))
@@ -343,6 +346,7 @@ def truth(state: State) -> Any:
         state.order,
         {
             tenant.id: (
+                tenant.settings,
                 tenant.queues,
                 tenant.groups.configured,
                 tenant.modes,

@@ -26,6 +26,7 @@ from services.dispatch.domain.inputs import (
     Role,
     TaskClosed,
     TaskSubmitted,
+    TenantConfigured,
 )
 from services.dispatch.domain.policy import Policy
 from tests.faults.book import HELD, RINGS
@@ -155,7 +156,7 @@ class Routing(Ordering):
         removed=st.sampled_from([False, False, False, True]),
         of=st.lists(queues, max_size=3, unique=True),
         has=skills,
-        capacity=st.sampled_from([0, 1, 1, 2, 3, 5, 2**32 - 1]),
+        capacity=st.sampled_from([0, 1, 1, 2, 3, 5, 2**32 - 1, None, None]),
         can=fits.channels,
     )
     def an_agent_is_configured(
@@ -166,12 +167,16 @@ class Routing(Ordering):
         removed: bool,
         of: list[str],
         has: Any,
-        capacity: int,
+        capacity: int | None,
         can: Any,
     ) -> None:
         version, of = self.version(age), sorted(of)
         it = AgentConfigured(tenant, agent, version, removed, tuple(of), has, capacity, can)
         self.give(it)
+
+    @rule(tenant=tenants, age=number, capacity=st.sampled_from([1, 2, 5]))
+    def a_tenant_says_what_is_usual(self, tenant: str, age: int, capacity: int) -> None:
+        self.give(TenantConfigured(tenant, self.version(age), capacity))
 
     @rule(tenant=tenants, agent=agents, capacity=st.sampled_from([1, 2, 3]), has=skills)
     def an_agent_comes_to_work(self, tenant: str, agent: str, capacity: int, has: Any) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from services.dispatch.domain import after_service, ending, moments, overflow, state
+from services.dispatch.domain import after_service, ending, moments, overflow, staff, state
 from services.dispatch.domain.decisions import AfterServiceStarted, Overflowed
-from services.dispatch.domain.inputs import OpeningsForeseen, Sticky, StickyTo
+from services.dispatch.domain.inputs import Channel, OpeningsForeseen, Sticky, StickyTo
 from services.dispatch.domain.policy import (
     AfterService,
     AfterServiceMode,
@@ -41,7 +41,11 @@ def a_queue_never_closes(patch: pytest.MonkeyPatch) -> None:
 
 
 def somebody_always_seems_to_be_there(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Staff, "of", lambda *_: 1)
+    patch.setattr(Staff, "has_anybody_for", lambda *_: True)
+
+
+def who_is_there_is_taken_for_able(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(staff, "_could_take", lambda *_: True)
 
 
 def a_task_overflows_as_often_as_it_likes(patch: pytest.MonkeyPatch) -> None:
@@ -94,6 +98,10 @@ def told() -> Desk:
     desk.wait(60_000)
     desk.queue("empty", policy=Policy(overflow_when_nobody=True))
     desk.submit("alone", "empty")
+    desk.queue("phones", policy=Policy(overflow_when_nobody=True))
+    desk.agent("eli", "phones", channels=(Channel.CALL,))
+    desk.here("eli")
+    desk.submit("typed", "phones")
     desk.queue("shop", policy=Policy(hours=BusinessHours("Europe/Madrid")))
     spans = ((desk.now - 1, desk.now + 1_000),)
     desk.give(OpeningsForeseen(ACME, "shop", 1, spans, desk.now + 9_000))
@@ -135,6 +143,7 @@ PLANTS = [
     a_queue_never_closes,
     a_full_queue_asks_nobody,
     somebody_always_seems_to_be_there,
+    who_is_there_is_taken_for_able,
     a_task_overflows_as_often_as_it_likes,
     the_after_service_is_left_out,
     the_limit_comes_too_early,

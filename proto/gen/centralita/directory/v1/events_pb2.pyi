@@ -35,6 +35,7 @@ class UserChanged(_message.Message):
     CHAT_CAPACITY_FIELD_NUMBER: _builtins.int
     SKILLS_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     user_id: _builtins.str
     version: _builtins.int
@@ -43,7 +44,7 @@ class UserChanged(_message.Message):
     """True when the user no longer exists; the other fields are then empty."""
     role: _options_pb2.Role.ValueType
     chat_capacity: _builtins.int
-    """Conversations the user may hold at once, 0 to 50. 0: none is offered."""
+    """Of before `capacity`: its chats, and 0 where they are unset."""
     @_builtins.property
     def queue_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Queues the user answers, sorted."""
@@ -55,6 +56,10 @@ class UserChanged(_message.Message):
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.TaskChannel.ValueType]:
         """What the user can work on. Empty: everything."""
+
+    @_builtins.property
+    def capacity(self) -> _resources_pb2.Capacity:
+        """Unset: told before there was such a thing, see `chat_capacity`; or removed."""
 
     def __init__(
         self,
@@ -68,10 +73,11 @@ class UserChanged(_message.Message):
         chat_capacity: _builtins.int = ...,
         skills: _abc.Iterable[_resources_pb2.SkillLevel] | None = ...,
         channels: _abc.Iterable[_resources_pb2.TaskChannel.ValueType] | None = ...,
+        capacity: _resources_pb2.Capacity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "chat_capacity", b"chat_capacity", "queue_ids", b"queue_ids", "removed", b"removed", "role", b"role", "skills", b"skills", "tenant_id", b"tenant_id", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "channels", b"channels", "chat_capacity", b"chat_capacity", "queue_ids", b"queue_ids", "removed", b"removed", "role", b"role", "skills", b"skills", "tenant_id", b"tenant_id", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

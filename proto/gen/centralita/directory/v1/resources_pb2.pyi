@@ -252,6 +252,7 @@ class User(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     SKILLS_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Slug, 1 to 64 of [A-Za-z0-9_-], unique in the tenant."""
     email: _builtins.str
@@ -260,7 +261,9 @@ class User(_message.Message):
     """What colleagues see, 1 to 100 characters."""
     role: _options_pb2.Role.ValueType
     chat_capacity: _builtins.int
-    """Conversations the user may hold at once, 0 to 50: their capacity, in units of one."""
+    """Of before `capacity`, which says more: `capacity.chats`, where 0 is unset. May be left out; sent
+    beside `capacity`, it is 0 or the same.
+    """
     version: _builtins.int
     """Rises by one with every change. Send it back to change only what you have read."""
     @_builtins.property
@@ -275,6 +278,10 @@ class User(_message.Message):
     def channels(self) -> _containers.RepeatedScalarFieldContainer[Global___TaskChannel.ValueType]:
         """What the user can work on. Empty: everything."""
 
+    @_builtins.property
+    def capacity(self) -> Global___Capacity:
+        """How much of it at once. Unset: as the tenant says."""
+
     def __init__(
         self,
         *,
@@ -287,14 +294,54 @@ class User(_message.Message):
         version: _builtins.int = ...,
         skills: _abc.Iterable[Global___SkillLevel] | None = ...,
         channels: _abc.Iterable[Global___TaskChannel.ValueType] | None = ...,
+        capacity: Global___Capacity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "chat_capacity", b"chat_capacity", "display_name", b"display_name", "email", b"email", "queue_ids", b"queue_ids", "role", b"role", "skills", b"skills", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "channels", b"channels", "chat_capacity", b"chat_capacity", "display_name", b"display_name", "email", b"email", "queue_ids", b"queue_ids", "role", b"role", "skills", b"skills", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___User: _TypeAlias = User  # noqa: Y015
+
+@_typing.final
+class Capacity(_message.Message):
+    """What a user takes at once, of what they can work on. A voicemail takes the room of a chat; who
+    takes no chats takes one at a time, beside no call.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHATS_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    chats: _builtins.int
+    """Chats, 0 to 50, in units of which a chat takes one unless its queue says otherwise. 0: none, a
+    user for calls alone. Unset: as the tenant's presence policy says.
+    """
+    calls: _builtins.bool
+    """Whether they take calls, which take all of them unless the queue says otherwise. Unset: if they
+    can work on calls. Who takes neither chats nor calls is given nothing.
+    """
+    def __init__(
+        self,
+        *,
+        chats: _builtins.int | None = ...,
+        calls: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_calls", b"_calls", "_chats", b"_chats", "calls", b"calls", "chats", b"chats"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calls", b"_calls", "_chats", b"_chats", "calls", b"calls", "chats", b"chats"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__calls: _TypeAlias = _typing.Literal["calls"]  # noqa: Y015
+    _WhichOneofArgType__calls: _TypeAlias = _typing.Literal["_calls", b"_calls"]  # noqa: Y015
+    _WhichOneofReturnType__chats: _TypeAlias = _typing.Literal["chats"]  # noqa: Y015
+    _WhichOneofArgType__chats: _TypeAlias = _typing.Literal["_chats", b"_chats"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__calls) -> _WhichOneofReturnType__calls | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__chats) -> _WhichOneofReturnType__chats | None: ...
+
+Global___Capacity: _TypeAlias = Capacity  # noqa: Y015
 
 @_typing.final
 class SkillLevel(_message.Message):
@@ -716,7 +763,10 @@ class Queue(_message.Message):
     max_waiting: _builtins.int
     """How many wait before the next one overflows, 1 to 100,000. Unset (0): no limit."""
     overflow_when_nobody: _builtins.bool
-    """Overflow at once when no agent of the queue is there and willing, instead of waiting for one."""
+    """Overflow at once when nobody is there for a task, instead of waiting for one. There is who
+    receives new work, takes this kind of it, has what it needs (after all relaxations), and had
+    room for it if they had nothing else: who is busy is there.
+    """
     on_agent_lost: Global___OnAgentLost.ValueType
     @_builtins.property
     def offer_timeout(self) -> _duration_pb2.Duration:
@@ -866,10 +916,13 @@ class PresencePolicy(_message.Message):
     WAY_BACK_FIELD_NUMBER: _builtins.int
     COOL_DOWN_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    CHAT_CAPACITY_FIELD_NUMBER: _builtins.int
     banned_after: _builtins.int
     """Offers in a row, declined or ignored, that ban, 1 to 20. Unset (0): 1."""
     way_back: Global___WayBack.ValueType
     version: _builtins.int
+    chat_capacity: _builtins.int
+    """Chats that users take at once of whom nothing else is said, 1 to 50. Unset (0): 3."""
     @_builtins.property
     def custom_statuses(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomStatus]:
         """In the order in which they are shown, 50 at most."""
@@ -886,10 +939,11 @@ class PresencePolicy(_message.Message):
         way_back: Global___WayBack.ValueType = ...,
         cool_down: _duration_pb2.Duration | None = ...,
         version: _builtins.int = ...,
+        chat_capacity: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cool_down", b"cool_down"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["banned_after", b"banned_after", "cool_down", b"cool_down", "custom_statuses", b"custom_statuses", "version", b"version", "way_back", b"way_back"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banned_after", b"banned_after", "chat_capacity", b"chat_capacity", "cool_down", b"cool_down", "custom_statuses", b"custom_statuses", "version", b"version", "way_back", b"way_back"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -52,6 +52,7 @@ class Input(_message.Message):
     TAKE_BACK_TASK_FIELD_NUMBER: _builtins.int
     SET_QUEUE_MODE_FIELD_NUMBER: _builtins.int
     MOVE_TASKS_FIELD_NUMBER: _builtins.int
+    TENANT_CONFIGURED_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     request_id: _builtins.str
     """Commands: the id made by the client. Facts: empty."""
@@ -95,6 +96,8 @@ class Input(_message.Message):
     def set_queue_mode(self) -> Global___SetQueueMode: ...
     @_builtins.property
     def move_tasks(self) -> Global___MoveTasks: ...
+    @_builtins.property
+    def tenant_configured(self) -> Global___TenantConfigured: ...
     def __init__(
         self,
         *,
@@ -120,12 +123,13 @@ class Input(_message.Message):
         take_back_task: Global___TakeBackTask | None = ...,
         set_queue_mode: Global___SetQueueMode | None = ...,
         move_tasks: Global___MoveTasks | None = ...,
+        tenant_configured: Global___TenantConfigured | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "report_unreachable", b"report_unreachable", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "report_unreachable", b"report_unreachable", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_configured", b"tenant_configured"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "reply_to", b"reply_to", "report_unreachable", b"report_unreachable", "request_id", b"request_id", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "reply_to", b"reply_to", "report_unreachable", b"report_unreachable", "request_id", b"request_id", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_configured", b"tenant_configured", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_configured", "agent_configured", "presence_observed", "task_submitted", "task_closed", "group_configured", "accept_offer", "decline_offer", "assign_task", "complete_task", "openings_foreseen", "finish_after_service", "extend_after_service", "submit_task", "report_unreachable", "cancel_task", "take_back_task", "set_queue_mode", "move_tasks"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_configured", "agent_configured", "presence_observed", "task_submitted", "task_closed", "group_configured", "accept_offer", "decline_offer", "assign_task", "complete_task", "openings_foreseen", "finish_after_service", "extend_after_service", "submit_task", "report_unreachable", "cancel_task", "take_back_task", "set_queue_mode", "move_tasks", "tenant_configured"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -417,11 +421,14 @@ class AgentConfigured(_message.Message):
     SKILLS_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
+    TAKES_NOTHING_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     version: _builtins.int
     removed: _builtins.bool
     capacity: _builtins.int
-    """Units of capacity. A task holds its cost in units."""
+    """Units of capacity. A task holds its cost in units. 0: as the tenant says."""
+    takes_nothing: _builtins.bool
+    """They have no capacity at all."""
     @_builtins.property
     def queue_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -440,14 +447,40 @@ class AgentConfigured(_message.Message):
         skills: _abc.Iterable[Global___SkillLevel] | None = ...,
         capacity: _builtins.int = ...,
         channels: _abc.Iterable[_resources_pb2.TaskChannel.ValueType] | None = ...,
+        takes_nothing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "capacity", b"capacity", "channels", b"channels", "queue_ids", b"queue_ids", "removed", b"removed", "skills", b"skills", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "capacity", b"capacity", "channels", b"channels", "queue_ids", b"queue_ids", "removed", b"removed", "skills", b"skills", "takes_nothing", b"takes_nothing", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgentConfigured: _TypeAlias = AgentConfigured  # noqa: Y015
+
+@_typing.final
+class TenantConfigured(_message.Message):
+    """Fact: what a tenant says of all its agents is so."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    capacity: _builtins.int
+    """Units of capacity of agents who say nothing of their own."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        capacity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TenantConfigured: _TypeAlias = TenantConfigured  # noqa: Y015
 
 @_typing.final
 class PresenceObserved(_message.Message):
@@ -992,6 +1025,8 @@ class Decision(_message.Message):
     WIDENED_FIELD_NUMBER: _builtins.int
     QUEUE_MODE_SET_FIELD_NUMBER: _builtins.int
     ACTED_FIELD_NUMBER: _builtins.int
+    TENANT_SET_FIELD_NUMBER: _builtins.int
+    AGENT_SET_TAKING_NOTHING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queue_set(self) -> Global___QueueSet: ...
     @_builtins.property
@@ -1028,6 +1063,14 @@ class Decision(_message.Message):
     def queue_mode_set(self) -> Global___QueueModeSet: ...
     @_builtins.property
     def acted(self) -> Global___Acted: ...
+    @_builtins.property
+    def tenant_set(self) -> Global___TenantSet: ...
+    @_builtins.property
+    def agent_set_taking_nothing(self) -> Global___AgentSet:
+        """As agent_set, of somebody who has no capacity at all: a version that does not know this kind
+        would take it for the tenant's.
+        """
+
     def __init__(
         self,
         *,
@@ -1049,12 +1092,14 @@ class Decision(_message.Message):
         widened: Global___Widened | None = ...,
         queue_mode_set: Global___QueueModeSet | None = ...,
         acted: Global___Acted | None = ...,
+        tenant_set: Global___TenantSet | None = ...,
+        agent_set_taking_nothing: Global___AgentSet | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "after_service_started", b"after_service_started", "agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_mode_set", b"queue_mode_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued", "widened", b"widened"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "after_service_started", b"after_service_started", "agent_set", b"agent_set", "agent_set_taking_nothing", b"agent_set_taking_nothing", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_mode_set", b"queue_mode_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued", "tenant_set", b"tenant_set", "widened", b"widened"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "after_service_started", b"after_service_started", "agent_set", b"agent_set", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_mode_set", b"queue_mode_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued", "widened", b"widened"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "after_service_started", b"after_service_started", "agent_set", b"agent_set", "agent_set_taking_nothing", b"agent_set_taking_nothing", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_mode_set", b"queue_mode_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued", "tenant_set", b"tenant_set", "widened", b"widened"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_set", "agent_set", "presence_set", "queued", "offered", "offer_closed", "assigned", "completed", "cancelled", "answered", "group_set", "openings_set", "queue_turned", "overflowed", "after_service_started", "widened", "queue_mode_set", "acted"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_set", "agent_set", "presence_set", "queued", "offered", "offer_closed", "assigned", "completed", "cancelled", "answered", "group_set", "openings_set", "queue_turned", "overflowed", "after_service_started", "widened", "queue_mode_set", "acted", "tenant_set", "agent_set_taking_nothing"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1209,6 +1254,29 @@ class AgentSet(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgentSet: _TypeAlias = AgentSet  # noqa: Y015
+
+@_typing.final
+class TenantSet(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    @_builtins.property
+    def tenant(self) -> Global___TenantConfigured: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        tenant: Global___TenantConfigured | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TenantSet: _TypeAlias = TenantSet  # noqa: Y015
 
 @_typing.final
 class PresenceSet(_message.Message):
@@ -1684,6 +1752,7 @@ class Snapshot(_message.Message):
     PACES_FIELD_NUMBER: _builtins.int
     MODES_FIELD_NUMBER: _builtins.int
     LAST_AGENTS_FIELD_NUMBER: _builtins.int
+    TENANTS_FIELD_NUMBER: _builtins.int
     journal_sequence: _builtins.int
     """Journal sequence of the last record folded in."""
     input_cursor: _builtins.int
@@ -1723,6 +1792,8 @@ class Snapshot(_message.Message):
     def last_agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___LastAgent]:
         """Oldest first."""
 
+    @_builtins.property
+    def tenants(self) -> _containers.RepeatedCompositeFieldContainer[Global___TenantSet]: ...
     def __init__(
         self,
         *,
@@ -1743,10 +1814,11 @@ class Snapshot(_message.Message):
         paces: _abc.Iterable[Global___PaceState] | None = ...,
         modes: _abc.Iterable[Global___QueueModeSet] | None = ...,
         last_agents: _abc.Iterable[Global___LastAgent] | None = ...,
+        tenants: _abc.Iterable[Global___TenantSet] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "groups", b"groups", "hours", b"hours", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "last_agents", b"last_agents", "modes", b"modes", "order", b"order", "paces", b"paces", "queues", b"queues", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "groups", b"groups", "hours", b"hours", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "last_agents", b"last_agents", "modes", b"modes", "order", b"order", "paces", b"paces", "queues", b"queues", "tasks", b"tasks", "tenants", b"tenants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
