@@ -152,9 +152,14 @@ def _texts(kind: Descriptor) -> tuple[tuple[FieldDescriptor, TextOptions | None]
         options = field.GetOptions()
         if options.HasExtension(text_option):
             found.append((field, options.Extensions[text_option]))
-        elif field.message_type is not None and _texts(field.message_type):
+        elif _is_ours(field.message_type) and _texts(field.message_type):
             found.append((field, None))
     return tuple(found)
+
+
+def _is_ours(kind: Descriptor | None) -> bool:
+    """Tell whether texts in such messages may have rules. A Struct, say, holds Structs for ever."""
+    return kind is not None and kind.full_name.startswith("centralita.")
 
 
 def _rule(kind: type[Message], field: str) -> TextOptions:

@@ -5,6 +5,7 @@ from centralita.contacts.v1.contacts_service_pb2 import Contact, Identity, Resol
 from centralita.conversations.v1.conversations_service_pb2 import ReplyRequest
 from centralita.directory.v1.directory_service_pb2 import PutQueueRequest, PutUserRequest
 from centralita.directory.v1.resources_pb2 import Overflow, Queue, User
+from centralita.dispatch.v1.simulation_service_pb2 import SimulateRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,3 +104,9 @@ def test_what_is_fitted_fits(text: str) -> None:
     assert flaw_of(Contact, "display_name", fitted(Contact, "display_name", text)) is None
     farewell = fitted(Overflow, "message", text)
     assert not farewell or flaw_of(Overflow, "message", farewell) is None
+
+
+def test_a_message_that_holds_its_own_kind_is_judged_and_not_for_ever() -> None:
+    request = SimulateRequest()
+    request.scenario.update({"queues": {"q": {"skills": [{"es": ""}]}}})
+    assert flaw_in(request) is None
