@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from centralita.dispatch.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import add_DispatchServiceServicer_to_server
@@ -27,7 +28,7 @@ from services.kernel.serve import Exposed, serving
 from .adapters.acts import JetStreamActs
 from .adapters.asking import ExplainElsewhere
 from .adapters.leases import KeyValueLeases, leases
-from .adapters.logs import JetStreamInputLog, JetStreamIntake, JetStreamJournal
+from .adapters.logs import JetStreamInputLog, JetStreamIntake, JetStreamJournal, shard_of
 from .adapters.outlets import JetStreamOutlets
 from .adapters.questions import AnswerQuestions, AskLeader
 from .adapters.replies import replies
@@ -87,7 +88,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
             checkpoint=checkpoint,
             duties=(Foresee(intake, clock), AnswerQuestions(bus, clock)),
         )
-        list_shards = ListShards(held, ports.journal)
+        list_shards = ListShards(held, ports.journal, partial(shard_of, shards=settings.shards))
         explain = ExplainElsewhere(settings.nats_url, settings.shards)
         leader = AskLeader(bus, settings.shards)
         async with (

@@ -246,8 +246,9 @@ class DispatchApi(DispatchServiceServicer):
                     owner_id=it.leadership.owner_id,
                     successor_id=it.leadership.successor_id,
                     journal_sequence=it.journal_sequence,
+                    led=it.led,
                 )
-                for it in await self._list_shards()
+                for it in await self._list_shards(caller().tenant_id)
             ]
         )
 

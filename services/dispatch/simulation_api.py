@@ -8,10 +8,14 @@ from centralita.dispatch.v1 import simulation_service_pb2 as api
 from centralita.dispatch.v1.simulation_service_pb2_grpc import SimulationServiceServicer
 from grpc.aio import ServicerContext
 
+from services.kernel.identity import caller
+
 from .simulation.report import Estimate, Report
 from .simulation.scenario import EVERYTHING
 
-Asked = Callable[[api.CompareRequest], Awaitable[api.CompareResponse]]
+Asked = Callable[[str, api.CompareRequest], Awaitable[api.CompareResponse]]
+"""A tenant, and what they ask."""
+
 Context = ServicerContext[Any, Any]
 
 
@@ -22,12 +26,13 @@ class SimulationApi(SimulationServiceServicer):
     async def Simulate(
         self, request: api.SimulateRequest, context: Context
     ) -> api.SimulateResponse:
-        found = await self._suppose(api.CompareRequest(scenario=request.scenario))
+        wanted = api.CompareRequest(scenario=request.scenario)
+        found = await self._suppose(caller().tenant_id, wanted)
         return api.SimulateResponse(simulation=found.scenario)
 
     async def Compare(self, request: api.CompareRequest, context: Context) -> api.CompareResponse:
         request.changed.SetInParent()  # absent, it is an empty scenario, and refused as such
-        return await self._suppose(request)
+        return await self._suppose(caller().tenant_id, request)
 
 
 NAMES = {

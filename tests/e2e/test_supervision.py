@@ -74,7 +74,9 @@ async def test_a_supervisor_pauses_asks_why_moves_and_is_in_the_books(
             assert (await busy.offer()).conversation_id == task
             await desktop.when(f"queues/{queue}/status", waiting=0)
 
-            assert all(one["ownerId"] for one in (await desktop.get("shards"))["shards"])
+            (own,) = (await desktop.get("shards"))["shards"]
+            assert own["led"]
+            assert not own["ownerId"]
             assert await _acts_on(desktop, queue) == ["ACTION_QUEUE_PAUSED", "ACTION_TASKS_MOVED"]
 
     said = (standalone.home / "var/log/nats.log").read_text()

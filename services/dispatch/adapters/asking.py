@@ -1,6 +1,5 @@
 """Why, asked of a process of its own."""
 
-import asyncio
 import json
 import os
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from services.dispatch.domain.errors import TooLong
 from services.dispatch.use_cases.explain import LONGEST_S, Question
 
 from .elsewhere import Elsewhere
+from .fair_share import FairShare
 
 _GIVES_WAY = 10
 _START_S = 3.0
@@ -18,7 +18,7 @@ _START_S = 3.0
 
 
 class ExplainElsewhere:
-    """Asks one process at a time; whoever comes meanwhile waits their turn."""
+    """Asks one process at a time, the tenants' questions in turn."""
 
     def __init__(self, nats_url: str, shards: int) -> None:
         # In the environment, not among the arguments: those are for everybody to see.
@@ -26,12 +26,15 @@ class ExplainElsewhere:
         self._ask = Elsewhere(
             "services.dispatch.explain", ExplainTaskResponse, TooLong, _GIVES_WAY, environment
         )
-        self._turn = asyncio.Lock()
+        self._share = FairShare(
+            "EXPLANATION_RUNNING",
+            "Your tenant asks for an explanation here already, or others wait; try again later.",
+        )
 
     async def __call__(self, question: Question) -> ExplainTaskResponse:
         """Raises Refusal, TooLong."""
         try:
-            async with asyncio.timeout(LONGEST_S + _START_S), self._turn:
+            async with self._share.turn(question.tenant_id, LONGEST_S + _START_S):
                 return await self._ask(json.dumps(asdict(question)).encode())
         except TimeoutError as slow:
             raise TooLong from slow

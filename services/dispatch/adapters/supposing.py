@@ -1,13 +1,13 @@
 """What if, asked of a process of its own."""
 
-import asyncio
 import os
 
 from centralita.dispatch.v1 import simulation_service_pb2 as api
 
-from services.dispatch.domain.errors import Busy, SimulationTooLong
+from services.dispatch.domain.errors import SimulationTooLong
 
 from .elsewhere import Elsewhere
+from .fair_share import FairShare
 
 LONGEST_S = 25.0
 """Seconds in which a simulation is done. Less than the edge waits, and than a call may last."""
@@ -15,10 +15,7 @@ _GIVES_WAY = 19
 
 
 class SupposeElsewhere:
-    """Runs one simulation at a time; whoever comes meanwhile is told to come again.
-
-    Nobody is made to wait in line: it would take their own time away.
-    """
+    """Runs one simulation at a time, the tenants' in turn; waiting counts against one's time."""
 
     def __init__(self) -> None:
         # It needs no secret, and is told none.
@@ -32,17 +29,15 @@ class SupposeElsewhere:
             _GIVES_WAY,
             environment,
         )
-        self._turn = asyncio.Lock()
+        self._share = FairShare(
+            "SIMULATION_RUNNING",
+            "Your tenant has a simulation under way here, or others wait; try again later.",
+        )
 
-    async def __call__(self, request: api.CompareRequest) -> api.CompareResponse:
+    async def __call__(self, tenant_id: str, request: api.CompareRequest) -> api.CompareResponse:
         """Simulate `scenario` and, unless it is absent, `changed`. Raises Refusal, TooLong."""
-        if self._turn.locked():
-            raise Busy(
-                "SIMULATION_RUNNING",
-                "This replica simulates already; try again when that has ended.",
-            )
         try:
-            async with self._turn, asyncio.timeout(LONGEST_S):
+            async with self._share.turn(tenant_id, LONGEST_S):
                 return await self._ask(request.SerializeToString())
         except TimeoutError as slow:
             raise SimulationTooLong from slow

@@ -127,7 +127,7 @@ class Centre:
         return self._call("CompleteTask", request, actor_id, role)
 
     async def shards(self) -> list[Any]:
-        answer = await self._call("ListShards", api.ListShardsRequest(), "mia", "manager")
+        answer = await self.ask("ListShards", api.ListShardsRequest(), service="operations")
         return list(answer.shards)
 
     def explain(self, user_id: str, request: ExplainTaskRequest, role: str) -> Asked:
@@ -140,8 +140,10 @@ class Centre:
         call: Asked = self._audit.ListActs(request, metadata=bearer(token))
         return call
 
-    def simulate(self, request: SimulateRequest | CompareRequest, role: str = "manager") -> Asked:
-        metadata = bearer(self._issuer.user(self.tenant, "mia", role))
+    def simulate(
+        self, request: SimulateRequest | CompareRequest, role: str = "manager", tenant: str = ""
+    ) -> Asked:
+        metadata = bearer(self._issuer.user(tenant or self.tenant, "mia", role))
         if isinstance(request, CompareRequest):
             compared: Asked = self._simulation.Compare(request, metadata=metadata)
             return compared

@@ -9,10 +9,11 @@ from typing import Any
 
 import grpc
 import pytest
-from centralita.dispatch.v1.dispatch_service_pb2 import ListShardsRequest
+from centralita.dispatch.v1.dispatch_service_pb2 import ListShardsRequest, Shard
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 
 from services.dispatch.__main__ import service
+from services.dispatch.adapters.logs import shard_of
 from services.dispatch.settings import Settings
 from services.kernel.ids import is_token
 from tests.integration.dispatch.centre import Centre, refusal
@@ -21,6 +22,7 @@ from tests.streams import until
 from tests.tokens import ISSUER, Issuer, bearer, key_server
 
 SHARDS = 4
+OPERATIONS = "operations"
 
 Replica = Callable[[], Any]
 Asked = Callable[[str], Awaitable[Any]]
@@ -48,8 +50,9 @@ async def replica(private_nats: NatsServer) -> AsyncIterator[Replica]:
             ):
                 stub: Any = DispatchServiceStub(channel)
 
-                async def ask(role: str) -> Any:
-                    token = issuer.user("acme", "olga", role)
+                async def ask(who: str) -> Any:
+                    service_ = who in {OPERATIONS, "voice"}
+                    token = issuer.service(who) if service_ else issuer.user("acme", "olga", who)
                     return (
                         await stub.ListShards(ListShardsRequest(), metadata=bearer(token))
                     ).shards
@@ -63,7 +66,7 @@ async def spread(ask: Asked, wanted: list[int]) -> None:
     """Wait until each owner has so many, and nobody is about to have another number."""
 
     async def it_is() -> bool:
-        shards = await ask("manager")
+        shards = await ask(OPERATIONS)
         led = Counter(it.owner_id for it in shards if it.owner_id and not it.successor_id)
         return sorted(led.values()) == wanted
 
@@ -75,12 +78,12 @@ async def test_replicas_share_the_shards_and_whoever_is_asked_says_so(replica: R
         await spread(first, [4])
         async with replica() as second:
             await spread(second, [2, 2])
-            assert await first("manager") == await second("manager")
+            assert await first(OPERATIONS) == await second(OPERATIONS)
             async with replica() as third:
                 await spread(third, [1, 1, 2])
             await spread(second, [2, 2])
         await spread(first, [4])
-        assert [it.number for it in await first("manager")] == list(range(SHARDS))
+        assert [it.number for it in await first(OPERATIONS)] == list(range(SHARDS))
 
 
 async def test_a_replica_goes_by_a_name_that_tells_nothing_of_its_machine(
@@ -89,7 +92,7 @@ async def test_a_replica_goes_by_a_name_that_tells_nothing_of_its_machine(
     monkeypatch.setattr(socket, "gethostname", lambda: "machine-seven")
     async with replica() as ask:
         await spread(ask, [SHARDS])
-        (name,) = {it.owner_id for it in await ask("manager")}
+        (name,) = {it.owner_id for it in await ask(OPERATIONS)}
         assert is_token(name)
         assert "machine-seven" not in name
 
@@ -100,6 +103,22 @@ async def test_the_shards_are_not_everybodys_business(replica: Replica) -> None:
             grpc.StatusCode.PERMISSION_DENIED,
             "ROLE_TOO_LOW",
         )
+
+
+async def test_a_tenant_is_told_of_its_own_shard_and_nothing_of_the_installation(
+    replica: Replica,
+) -> None:
+    async with replica() as ask:
+        await spread(ask, [SHARDS])
+        for role in ("manager", "owner"):
+            (own,) = await ask(role)
+            assert own == Shard(number=shard_of("acme", SHARDS), led=True)
+
+
+async def test_no_other_service_is_told_of_the_shards(replica: Replica) -> None:
+    async with replica() as ask:
+        code, _ = await refusal(ask("voice"))
+        assert code is grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_a_shard_has_got_as_far_as_its_journal(desk: Centre) -> None:

@@ -128,6 +128,18 @@ async def test_a_second_simulation_is_told_to_come_again_and_the_caller_who_goes
     assert (await desk.simulate(asked(SHORT))).simulation.replications == 2
 
 
+async def test_another_tenant_waits_their_turn_and_is_served(
+    desk: Centre, children: Children
+) -> None:
+    running = asyncio.ensure_future(desk.simulate(asked(LONG)))
+    await until(lambda: children, within=10)
+    other = asyncio.ensure_future(desk.simulate(asked(SHORT), tenant="another-tenant"))
+    assert (await refusal(desk.simulate(asked(SHORT))))[1] == "SIMULATION_RUNNING"
+    assert not other.done()
+    running.cancel()
+    assert (await other).simulation.replications == 2
+
+
 async def test_what_takes_too_long_is_ended(
     desk: Centre, children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -272,7 +272,7 @@ class ListShardsResponse(_message.Message):
     SHARDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def shards(self) -> _containers.RepeatedCompositeFieldContainer[Global___Shard]:
-        """By number; as many as the installation was set up with."""
+        """By number; to operations, as many as the installation was set up with."""
 
     def __init__(
         self,
@@ -297,15 +297,18 @@ class Shard(_message.Message):
     OWNER_ID_FIELD_NUMBER: _builtins.int
     SUCCESSOR_ID_FIELD_NUMBER: _builtins.int
     JOURNAL_SEQUENCE_FIELD_NUMBER: _builtins.int
+    LED_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     owner_id: _builtins.str
     """The replica that leads it, by a name it drew when it began: what it runs on is not everybody's
-    business. Empty: nobody does at this moment.
+    business. Empty: nobody does at this moment, or a user asks.
     """
     successor_id: _builtins.str
     """The replica that is about to take over, as soon as it is ready. Empty: nobody."""
     journal_sequence: _builtins.int
-    """The last record of its journal. 0: nothing was decided yet."""
+    """The last record of its journal. 0: nothing was decided yet, or a user asks."""
+    led: _builtins.bool
+    """Somebody leads it: what its tenants do is decided on."""
     def __init__(
         self,
         *,
@@ -313,10 +316,11 @@ class Shard(_message.Message):
         owner_id: _builtins.str = ...,
         successor_id: _builtins.str = ...,
         journal_sequence: _builtins.int = ...,
+        led: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["journal_sequence", b"journal_sequence", "number", b"number", "owner_id", b"owner_id", "successor_id", b"successor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["journal_sequence", b"journal_sequence", "led", b"led", "number", b"number", "owner_id", b"owner_id", "successor_id", b"successor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -241,8 +241,10 @@ class DispatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListShards(self, request, context):
-        """Who leads which shard of the installation, and how far each has got. UNAVAILABLE
-        OUTCOME_UNKNOWN when the bus does not say.
+        """Users are told of the shard of their own tenant, and whether somebody leads it: the rest is
+        nobody's business but of those who run the installation, who ask with a service token of
+        `operations` who leads which shard and how far each has got. UNAVAILABLE OUTCOME_UNKNOWN when
+        the bus does not say.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

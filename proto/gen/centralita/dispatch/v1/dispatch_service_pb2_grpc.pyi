@@ -86,8 +86,10 @@ class DispatchServiceStub:
     AFTER_SERVICE_NOT_EXTENDABLE when the queue grants none or the time has no limit.
     """
     ListShards: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListShardsRequest, _dispatch_service_pb2.ListShardsResponse]
-    """Who leads which shard of the installation, and how far each has got. UNAVAILABLE
-    OUTCOME_UNKNOWN when the bus does not say.
+    """Users are told of the shard of their own tenant, and whether somebody leads it: the rest is
+    nobody's business but of those who run the installation, who ask with a service token of
+    `operations` who leads which shard and how far each has got. UNAVAILABLE OUTCOME_UNKNOWN when
+    the bus does not say.
     """
     SubmitTask: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.SubmitTaskRequest, _dispatch_service_pb2.SubmitTaskResponse]
     """Begin a task in a queue or at a group. A task_id begins once: again, also within a day of
@@ -184,8 +186,10 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     AFTER_SERVICE_NOT_EXTENDABLE when the queue grants none or the time has no limit.
     """
     ListShards: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListShardsRequest, _dispatch_service_pb2.ListShardsResponse]  # type: ignore[assignment]
-    """Who leads which shard of the installation, and how far each has got. UNAVAILABLE
-    OUTCOME_UNKNOWN when the bus does not say.
+    """Users are told of the shard of their own tenant, and whether somebody leads it: the rest is
+    nobody's business but of those who run the installation, who ask with a service token of
+    `operations` who leads which shard and how far each has got. UNAVAILABLE OUTCOME_UNKNOWN when
+    the bus does not say.
     """
     SubmitTask: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.SubmitTaskRequest, _dispatch_service_pb2.SubmitTaskResponse]  # type: ignore[assignment]
     """Begin a task in a queue or at a group. A task_id begins once: again, also within a day of
@@ -351,8 +355,10 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispatch_service_pb2.ListShardsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.ListShardsResponse, _abc.Awaitable[_dispatch_service_pb2.ListShardsResponse]]:
-        """Who leads which shard of the installation, and how far each has got. UNAVAILABLE
-        OUTCOME_UNKNOWN when the bus does not say.
+        """Users are told of the shard of their own tenant, and whether somebody leads it: the rest is
+        nobody's business but of those who run the installation, who ask with a service token of
+        `operations` who leads which shard and how far each has got. UNAVAILABLE OUTCOME_UNKNOWN when
+        the bus does not say.
         """
 
     @_abc_1.abstractmethod

@@ -27,8 +27,8 @@ if _version_not_supported:
 
 class SimulationServiceStub:
     """Callers and agents who do not exist, routed by the engine that routes the real ones. Nothing of
-    the tenant is read or changed. One simulation at a time in each replica of the router, by a
-    process that gives way to every other; it ends with the call that asked for it.
+    the tenant is read or changed. One simulation at a time in each replica of the router, the tenants'
+    in turn, by a process that gives way to every other; it ends with the call that asked for it.
 
     A scenario is the table that docs/simulate.md explains, with two differences: `starts` is text
     (2026-01-05T08:00:00Z), and `trace` is the list of calls itself, for a caller names no files.
@@ -37,8 +37,10 @@ class SimulationServiceStub:
     INVALID_ARGUMENT TRACE_NOT_INLINE: `trace` names a file;
     INVALID_ARGUMENT SCENARIO_TOO_LARGE: in all runs of a request, at most 50,000 agent-hours (hours
     begun times agents times replications) and 100,000 calls; `measure`, `asked` and `most` say it;
-    RESOURCE_EXHAUSTED SIMULATION_RUNNING: try again when the other has ended;
-    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds; make it smaller.
+    RESOURCE_EXHAUSTED SIMULATION_RUNNING: the tenant has one under way at this replica, or others
+    wait; try again after `retryAfter` seconds;
+    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds, waiting for one's turn
+    included, or within 7 while another tenant waits; make it smaller, or try again.
     """
 
     def __init__(self, channel):
@@ -61,8 +63,8 @@ class SimulationServiceStub:
 
 class SimulationServiceServicer:
     """Callers and agents who do not exist, routed by the engine that routes the real ones. Nothing of
-    the tenant is read or changed. One simulation at a time in each replica of the router, by a
-    process that gives way to every other; it ends with the call that asked for it.
+    the tenant is read or changed. One simulation at a time in each replica of the router, the tenants'
+    in turn, by a process that gives way to every other; it ends with the call that asked for it.
 
     A scenario is the table that docs/simulate.md explains, with two differences: `starts` is text
     (2026-01-05T08:00:00Z), and `trace` is the list of calls itself, for a caller names no files.
@@ -71,8 +73,10 @@ class SimulationServiceServicer:
     INVALID_ARGUMENT TRACE_NOT_INLINE: `trace` names a file;
     INVALID_ARGUMENT SCENARIO_TOO_LARGE: in all runs of a request, at most 50,000 agent-hours (hours
     begun times agents times replications) and 100,000 calls; `measure`, `asked` and `most` say it;
-    RESOURCE_EXHAUSTED SIMULATION_RUNNING: try again when the other has ended;
-    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds; make it smaller.
+    RESOURCE_EXHAUSTED SIMULATION_RUNNING: the tenant has one under way at this replica, or others
+    wait; try again after `retryAfter` seconds;
+    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds, waiting for one's turn
+    included, or within 7 while another tenant waits; make it smaller, or try again.
     """
 
     def Simulate(self, request, context):
@@ -113,8 +117,8 @@ def add_SimulationServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class SimulationService:
     """Callers and agents who do not exist, routed by the engine that routes the real ones. Nothing of
-    the tenant is read or changed. One simulation at a time in each replica of the router, by a
-    process that gives way to every other; it ends with the call that asked for it.
+    the tenant is read or changed. One simulation at a time in each replica of the router, the tenants'
+    in turn, by a process that gives way to every other; it ends with the call that asked for it.
 
     A scenario is the table that docs/simulate.md explains, with two differences: `starts` is text
     (2026-01-05T08:00:00Z), and `trace` is the list of calls itself, for a caller names no files.
@@ -123,8 +127,10 @@ class SimulationService:
     INVALID_ARGUMENT TRACE_NOT_INLINE: `trace` names a file;
     INVALID_ARGUMENT SCENARIO_TOO_LARGE: in all runs of a request, at most 50,000 agent-hours (hours
     begun times agents times replications) and 100,000 calls; `measure`, `asked` and `most` say it;
-    RESOURCE_EXHAUSTED SIMULATION_RUNNING: try again when the other has ended;
-    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds; make it smaller.
+    RESOURCE_EXHAUSTED SIMULATION_RUNNING: the tenant has one under way at this replica, or others
+    wait; try again after `retryAfter` seconds;
+    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds, waiting for one's turn
+    included, or within 7 while another tenant waits; make it smaller, or try again.
     """
 
     @staticmethod

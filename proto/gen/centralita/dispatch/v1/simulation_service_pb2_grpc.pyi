@@ -28,8 +28,8 @@ GRPC_VERSION: str
 
 class SimulationServiceStub:
     """Callers and agents who do not exist, routed by the engine that routes the real ones. Nothing of
-    the tenant is read or changed. One simulation at a time in each replica of the router, by a
-    process that gives way to every other; it ends with the call that asked for it.
+    the tenant is read or changed. One simulation at a time in each replica of the router, the tenants'
+    in turn, by a process that gives way to every other; it ends with the call that asked for it.
 
     A scenario is the table that docs/simulate.md explains, with two differences: `starts` is text
     (2026-01-05T08:00:00Z), and `trace` is the list of calls itself, for a caller names no files.
@@ -38,8 +38,10 @@ class SimulationServiceStub:
     INVALID_ARGUMENT TRACE_NOT_INLINE: `trace` names a file;
     INVALID_ARGUMENT SCENARIO_TOO_LARGE: in all runs of a request, at most 50,000 agent-hours (hours
     begun times agents times replications) and 100,000 calls; `measure`, `asked` and `most` say it;
-    RESOURCE_EXHAUSTED SIMULATION_RUNNING: try again when the other has ended;
-    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds; make it smaller.
+    RESOURCE_EXHAUSTED SIMULATION_RUNNING: the tenant has one under way at this replica, or others
+    wait; try again after `retryAfter` seconds;
+    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds, waiting for one's turn
+    included, or within 7 while another tenant waits; make it smaller, or try again.
     """
 
     @_typing.overload
@@ -56,8 +58,8 @@ class SimulationServiceStub:
 @_typing.type_check_only
 class SimulationServiceAsyncStub(SimulationServiceStub):
     """Callers and agents who do not exist, routed by the engine that routes the real ones. Nothing of
-    the tenant is read or changed. One simulation at a time in each replica of the router, by a
-    process that gives way to every other; it ends with the call that asked for it.
+    the tenant is read or changed. One simulation at a time in each replica of the router, the tenants'
+    in turn, by a process that gives way to every other; it ends with the call that asked for it.
 
     A scenario is the table that docs/simulate.md explains, with two differences: `starts` is text
     (2026-01-05T08:00:00Z), and `trace` is the list of calls itself, for a caller names no files.
@@ -66,8 +68,10 @@ class SimulationServiceAsyncStub(SimulationServiceStub):
     INVALID_ARGUMENT TRACE_NOT_INLINE: `trace` names a file;
     INVALID_ARGUMENT SCENARIO_TOO_LARGE: in all runs of a request, at most 50,000 agent-hours (hours
     begun times agents times replications) and 100,000 calls; `measure`, `asked` and `most` say it;
-    RESOURCE_EXHAUSTED SIMULATION_RUNNING: try again when the other has ended;
-    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds; make it smaller.
+    RESOURCE_EXHAUSTED SIMULATION_RUNNING: the tenant has one under way at this replica, or others
+    wait; try again after `retryAfter` seconds;
+    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds, waiting for one's turn
+    included, or within 7 while another tenant waits; make it smaller, or try again.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -80,8 +84,8 @@ class SimulationServiceAsyncStub(SimulationServiceStub):
 
 class SimulationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Callers and agents who do not exist, routed by the engine that routes the real ones. Nothing of
-    the tenant is read or changed. One simulation at a time in each replica of the router, by a
-    process that gives way to every other; it ends with the call that asked for it.
+    the tenant is read or changed. One simulation at a time in each replica of the router, the tenants'
+    in turn, by a process that gives way to every other; it ends with the call that asked for it.
 
     A scenario is the table that docs/simulate.md explains, with two differences: `starts` is text
     (2026-01-05T08:00:00Z), and `trace` is the list of calls itself, for a caller names no files.
@@ -90,8 +94,10 @@ class SimulationServiceServicer(metaclass=_abc_1.ABCMeta):
     INVALID_ARGUMENT TRACE_NOT_INLINE: `trace` names a file;
     INVALID_ARGUMENT SCENARIO_TOO_LARGE: in all runs of a request, at most 50,000 agent-hours (hours
     begun times agents times replications) and 100,000 calls; `measure`, `asked` and `most` say it;
-    RESOURCE_EXHAUSTED SIMULATION_RUNNING: try again when the other has ended;
-    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds; make it smaller.
+    RESOURCE_EXHAUSTED SIMULATION_RUNNING: the tenant has one under way at this replica, or others
+    wait; try again after `retryAfter` seconds;
+    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds, waiting for one's turn
+    included, or within 7 while another tenant waits; make it smaller, or try again.
     """
 
     @_abc_1.abstractmethod
