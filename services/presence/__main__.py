@@ -19,6 +19,7 @@ from services.kernel.run import Running, run
 from services.kernel.serve import Exposed, serving
 
 from .adapters import mongo_calls, mongo_history
+from .adapters.abilities import following_abilities
 from .adapters.bucket import BucketLeases
 from .adapters.mongo import MongoPresences, prepare
 from .adapters.mongo_calls import MongoCalls
@@ -46,6 +47,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         database(settings.mongo_url, settings.mongo_database) as db,
         outbox(db["presences"], bus) as relay,
         following_policies(bus) as policies,
+        following_abilities(bus) as abilities,
     ):
         await prepare(db["presences"])
         await mongo_calls.prepare(db["calls"])
@@ -59,7 +61,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             agents,
             Heartbeat(agents, leases, book, lease, now),
             Disconnect(agents, leases, book, now),
-            ReadPresences(presences),
+            ReadPresences(presences, abilities),
             ReadHistory(presences, history, utc_now),
         )
         async with (

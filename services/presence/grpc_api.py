@@ -29,6 +29,7 @@ from centralita.presence.v1.presence_service_pb2 import (
     SetStatusRequest,
     SetStatusResponse,
 )
+from centralita.presence.v1.presence_service_pb2 import Presence as PresenceMessage
 from centralita.presence.v1.presence_service_pb2_grpc import PresenceServiceServicer
 from grpc import StatusCode
 from grpc.aio import ServicerContext
@@ -36,6 +37,7 @@ from grpc.aio import ServicerContext
 from services.kernel.identity import caller
 
 from .domain import errors
+from .domain.eligibility import Hindrance
 from .domain.leases import Key
 from .domain.presence import Presence
 from .domain.status import ONLINE, READY, Badge, Channel, Status
@@ -82,7 +84,8 @@ class PresenceApi(PresenceServiceServicer):
         self._still = lru_cache(maxsize=REMEMBERED)(partial(_beaten, lease=heartbeat.lease))
 
     async def Heartbeat(self, request: HeartbeatRequest, context: Context) -> HeartbeatResponse:
-        return self._still(await self._heartbeat(_user(), request.device_id))
+        found = await self._heartbeat(_user(), request.device_id)
+        return self._still(found, self._read.hindrance(found))
 
     async def Disconnect(self, request: DisconnectRequest, context: Context) -> DisconnectResponse:
         await self._disconnect(_user(), request.device_id)
@@ -92,17 +95,17 @@ class PresenceApi(PresenceServiceServicer):
         self, request: SetReceiveNewRequest, context: Context
     ) -> SetReceiveNewResponse:
         found = await self._agents.choose(_user(), READY if request.receive_new else ONLINE)
-        return SetReceiveNewResponse(presence=from_presence(found))
+        return SetReceiveNewResponse(presence=self._shown(found))
 
     async def SetStatus(self, request: SetStatusRequest, context: Context) -> SetStatusResponse:
         found = await self._agents.choose(_user(), _chosen(request))
-        return SetStatusResponse(presence=from_presence(found))
+        return SetStatusResponse(presence=self._shown(found))
 
     async def SetChannels(
         self, request: SetChannelsRequest, context: Context
     ) -> SetChannelsResponse:
         found = await self._agents.want(_user(), _channels(request))
-        return SetChannelsResponse(presence=from_presence(found))
+        return SetChannelsResponse(presence=self._shown(found))
 
     async def ForceStatus(
         self, request: ForceStatusRequest, context: Context
@@ -111,7 +114,7 @@ class PresenceApi(PresenceServiceServicer):
         who = caller()
         user = (who.tenant_id, request.user_id)
         found = await self._agents.choose(user, _chosen(request), by=who.user_id)
-        return ForceStatusResponse(presence=from_presence(found))
+        return ForceStatusResponse(presence=self._shown(found))
 
     async def ListHistory(
         self, request: ListHistoryRequest, context: Context
@@ -139,7 +142,7 @@ class PresenceApi(PresenceServiceServicer):
         self, request: GetPresenceRequest, context: Context
     ) -> GetPresenceResponse:
         found = await self._read.one(caller().tenant_id, request.user_id)
-        return GetPresenceResponse(presence=from_presence(found))
+        return GetPresenceResponse(presence=self._shown(found))
 
     async def ListPresences(
         self, request: ListPresencesRequest, context: Context
@@ -147,13 +150,18 @@ class PresenceApi(PresenceServiceServicer):
         after = _read_token(request.page_token)
         found, last = await self._read.some(caller().tenant_id, after, request.page_size)
         return ListPresencesResponse(
-            presences=map(from_presence, found), next_page_token=_token(last)
+            presences=map(self._shown, found), next_page_token=_token(last)
         )
 
+    def _shown(self, it: Presence) -> PresenceMessage:
+        return from_presence(it, self._read.hindrance(it))
 
-def _beaten(it: Presence, lease: timedelta) -> HeartbeatResponse:
+
+def _beaten(it: Presence, why_nothing: Hindrance, lease: timedelta) -> HeartbeatResponse:
     return HeartbeatResponse(
-        presence=from_presence(it), lease=duration(lease), again_after=duration(lease * 2 / 3)
+        presence=from_presence(it, why_nothing),
+        lease=duration(lease),
+        again_after=duration(lease * 2 / 3),
     )
 
 

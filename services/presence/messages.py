@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from centralita.directory.v1.events_pb2 import PresencePolicyChanged
+from centralita.directory.v1.events_pb2 import PresencePolicyChanged, UserChanged
 from centralita.presence.v1.events_pb2 import PresenceChanged
 from centralita.presence.v1.presence_service_pb2 import Ban as BanMessage
 from centralita.presence.v1.presence_service_pb2 import Change as ChangeMessage
@@ -13,10 +13,11 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from .domain.bans import USUAL, Ban, Policy, WayBack
+from .domain.eligibility import Ability, Hindrance
 from .domain.history import Change, Day
 from .domain.leases import Key
 from .domain.presence import Presence
-from .domain.status import Badge
+from .domain.status import Badge, Channel
 
 LEASES = "KV_presence-leases"
 """The stream behind the bucket."""
@@ -41,7 +42,7 @@ def presence_changed(it: Presence) -> PresenceChanged:
     )
 
 
-def from_presence(it: Presence) -> PresenceMessage:
+def from_presence(it: Presence, why_nothing: Hindrance = Hindrance.NONE) -> PresenceMessage:
     badge, following = it.badge, it.next
     return PresenceMessage(
         user_id=it.user_id,
@@ -56,6 +57,7 @@ def from_presence(it: Presence) -> PresenceMessage:
         next_custom_status_id=following.custom_status_id if following else "",
         cause=it.cause.value,  # type: ignore[arg-type] # the same numbers
         ban=None if it.ban is None else _from_ban(it.ban),
+        cannot_receive=why_nothing.value,  # type: ignore[arg-type] # the same numbers
     )
 
 
@@ -94,6 +96,21 @@ def policy_of(event: PresencePolicyChanged) -> Policy:
         WayBack(policy.way_back or USUAL.way_back),
         policy.cool_down.ToTimedelta(),
     )
+
+
+def ability_of(event: UserChanged) -> Ability:
+    """Read what a user can be given: of what they can work on, what they have capacity for."""
+    chats = event.chat_capacity or None  # of before: 0 is unset
+    takes = {Channel(it) for it in event.channels} or set(Channel)
+    if event.HasField("capacity"):
+        chats = event.capacity.chats if event.capacity.HasField("chats") else None
+        if event.capacity.HasField("calls") and not event.capacity.calls:
+            takes.discard(Channel.CALL)
+    if chats == 0:
+        takes.discard(Channel.CHAT)
+        if Channel.CALL not in takes:
+            takes.clear()
+    return Ability(bool(event.queue_ids), frozenset(takes))
 
 
 def duration(span: timedelta) -> Duration:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from services.presence.domain.bans import Policy
 from services.presence.domain.calls import Call
+from services.presence.domain.eligibility import Ability
 from services.presence.domain.history import Change
 from services.presence.domain.leases import Key
 from services.presence.domain.presence import Presence
@@ -35,6 +36,12 @@ class Presences(Protocol):
 class Policies(Protocol):
     def of(self, tenant_id: str) -> Policy:
         """Return the policy of a tenant, or the defaults."""
+        ...
+
+
+class Abilities(Protocol):
+    def of(self, user: Key) -> Ability:
+        """Return what somebody can be given, at no cost."""
         ...
 
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.kernel.clock import Clock
 from services.kernel.ids import is_token
+from services.presence.domain.eligibility import Hindrance, hindrance
 from services.presence.domain.errors import (
     DaysInvalid,
     PageSizeInvalid,
@@ -17,7 +18,7 @@ from services.presence.domain.leases import Key
 from services.presence.domain.presence import Presence
 from services.presence.domain.status import Badge
 
-from .ports import History, Presences
+from .ports import Abilities, History, Presences
 
 LARGEST_PAGE = 200
 USUAL_PAGE = 50
@@ -25,8 +26,12 @@ MOST_DAYS = 31
 
 
 class ReadPresences:
-    def __init__(self, presences: Presences) -> None:
-        self._presences = presences
+    def __init__(self, presences: Presences, abilities: Abilities) -> None:
+        self._presences, self._abilities = presences, abilities
+
+    def hindrance(self, it: Presence) -> Hindrance:
+        """Return why somebody who is Ready can be given nothing, as it is now."""
+        return hindrance(it, self._abilities.of((it.tenant_id, it.user_id)))
 
     async def one(self, tenant_id: str, user_id: str) -> Presence:
         """Return a user's presence; who was never seen is offline."""

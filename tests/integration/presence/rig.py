@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import grpc
-from centralita.directory.v1.events_pb2 import PresencePolicyChanged
+from centralita.directory.v1.events_pb2 import PresencePolicyChanged, UserChanged
 from centralita.directory.v1.resources_pb2 import (
     TASK_CHANNEL_CALL,
+    Capacity,
     CustomStatus,
     PresencePolicy,
     TaskChannel,
@@ -209,6 +210,18 @@ class Router:
         )
         policy.cool_down.FromTimedelta(timedelta(seconds=cool_down))
         event = PresencePolicyChanged(tenant_id=self.tenant_id, version=1, policy=policy)
+        await self.bus.publish(outgoing(event, event_id=new_id(), at=utc_now()))
+
+    async def user(self, user_id: str, capacity: Capacity) -> None:
+        """Settings of a user who answers a queue; each time later ones."""
+        self.revision += 1
+        event = UserChanged(
+            tenant_id=self.tenant_id,
+            user_id=user_id,
+            version=self.revision,
+            queue_ids=["sales"],
+            capacity=capacity,
+        )
         await self.bus.publish(outgoing(event, event_id=new_id(), at=utc_now()))
 
     async def _tell(self, event: Told) -> None:

@@ -5,13 +5,14 @@ import time
 
 import grpc
 import pytest
+from centralita.directory.v1.resources_pb2 import Capacity
 from centralita.presence.v1.events_pb2 import Cause, PresenceChanged, Status
-from centralita.presence.v1.presence_service_pb2 import ListPresencesRequest
+from centralita.presence.v1.presence_service_pb2 import CannotReceive, ListPresencesRequest
 
 from services.kernel.answers import reason_of
 from services.kernel.bus import Bus
 from services.kernel.mongo import Database
-from tests.integration.presence.rig import LEASE, Agent, Installation, installation
+from tests.integration.presence.rig import LEASE, Agent, Installation, Router, installation
 from tests.streams import until
 
 SECONDS = LEASE.total_seconds()
@@ -163,6 +164,31 @@ async def test_refusals_say_what_to_do(rig: Installation, tenant: str) -> None:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call
             assert (refused.value.code(), reason_of(refused.value)) == (code, reason)
+
+
+async def test_who_is_ready_and_can_be_given_nothing_is_told_why(
+    rig: Installation, bus: Bus, tenant: str
+) -> None:
+    async with rig.replica() as it:
+        ana, router = it.agent(tenant), Router(bus, tenant)
+        assert (await ana.beat()).cannot_receive == CannotReceive.CANNOT_RECEIVE_UNSPECIFIED
+        told = await ana.choose(receive_new=True)
+        assert told.cannot_receive == CannotReceive.CANNOT_RECEIVE_NO_QUEUE
+        for settings, reason in (
+            (Capacity(chats=0, calls=False), CannotReceive.CANNOT_RECEIVE_NO_CAPACITY),
+            (Capacity(chats=0), CannotReceive.CANNOT_RECEIVE_UNSPECIFIED),
+        ):
+            await router.user("ana", settings)
+
+            async def shown(wanted: int = reason) -> bool:
+                return (await ana.presence()).cannot_receive == wanted
+
+            await until(shown)
+            assert (await ana.beat()).cannot_receive == reason
+        (listed,) = (
+            await ana.stub.ListPresences(ListPresencesRequest(), metadata=ana.token)
+        ).presences
+        assert listed.cannot_receive == CannotReceive.CANNOT_RECEIVE_UNSPECIFIED
 
 
 async def test_lists_end_at_the_tenant(rig: Installation, tenant: str) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.presence.adapters.abilities import KnownAbilities
 from services.presence.domain.bans import USUAL, Policy
 from services.presence.domain.errors import DeviceIdInvalid, LeasesUnknown, NotConnected, Stale
 from services.presence.domain.leases import Key, LeaseBook
@@ -320,7 +321,7 @@ async def test_pages_list_everyone_of_the_tenant_by_id() -> None:
     one = Replica(world)
     for tenant, user in (("acme", "b"), ("acme", "a"), ("bolt", "z"), ("acme", "c")):
         await one.heartbeat((tenant, user), "d1")
-    read = ReadPresences(one)
+    read = ReadPresences(one, KnownAbilities())
 
     first, last = await read.some("acme", "", 2)
     rest, end = await read.some("acme", last, 2)

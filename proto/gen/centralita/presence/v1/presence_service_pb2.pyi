@@ -11,6 +11,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,6 +22,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _CannotReceive:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CannotReceiveEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CannotReceive.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CANNOT_RECEIVE_UNSPECIFIED: _CannotReceive.ValueType  # 0
+    """They are, or they want nothing now."""
+    CANNOT_RECEIVE_NO_QUEUE: _CannotReceive.ValueType  # 1
+    """They answer no queue and belong to no group. An administrator adds them."""
+    CANNOT_RECEIVE_NO_CAPACITY: _CannotReceive.ValueType  # 2
+    """They take neither chats nor calls, or none of what they can work on. An administrator changes
+    their capacity.
+    """
+    CANNOT_RECEIVE_NO_CHANNEL: _CannotReceive.ValueType  # 3
+    """They want only channels that they cannot work on, or have no capacity for. See SetChannels."""
+
+class CannotReceive(_CannotReceive, metaclass=_CannotReceiveEnumTypeWrapper):
+    """Why somebody who is Ready is given nothing."""
+
+CANNOT_RECEIVE_UNSPECIFIED: CannotReceive.ValueType  # 0
+"""They are, or they want nothing now."""
+CANNOT_RECEIVE_NO_QUEUE: CannotReceive.ValueType  # 1
+"""They answer no queue and belong to no group. An administrator adds them."""
+CANNOT_RECEIVE_NO_CAPACITY: CannotReceive.ValueType  # 2
+"""They take neither chats nor calls, or none of what they can work on. An administrator changes
+their capacity.
+"""
+CANNOT_RECEIVE_NO_CHANNEL: CannotReceive.ValueType  # 3
+"""They want only channels that they cannot work on, or have no capacity for. See SetChannels."""
+Global___CannotReceive: _TypeAlias = CannotReceive  # noqa: Y015
 
 @_typing.final
 class Presence(_message.Message):
@@ -40,6 +73,7 @@ class Presence(_message.Message):
     NEXT_CUSTOM_STATUS_ID_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     BAN_FIELD_NUMBER: _builtins.int
+    CANNOT_RECEIVE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     status: _events_pb2.Status.ValueType
     receive_new: _builtins.bool
@@ -55,6 +89,8 @@ class Presence(_message.Message):
     next_custom_status_id: _builtins.str
     cause: _events_pb2.Cause.ValueType
     """Why it last changed."""
+    cannot_receive: Global___CannotReceive.ValueType
+    """Set while new work is offered and none can come, whatever waits: until a setting changes."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Since when this status shows: the timer beside the badge."""
@@ -82,10 +118,11 @@ class Presence(_message.Message):
         next_custom_status_id: _builtins.str = ...,
         cause: _events_pb2.Cause.ValueType = ...,
         ban: Global___Ban | None = ...,
+        cannot_receive: Global___CannotReceive.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ban", b"ban", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ban", b"ban", "cause", b"cause", "channels", b"channels", "connected", b"connected", "custom_status_id", b"custom_status_id", "next_custom_status_id", b"next_custom_status_id", "next_status", b"next_status", "receive_new", b"receive_new", "since", b"since", "status", b"status", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ban", b"ban", "cannot_receive", b"cannot_receive", "cause", b"cause", "channels", b"channels", "connected", b"connected", "custom_status_id", b"custom_status_id", "next_custom_status_id", b"next_custom_status_id", "next_status", b"next_status", "receive_new", b"receive_new", "since", b"since", "status", b"status", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
