@@ -103,6 +103,7 @@ check-edge:
 check-docs:
 	$(BIN)/python docs/events.py --check
 	$(BIN)/python docs/asyncapi.py --check
+	$(BIN)/python docs/settings.py --check
 	$(BIN)/python docs/adr/index.py --check
 
 proto: setup ## Generate code and descriptors from the protos
@@ -110,9 +111,10 @@ proto: setup ## Generate code and descriptors from the protos
 	$(PROTOC) --python_out=$(GEN) --grpc_python_out=$(GEN) --mypy_out=quiet:$(GEN) --mypy_grpc_out=quiet:$(GEN) $(PROTOS)
 	$(PROTOC) --include_imports --include_source_info --descriptor_set_out=$(GEN)/centralita.binpb $(PROTOS) $(ERRORS)
 
-docs: setup ## Write the pages that are made from the protos and the decisions
+docs: setup ## Write the pages that are made from protos, settings and decisions
 	$(BIN)/python docs/events.py
 	$(BIN)/python docs/asyncapi.py
+	$(BIN)/python docs/settings.py
 	$(BIN)/python docs/adr/index.py
 
 release: check-protos ## Make the protos of this commit what `buf breaking` compares with

@@ -7,13 +7,12 @@ from centralita.contacts.v1.contacts_service_pb2_grpc import add_ContactsService
 
 from services.kernel.bus import connected
 from services.kernel.clock import utc_now
-from services.kernel.env import from_env
 from services.kernel.identity import Guard
 from services.kernel.ids import new_id
 from services.kernel.keys import Jwks
 from services.kernel.mongo import database
 from services.kernel.outbox import outbox
-from services.kernel.run import Running, run
+from services.kernel.run import Running, run_from_env
 from services.kernel.serve import Exposed, serving
 
 from .adapters.mongo import MongoContacts, prepare
@@ -44,4 +43,4 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
 
 
 if __name__ == "__main__":
-    run(service, from_env(Settings))
+    run_from_env(service, Settings)

@@ -14,13 +14,12 @@ from services.kernel.channels import ServiceToken, channel
 from services.kernel.clock import utc_now
 from services.kernel.consume import consuming
 from services.kernel.ending import beside
-from services.kernel.env import from_env
 from services.kernel.identity import Guard
 from services.kernel.ids import new_id
 from services.kernel.keys import Jwks
 from services.kernel.mongo import database
 from services.kernel.outbox import outbox
-from services.kernel.run import Running, run
+from services.kernel.run import Running, run_from_env
 from services.kernel.serve import Exposed, serving
 
 from .adapters import mongo_conversations, mongo_messages
@@ -118,4 +117,4 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
 
 
 if __name__ == "__main__":
-    run(service, from_env(Settings))
+    run_from_env(service, Settings)

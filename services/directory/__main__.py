@@ -15,11 +15,10 @@ from services.kernel.bus import Bus, connected
 from services.kernel.causes import cause_of
 from services.kernel.clock import Clock, utc_now
 from services.kernel.ending import beside
-from services.kernel.env import from_env
 from services.kernel.identity import Guard
 from services.kernel.keys import Jwks
 from services.kernel.mongo import database
-from services.kernel.run import Running, run
+from services.kernel.run import Running, run_from_env
 from services.kernel.serve import Exposed, serving
 from services.kernel.serve_http import serving_http
 
@@ -194,4 +193,4 @@ async def until_done(task: Callable[[], Awaitable[None]]) -> None:
 
 
 if __name__ == "__main__":
-    run(service, from_env(Settings))
+    run_from_env(service, Settings)

@@ -12,11 +12,10 @@ from services.kernel.bus import connected
 from services.kernel.channels import ServiceToken, channel
 from services.kernel.clock import utc_now
 from services.kernel.consume import consuming
-from services.kernel.env import from_env
 from services.kernel.identity import Guard
 from services.kernel.keys import Jwks
 from services.kernel.mongo import database
-from services.kernel.run import Running, run
+from services.kernel.run import Running, run_from_env
 from services.kernel.serve import Exposed, serving
 from services.kernel.serve_http import serving_http
 
@@ -127,4 +126,4 @@ def _rates(settings: Settings, client: Rate) -> VisitorRates:
 
 
 if __name__ == "__main__":
-    run(service, from_env(Settings))
+    run_from_env(service, Settings)

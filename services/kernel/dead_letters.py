@@ -11,7 +11,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from nats.aio.msg import Msg
@@ -32,9 +32,9 @@ from .dead import (
     letters,
     replay,
 )
-from .env import from_env
+from .env import NatsUrl, OptionalAddress, from_env_or_exit
 from .pull import Pull
-from .run import Running, run
+from .run import Running, run_from_env
 from .settle import settle
 from .unreadable import understood
 from .wire import TOKEN
@@ -54,8 +54,8 @@ BEHIND_ALL = 2**64
 
 @dataclass(frozen=True)
 class Settings:
-    nats_url: str
-    health_address: str = ""
+    nats_url: NatsUrl = field(repr=False)
+    health_address: OptionalAddress = ""
 
 
 @asynccontextmanager
@@ -179,5 +179,5 @@ def _options() -> argparse.Namespace:
 if __name__ == "__main__":
     given = _options()
     if given.command is None:
-        run(service, from_env(Settings), name=NAME)
-    sys.exit(min(1, asyncio.run(_command(from_env(Settings), given))))
+        run_from_env(service, Settings, name=NAME)
+    sys.exit(min(1, asyncio.run(_command(from_env_or_exit(Settings, NAME), given))))

@@ -1,12 +1,14 @@
 """Whether a process lives is answered from beside its event loop, so a stuck loop shows."""
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from .listening import listening
 from .telemetry import meter
 
 STUCK = 10.0
@@ -49,7 +51,8 @@ def liveness(address: str) -> Iterator[Liveness]:
         yield probe
         return
     host, _, port = address.rpartition(":")
-    server = ThreadingHTTPServer((host, int(port)), _handler(probe))
+    with listening("HEALTH_ADDRESS", address):
+        server = _server(host)((host.strip("[]"), int(port)), _handler(probe))
     probe.address = f"{host}:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, name="liveness", daemon=True).start()
     probe.beat()
@@ -59,6 +62,13 @@ def liveness(address: str) -> Iterator[Liveness]:
         probe.rest()
         server.shutdown()
         server.server_close()
+
+
+def _server(host: str) -> type[ThreadingHTTPServer]:
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+    return Server
 
 
 def _handler(probe: Liveness) -> type[BaseHTTPRequestHandler]:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from .ending import ended
-from .env import Misconfigured
+from .env import Dataclass, Misconfigured, from_env_or_exit
 from .garbage import collect_seldom
 from .liveness import Liveness, liveness
 from .telemetry import log_as, telemetry
 
 log = logging.getLogger(__name__)
 
-S = TypeVar("S")
+S = TypeVar("S", bound=Dataclass)
 
 DRAIN = 25.0
 """Seconds a service has to stop in. Kubernetes kills at 30."""
@@ -30,6 +30,14 @@ class Running:
 
     grpc_address: str = ""
     http_address: str = ""
+
+
+def run_from_env(
+    service: Callable[[S], AbstractAsyncContextManager[Running]], kind: type[S], *, name: str = ""
+) -> NoReturn:
+    """Run a service as its environment says, or end with one line that names what is wrong."""
+    name = name or _named(kind)
+    run(service, from_env_or_exit(kind, name), name=name)
 
 
 def run(
@@ -46,12 +54,20 @@ def run(
     `event_loop` ("asyncio" or "uvloop") are looked at when they exist. `name` is the name in
     logs and traces; left out, it is the package of the settings.
     """
-    name = name or type(settings).__module__.rpartition(".")[0].rpartition(".")[2] or "centralita"
+    name = name or _named(type(settings))
     log_as(name)
     collect_seldom()
     with asyncio.Runner(loop_factory=_loop_factory(settings)) as runner:
-        code = runner.run(_until_told(service, settings, name, drain))
+        try:
+            code = runner.run(_until_told(service, settings, name, drain))
+        except Misconfigured as wrong:  # the probes have no place to listen at
+            log.error("cannot start as configured", extra={"cause": str(wrong)})  # noqa: TRY400
+            code = 1
     sys.exit(code)
+
+
+def _named(kind: type[object]) -> str:
+    return kind.__module__.rpartition(".")[0].rpartition(".")[2] or "centralita"
 
 
 async def _until_told(

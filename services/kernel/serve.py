@@ -16,6 +16,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from .answers import Codes
 from .calls import Calls, Handler
 from .identity import Guard, rules_of
+from .listening import listening
 from .text import TextFlaw, TextInvalid
 
 S = TypeVar("S")
@@ -76,7 +77,8 @@ async def serving(  # noqa: PLR0913 - a server is these things
     for name, handlers in _methods_of(Exposed(add_HealthServicer_to_server, status)).items():
         _expose(server, calls, name, handlers, dict.fromkeys(handlers, anyone))
     _reflect(server, [*methods, HEALTH])
-    port = server.add_insecure_port(address)
+    with listening("GRPC_ADDRESS", address):
+        port = server.add_insecure_port(address)
     await server.start()
     for name in methods:
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)

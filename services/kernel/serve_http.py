@@ -15,6 +15,7 @@ from opentelemetry import trace
 from . import client_network
 from .answers import FAULT, Answer, Codes, answer_to
 from .causes import cause_of
+from .listening import listening
 from .telemetry import continued, tracer
 
 log = logging.getLogger(__name__)
@@ -115,7 +116,8 @@ async def serving_http(  # noqa: PLR0913 - a server is these things
     try:
         host, _, port = address.rpartition(":")
         site = web.TCPSite(runner, host.strip("[]") or None, int(port))
-        await site.start()
+        with listening("HTTP_ADDRESS", address):
+            await site.start()
         yield f"{host}:{runner.addresses[0][1]}"
     finally:
         app[DRAINING].set()

@@ -6,19 +6,22 @@ fill it and stop the others.
 
 import argparse
 import asyncio
-import os
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamSource
 from nats.js.errors import NotFoundError
 
 from .bus import connected
+from .env import Between, Misconfigured, NatsUrl, Shaped, from_env_or_exit
 
+NAME = "streams"
 STREAMS_TOML = Path(__file__).parents[2] / "deploy" / "nats" / "streams.toml"
 ROOM = "16GB"
 _UNITS = {"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
@@ -159,15 +162,30 @@ def _bytes(room: str) -> int:
     return int(written[1]) * _UNITS[written[2]]
 
 
-async def _main(url: str, path: Path, replicas: int, room: str) -> None:
-    async with connected(url, name="streams") as bus:
-        await apply(bus.js, path, replicas=replicas, room=room)
+def _is_room(text: str) -> bool:
+    return re.fullmatch(r"[1-9]\d{0,5}[KMGT]B", text) is not None
+
+
+@dataclass(frozen=True)
+class Settings:
+    nats_url: NatsUrl = field(repr=False)
+    nats_replicas: Annotated[int, Between(1, 5)] = 1
+    """Copies of each stream: 1, 3 or 5, and no more than there are servers."""
+    nats_max_file_store: Annotated[str, Shaped("a number of KB, MB, GB or TB", _is_room)] = ROOM
+    """The room that the broker has for streams, as it is told by the same name."""
+
+
+async def _main(settings: Settings, path: Path) -> None:
+    async with connected(settings.nats_url, name=NAME) as bus:
+        room = settings.nats_max_file_store
+        await apply(bus.js, path, replicas=settings.nats_replicas, room=room)
 
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(prog="python -m services.kernel.streams", description=__doc__)
     options.add_argument("--file", type=Path, default=STREAMS_TOML)
-    options.add_argument("--replicas", type=int, default=int(os.environ.get("NATS_REPLICAS", "1")))
-    options.add_argument("--room", default=os.environ.get("NATS_MAX_FILE_STORE", ROOM))
-    given = options.parse_args()
-    asyncio.run(_main(os.environ["NATS_URL"], given.file, given.replicas, given.room))
+    file = options.parse_args().file
+    try:
+        asyncio.run(_main(from_env_or_exit(Settings, NAME), file))
+    except Misconfigured as wrong:
+        sys.exit(f"{NAME}: {wrong}")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import aiohttp
 
@@ -17,7 +18,7 @@ from .children import READY, CannotRun
 from .edge import ADMIN, LISTENER, METRICS, written
 from .fleet import Common, fleet
 from .secrets import kept_secrets
-from .servers import bus, envoy, free_port, is_free, store
+from .servers import bus, envoy, free_port, insist_on_port, insist_on_servers, store
 from .settings import Settings
 
 WELCOME = """
@@ -34,15 +35,12 @@ Centralita is ready at http://{address}
 @asynccontextmanager
 async def service(settings: Settings) -> AsyncIterator[Running]:
     """Start everything from the bottom up, and stop it from the top down."""
-    var = rooms(settings.var_dir)
+    var = settings.var_dir.resolve()
     logs = var / "log"
+    log_to(logs / "centralita.log")
     with alone_in(var):
-        log_to(logs / "centralita.log")
-        if not is_free(settings.port):
-            raise CannotRun(
-                f"Port {settings.port} is in use. Stop what uses it, or choose another:"
-                " PORT=8081 make run"
-            )
+        insist_on_port(settings.port)
+        await insist_on_servers({"NATS_URL": settings.nats_url, "MONGO_URL": settings.mongo_url})
         secrets = kept_secrets(var / "secrets.json")
         async with (
             bus(settings.nats_url, var / "nats", logs / "nats.log", secrets) as nats_url,
@@ -64,12 +62,19 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             yield Running(http_address=address)
 
 
-def rooms(var_dir: Path) -> Path:
-    """Make the directories that are missing; return the first of them, as an absolute path."""
+def make_rooms(var_dir: Path) -> None:
+    """Make the directories that are missing, or raise CannotRun where nothing can be written."""
     var = var_dir.resolve()
-    for room in ("log", "nats", "mongo"):
-        (var / room).mkdir(parents=True, exist_ok=True)
-    return var
+    try:
+        for room in ("log", "nats", "mongo"):
+            (var / room).mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=var / room) as probe:
+                probe.write(b"room")
+    except OSError as no:
+        raise CannotRun(
+            f"VAR_DIR {var} cannot be written ({no.strerror}). Choose another directory:"
+            " VAR_DIR=other make run"
+        ) from no
 
 
 def own_places(port: int) -> dict[str, str]:
@@ -139,7 +144,8 @@ def _sentence(error: Exception) -> str:
 def main() -> None:
     try:
         settings = from_env(Settings)
-    except Misconfigured as no:
+        make_rooms(settings.var_dir)
+    except (Misconfigured, CannotRun) as no:
         sys.exit(f"centralita: {no}")
     run(told, settings)
 

@@ -1,16 +1,19 @@
 """A bus and a store on this machine, unless there are better ones to use."""
 
+import asyncio
+import errno
 import json
+import re
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from services.kernel import streams
 
-from .children import binary, child
+from .children import CannotRun, binary, child
 from .edge import ROOT
 from .secrets import Secrets
 
@@ -38,7 +41,7 @@ async def bus(
     ]
     environment = {
         "NATS_SERVER_NAME": "centralita",
-        "NATS_STORE_DIR": str(home),
+        "NATS_STORE_DIR": json.dumps(str(home)),  # read as configuration: a space would end it
         "NATS_MONITOR_ADDRESS": f"127.0.0.1:{free_port()}",
         "NATS_SYNC_INTERVAL": "always",
         "NATS_MAX_FILE_STORE": streams.ROOM,
@@ -101,16 +104,52 @@ def free_port() -> int:
         return port
 
 
-def is_free(port: int) -> bool:
+def insist_on_port(port: int) -> None:
+    """Raise CannotRun when the edge could not listen there."""
     with closing(socket.socket()) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+        except OSError as no:
+            says = {
+                errno.EADDRINUSE: f"Port {port} is in use. Stop what uses it, or choose another:",
+                errno.EACCES: f"PORT {port} is kept for the system. Choose one above 1023:",
+            }
+            default = f"PORT {port} of 127.0.0.1 cannot be used ({no.strerror}). Choose another:"
+            sentence = says.get(no.errno or 0, default)
+            raise CannotRun(f"{sentence} PORT=8081 make run") from no
 
 
 def _answers(port: int) -> bool:
     with closing(socket.socket()) as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def insist_on_servers(urls: Mapping[str, str]) -> None:
+    """Raise CannotRun when no server of a URL answers that was given in a variable."""
+    for variable, url in urls.items():
+        places = [place for place in _places(url) if place[1]]  # a name without a port is looked up
+        if places and not any([await _reached(*place) for place in places]):
+            said = ", ".join(f"{host}:{port}" for host, port in places)
+            raise CannotRun(
+                f"{variable}: nothing answers at {said}. Start that server, or leave the variable"
+                " away to have one started."
+            )
+
+
+def _places(url: str) -> Iterator[tuple[str, int]]:
+    """Yield host and port of each server of a URL; port 0 where none is said."""
+    for one in url.split(","):
+        place = one.rpartition("//")[2].rpartition("@")[2]
+        if there := re.match(r"(\[[^\]]+\]|[^:/?]+)(?::(\d+))?", place):
+            yield there[1].strip("[]"), int(there[2] or 0)
+
+
+async def _reached(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(5):
+            _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True

@@ -2,19 +2,22 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from services.kernel.env import Between, EventLoop, MongoUrl, NatsUrl, OptionalAddress, Port
 
 
 @dataclass(frozen=True)
 class Settings:
-    port: int = 8080
+    port: Port = 8080
     """Where the edge listens, on the loopback interface only."""
     var_dir: Path = Path("var")
     """All data, secrets and logs."""
-    trusted_hops: int = 0
+    trusted_hops: Annotated[int, Between(0, 9)] = 0
     """Proxies in front of the edge that append to X-Forwarded-For."""
-    nats_url: str = field(default="", repr=False)
+    nats_url: NatsUrl = field(default="", repr=False)
     """A NATS server to use instead of starting one."""
-    mongo_url: str = field(default="", repr=False)
+    mongo_url: MongoUrl = field(default="", repr=False)
     """A MongoDB replica set to use instead of starting a store."""
-    health_address: str = ""
-    event_loop: str = "uvloop"
+    health_address: OptionalAddress = ""
+    event_loop: EventLoop = "uvloop"

@@ -11,10 +11,9 @@ from centralita.workspace.v1.workspace_service_pb2_grpc import (
 from services.kernel.bus import connected
 from services.kernel.clock import utc_now
 from services.kernel.consume import consuming
-from services.kernel.env import from_env
 from services.kernel.identity import Guard
 from services.kernel.keys import Jwks
-from services.kernel.run import Running, run
+from services.kernel.run import Running, run_from_env
 from services.kernel.serve import Exposed, serving
 
 from .adapters.last_words import LastOnCards, LastOnViewers
@@ -60,4 +59,4 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
 
 
 if __name__ == "__main__":
-    run(service, from_env(Settings))
+    run_from_env(service, Settings)

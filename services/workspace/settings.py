@@ -3,16 +3,18 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from services.kernel.env import Address, EventLoop, NatsUrl, OptionalAddress, WebUrl
+
 
 @dataclass(frozen=True)
 class Settings:
-    nats_url: str = field(repr=False)
-    grpc_address: str = "127.0.0.1:50051"
-    health_address: str = ""
-    jwks_url: str = "http://directory:8080/.well-known/jwks.json"
+    nats_url: NatsUrl = field(repr=False)
+    grpc_address: Address = "127.0.0.1:50051"
+    health_address: OptionalAddress = ""
+    jwks_url: WebUrl = "http://directory:8080/.well-known/jwks.json"
     issuer: str = "centralita"
     audience: str = "centralita"
-    event_loop: str = "uvloop"
+    event_loop: EventLoop = "uvloop"
 
     replay_changes: int = 20_000
     """Changes of all tenants kept in memory; a client that missed more gets a snapshot."""

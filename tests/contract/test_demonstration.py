@@ -8,6 +8,7 @@ import yaml
 
 from services.ingestion.settings import Settings
 from services.kernel.env import from_env
+from tests.deployed import compose
 from tests.manifests import ROOT
 
 
@@ -17,16 +18,16 @@ def _services(file: str) -> dict[str, Any]:
 
 
 def _ingestion(*files: str) -> Settings:
-    """Return what ingestion reads when compose is given these files, each over those before it."""
-    environment: dict[str, str] = {}
+    """Return what ingestion reads when compose is given these files over its own."""
+    environment = dict(compose()["ingestion"].environment)
     for file in files:
         environment |= _services(file)["ingestion"]["environment"]
     return from_env(Settings, environment)
 
 
 def test_private_call_backs_are_for_the_demonstration_alone() -> None:
-    assert not _ingestion("docker-compose.yml").allow_private_callbacks
-    assert _ingestion("docker-compose.yml", "docker-compose.demo.yml").allow_private_callbacks
+    assert not _ingestion().allow_private_callbacks
+    assert _ingestion("docker-compose.demo.yml").allow_private_callbacks
 
 
 def test_the_customer_listens_where_the_demonstration_s_account_calls_back() -> None:

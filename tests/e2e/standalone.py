@@ -18,13 +18,14 @@ class Standalone(ServerProcess):
     def __init__(self, home: Path) -> None:
         super().__init__(home, "standalone")
         self.port = free_port()
+        self.var = self.home / "its own var"  # many a path has a space
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", "services.standalone"]
 
     def environment(self) -> dict[str, str]:
         paths = f"{ROOT}:{ROOT / 'proto/gen'}"
-        own = {"PYTHONPATH": paths, "PORT": str(self.port), "VAR_DIR": str(self.home / "var")}
+        own = {"PYTHONPATH": paths, "PORT": str(self.port), "VAR_DIR": str(self.var)}
         return {**os.environ, **own}
 
     def ready(self, process: subprocess.Popen[bytes]) -> bool:

@@ -79,7 +79,7 @@ async def test_a_supervisor_pauses_asks_why_moves_and_is_in_the_books(
             assert not own["ownerId"]
             assert await _acts_on(desktop, queue) == ["ACTION_QUEUE_PAUSED", "ACTION_TASKS_MOVED"]
 
-    said = (standalone.home / "var/log/nats.log").read_text()
+    said = (standalone.var / "log/nats.log").read_text()
     assert not [line for line in said.splitlines() if "Violation" in line]
 
 

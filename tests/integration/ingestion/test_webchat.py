@@ -155,6 +155,7 @@ async def test_every_page_and_replica_of_a_visitor_hears(
         grpc_address="127.0.0.1:0",
         http_address="127.0.0.1:0",
         directory_address=world.directory.address,
+        service_secret="ingestion",
         **settings,
     )
     async with (
@@ -325,6 +326,7 @@ async def test_a_stream_ends_at_once_when_its_replica_stops(
         grpc_address="127.0.0.1:0",
         http_address="127.0.0.1:0",
         directory_address=world.directory.address,
+        service_secret="ingestion",
         **settings,
     )
     async with AsyncExitStack() as leaving:

@@ -18,6 +18,7 @@ import pytest
 from services.standalone.secrets import kept_secrets
 from tests.e2e.people import Edge, desk
 from tests.e2e.standalone import Standalone
+from tests.servers import free_port
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -79,7 +80,7 @@ async def test_it_says_where_it_is_works_as_least_privileged_users_and_comes_bac
     assert f"http://127.0.0.1:{here.port}" in _output(here)
     keys = _get(here, "/.well-known/jwks.json")
     await _one_is_served(here)
-    assert "Violation" not in (here.home / "var/log/nats.log").read_text()
+    assert "Violation" not in (here.var / "log/nats.log").read_text()
 
     children = _descendants(here.pid)
     assert len(children) == 3
@@ -90,7 +91,7 @@ async def test_it_says_where_it_is_works_as_least_privileged_users_and_comes_bac
     assert _get(here, "/.well-known/jwks.json") == keys
     assert "refused" not in _output(here)
     await _one_is_served(here)  # from what was saved at the end
-    assert "Violation" not in (here.home / "var/log/nats.log").read_text()
+    assert "Violation" not in (here.var / "log/nats.log").read_text()
 
 
 async def _one_is_served(here: Standalone) -> None:
@@ -137,22 +138,49 @@ def test_a_port_in_use_is_said_before_anything_is_started(here: Standalone) -> N
         ended = _run(here, PORT=str(port))
     assert ended.returncode == 1
     assert f"centralita: Port {port} is in use." in ended.stderr
-    assert not (here.home / "var/log/nats.log").exists()
+    assert not (here.var / "log/nats.log").exists()
 
 
 def test_a_directory_in_use_is_said(here: Standalone) -> None:
     here.start()
-    ended = _run(here, PORT="0")
+    ended = _run(here, PORT=str(free_port()))
     assert ended.returncode == 1
     assert "centralita: Another Centralita runs in" in ended.stderr
     assert _get(here, "/.well-known/jwks.json")
 
 
 def test_a_wrong_setting_is_named(here: Standalone) -> None:
-    ended = _run(here, PORT="eighty")
+    ended = _run(here, PORT="eighty", TRUSTED_HOPS="10", VAR_DIR="/dev/null/var")
     assert ended.returncode == 1
-    assert "centralita: PORT must be" in ended.stderr
-    assert "eighty" not in ended.stderr
+    assert ended.stderr == (
+        "centralita: PORT must be a whole number from 1 to 65,535;"
+        " TRUSTED_HOPS must be a whole number from 0 to 9\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("PORT", "99999", "PORT must be a whole number from 1 to 65,535"),
+        # Not even root may write there; a disk that is read-only answers the same way.
+        ("VAR_DIR", "/dev/null/var", "VAR_DIR /dev/null/var cannot be written (Not a directory)."),
+        (
+            "VAR_DIR",
+            "/proc/var",
+            "VAR_DIR /proc/var cannot be written (No such file or directory).",
+        ),
+        ("NATS_URL", "nats://127.0.0.1:9", "NATS_URL: nothing answers at 127.0.0.1:9."),
+        ("MONGO_URL", "mongodb://127.0.0.1:9/x", "MONGO_URL: nothing answers at 127.0.0.1:9."),
+        ("MONGO_URL", "127.0.0.1:9", "MONGO_URL must be mongodb://"),
+    ],
+)
+def test_what_stops_it_is_said_in_one_line(
+    here: Standalone, variable: str, value: str, sentence: str
+) -> None:
+    ended = _run(here, **{variable: value})
+    (line,) = ended.stderr.splitlines()
+    assert ended.returncode == 1
+    assert line.startswith(f"centralita: {sentence}")
 
 
 def test_a_wrong_setting_of_a_service_is_named_though_others_run_already(
@@ -160,7 +188,10 @@ def test_a_wrong_setting_of_a_service_is_named_though_others_run_already(
 ) -> None:
     ended = _run(here, WATCH_BUFFER="many")
     assert ended.returncode == 1
-    assert ended.stderr.strip() == "centralita: WATCH_BUFFER must be a whole number"
+    assert (
+        ended.stderr.strip()
+        == "centralita: WATCH_BUFFER must be a whole number from 1 to 1,000,000"
+    )
 
 
 def test_secrets_are_kept_and_nobody_else_may_read_them(tmp_path: Path) -> None:
