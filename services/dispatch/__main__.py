@@ -18,15 +18,15 @@ from services.kernel.bus import connected
 from services.kernel.clock import utc_now
 from services.kernel.consume import consuming
 from services.kernel.ending import ended
-from services.kernel.env import from_env
 from services.kernel.identity import Guard
 from services.kernel.ids import new_id
 from services.kernel.keys import Jwks
-from services.kernel.run import Running, run
+from services.kernel.run import Running, run_from_env
 from services.kernel.serve import Exposed, serving
 
 from .adapters.acts import JetStreamActs
 from .adapters.asking import ExplainElsewhere
+from .adapters.head_waits import TellHeadWaits
 from .adapters.leases import KeyValueLeases, leases
 from .adapters.logs import JetStreamInputLog, JetStreamIntake, JetStreamJournal, shard_of
 from .adapters.outlets import JetStreamOutlets
@@ -86,7 +86,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
             leases=held,
             clock=clock,
             checkpoint=checkpoint,
-            duties=(Foresee(intake, clock), AnswerQuestions(bus, clock)),
+            duties=(Foresee(intake, clock), AnswerQuestions(bus, clock), TellHeadWaits(clock)),
         )
         list_shards = ListShards(held, ports.journal, partial(shard_of, shards=settings.shards))
         explain = ExplainElsewhere(settings.nats_url, settings.shards)
@@ -125,4 +125,4 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
 
 
 if __name__ == "__main__":
-    run(service, from_env(Settings))
+    run_from_env(service, Settings)

@@ -16,7 +16,9 @@ from nats.js.api import Header
 from nats.js.errors import APIError
 
 from .client import TolerantClient
+from .env import Misconfigured
 from .publisher import BusUnavailable, Overtaken, Publisher, overtaken
+from .reachable import Reachable
 from .wire import Outgoing
 
 __all__ = ["PUBLISH_TIMEOUT", "Bus", "BusUnavailable", "Overtaken", "connected"]
@@ -142,6 +144,7 @@ async def connected(
     watch.bus = bus = Bus(nc)
     try:
         await bus.open()
+        watch.reachable.tell(True)
         yield bus
     finally:
         watch.leaving = True
@@ -160,12 +163,16 @@ class _Watch:
         self.leaving = False
         self._lost = lost
         self._told: dict[str, float] = {}
+        self.reachable = Reachable("nats")
+        self.reachable.tell(False)
 
     async def reconnected(self) -> None:
+        self.reachable.tell(True)
         if self.bus is not None:
             await self.bus.resumed()
 
     async def disconnected(self) -> None:
+        self.reachable.tell(False)
         if not self.leaving:
             log.warning("nats is gone")
 
@@ -175,9 +182,10 @@ class _Watch:
         now, what = time.monotonic(), f"{type(error).__name__}: {error}"
         if now - self._told.get(what, -TELL_AGAIN) >= TELL_AGAIN:
             self._told = {what: now}
-            log.warning("nats trouble", extra={"cause": what})
+            so_far = "nats trouble" if self.bus else "nats is not reached; is NATS_URL right?"
+            log.warning(so_far, extra={"cause": what})
         if self.bus is None and "authorization violation" in what.lower():
-            raise error
+            raise Misconfigured({"NATS_URL": "is refused: user or password is wrong"}) from error
 
     def _hang_up(self) -> None:
         """Close the socket of an attempt that came to nothing: the client would forget it open."""

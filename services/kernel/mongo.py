@@ -1,10 +1,19 @@
 """The service's own database, where an acknowledged write survives the loss of a node."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from pymongo.errors import (
+    ConfigurationError,
+    InvalidURI,
+    OperationFailure,
+    ServerSelectionTimeoutError,
+)
+
+from .env import Misconfigured
+from .reachable import StoreReachable
 
 PRIMARY = "isWritablePrimary"  # what `hello` calls a node that takes writes
 
@@ -19,10 +28,23 @@ class UnsafeStore(RuntimeError):
 async def database(url: str, name: str) -> AsyncIterator[Database]:
     """Open database `name`; dates are aware, writes are acknowledged by a majority's journal.
 
-    Raises UnsafeStore at start if that is not so. Outages heal by themselves; meanwhile a call
-    fails after 5 seconds, and a write that failed may have happened.
+    Raises UnsafeStore at start if that is not so, and Misconfigured if the URL leads nowhere.
+    Outages heal by themselves; meanwhile a call fails after 5 seconds, and a write that failed may
+    have happened.
     """
-    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+    with _told_by_its_variable():
+        client = _client(url, name)
+    try:
+        database = client[name]
+        with _told_by_its_variable():
+            await _insist_on_safety(database)
+        yield database
+    finally:
+        client.close()
+
+
+def _client(url: str, name: str) -> AsyncIOMotorClient[dict[str, Any]]:
+    return AsyncIOMotorClient(
         url,
         appname=name,
         tz_aware=True,
@@ -33,13 +55,25 @@ async def database(url: str, name: str) -> AsyncIterator[Database]:
         serverSelectionTimeoutMS=5_000,
         connectTimeoutMS=5_000,
         socketTimeoutMS=30_000,
+        event_listeners=[StoreReachable()],
     )
+
+
+@contextmanager
+def _told_by_its_variable() -> Iterator[None]:
+    """Say what is wrong with the URL, and nothing of what stands in it."""
     try:
-        database = client[name]
-        await _insist_on_safety(database)
-        yield database
-    finally:
-        client.close()
+        yield
+    except (ConfigurationError, InvalidURI) as no:
+        raise Misconfigured({"MONGO_URL": "cannot be read: mongodb://user:password@host"}) from no
+    except OperationFailure as no:
+        rule = (
+            f"is refused ({no.details and no.details.get('codeName')}): user, password, database?"
+        )
+        raise Misconfigured({"MONGO_URL": rule}) from no
+    except ServerSelectionTimeoutError as no:
+        rule = "leads to no server that answers, or to none of its replica set: is it started?"
+        raise Misconfigured({"MONGO_URL": rule}) from no
 
 
 async def _insist_on_safety(database: Database) -> None:

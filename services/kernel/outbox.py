@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -17,7 +18,7 @@ from .bus import Bus, BusUnavailable
 from .causes import cause_of
 from .ending import beside, ended
 from .ids import new_id
-from .telemetry import traceparent
+from .telemetry import meter, traceparent
 from .wire import Outgoing, outgoing
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,8 @@ class _Lane:
         self.unread = False
         self.waiting: dict[str, Mapping[str, Any]] = {}
         self.sent: set[str] = set()
+        self.since = time.monotonic()
+        """When it last got on: what waits longer than that is held up."""
         self.stuck = False
         """Pulling failed, and not for want of the store: not again before there is more to pull."""
         self.task: asyncio.Task[None] | None = None
@@ -88,6 +91,7 @@ class Outbox:
         self._lanes: dict[Any, _Lane] = {}
         self._pull: Pull = self._pull_entries
         self._pulling: asyncio.Task[None] | None = None
+        self._age = meter().create_gauge("centralita.outbox.age", "s")
 
     def pull_with(self, pull: Pull) -> None:
         """Let the owner take out what is out, with a write that does more.
@@ -108,6 +112,8 @@ class Outbox:
         version that this process wrote and nudged itself.
         """
         lane = self._lanes.setdefault(document_id, _Lane())
+        if not (lane.unread or lane.waiting):
+            lane.since = time.monotonic()
         if waiting is None:
             lane.unread = True
         else:
@@ -138,6 +144,7 @@ class Outbox:
     async def sweep(self) -> None:
         """Publish what nudges missed: the process died, or the bus was gone."""
         found = self._collection.find({"outbox.id": {"$gt": ""}}, {"_id": 1}).limit(AT_ONCE)
+        self._tell_age()
         missed = [one["_id"] async for one in found if not self._at_work_on(one["_id"])]
         await asyncio.gather(*(self.nudge(one) for one in missed))
 
@@ -150,6 +157,13 @@ class Outbox:
         await ended(self._pulling)
         with suppress(PyMongoError):
             await self._pull_sent()
+
+    def _tell_age(self) -> None:
+        """Say how long the document waits that has waited longest without getting on."""
+        held_up = [lane.since for lane in self._lanes.values() if lane.unread or lane.waiting]
+        now = time.monotonic()
+        age = now - min(held_up, default=now)
+        self._age.set(age, {"collection": self._collection.name})
 
     def _at_work_on(self, document_id: Any) -> bool:
         lane = self._lanes.get(document_id)
@@ -178,7 +192,7 @@ class Outbox:
             await self._bus.publish(message)
             del lane.waiting[one["id"]]
             lane.sent.add(one["id"])
-            lane.stuck = False
+            lane.since, lane.stuck = time.monotonic(), False
             if self._pulling is None or self._pulling.done():
                 self._pulling = asyncio.create_task(self._pull_soon())
 

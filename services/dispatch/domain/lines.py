@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
+from itertools import islice
 
 from .parties import Task
 
@@ -98,6 +99,12 @@ class Lines:
         """Return who is first in a queue's line and who is last; empty: nobody waits."""
         line = self._lines.get(queue_id)
         return ("", "") if line is None else line.ends()
+
+    def heads(self) -> Iterator[int]:
+        """Yield since when the first of each line waits."""
+        for line in self._lines.values():
+            for _, enqueued_at, _ in islice(line, 1):
+                yield enqueued_at
 
     def rank(self, task_id: str) -> int:
         """Return the place of a task in its line, from 1; 0 when it is in none."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.dispatch.adapters.head_waits import longest_head_wait_s
 from services.dispatch.domain.decisions import Reason
 from services.dispatch.domain.inputs import OpeningsForeseen, QueueMode, Role
 from services.dispatch.domain.policy import BusinessHours, Policy
@@ -103,3 +104,13 @@ def test_only_who_rules_a_queue_is_told(asker: Asker, queue_id: str, reason: Rea
     assert told(desk, asker, queue_id) is reason
     assert status(desk.state, "globex", "sales", BOSS, desk.now) is Reason.QUEUE_NOT_FOUND
     assert "globex" not in desk.state.tenants
+
+
+def test_the_longest_wait_of_those_who_are_next_is_told_over_all_queues() -> None:
+    desk = Desk()
+    assert longest_head_wait_s(desk.state, desk.now) == 0
+    desk.queue("sales")
+    desk.queue("support")
+    desk.submit("young", "sales", age=1_000)
+    desk.submit("old", "support", age=60_000)
+    assert longest_head_wait_s(desk.state, desk.now) == 60
