@@ -34,6 +34,7 @@ from .adapters.questions import AnswerQuestions, AskLeader
 from .adapters.replies import replies
 from .adapters.snapshots import ObjectStoreSnapshots
 from .adapters.supposing import SupposeElsewhere
+from .adapters.traces import Traces
 from .audit_api import AuditApi
 from .domain.errors import Refusal
 from .explain_api import ExplainApi
@@ -78,11 +79,12 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
         leases(bus, owner_id, settings.shards, settings.settled_after.total_seconds()) as held,
     ):
         intake = JetStreamIntake(bus, settings.shards)
+        traces = Traces()
         ports = Ports(
-            inputs=JetStreamInputLog(bus),
+            inputs=JetStreamInputLog(bus, traces),
             journal=JetStreamJournal(bus, owner_id),
             snapshots=ObjectStoreSnapshots(bus),
-            outlets=JetStreamOutlets(bus),
+            outlets=JetStreamOutlets(bus, traces),
             leases=held,
             clock=clock,
             checkpoint=checkpoint,

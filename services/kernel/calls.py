@@ -24,7 +24,7 @@ from . import client_network, identity
 from .answers import FAULT, Answer, Codes, answer_to, as_status
 from .causes import cause_of
 from .identity import FOR_EVER, Caller, Guard, TokenExpired
-from .telemetry import continued, meter, tracer
+from .telemetry import continued, meter, tracer_of
 from .text import TextFlaw, TextInvalid, flaw_in
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,6 @@ class Calls:
     refused_text: Callable[[TextFlaw], Exception] = TextInvalid
     _streams: set[asyncio.Timeout] = field(default_factory=set)
     _draining: bool = False
-    _tracer: trace.Tracer = field(default_factory=tracer)
     _meter: Any = field(
         default_factory=lambda: meter().create_histogram("rpc.server.call.duration", "s")
     )
@@ -79,12 +78,13 @@ class Calls:
         """Return the handler to expose; `name` is package.Service/Method."""
         if method.request_streaming:
             raise NotImplementedError(f"{name} streams requests, and nothing here bounds that")
+        spans = tracer_of(name)
         body = self._streaming(method) if method.response_streaming else self._unary(method)
 
         async def call(raw: bytes, context: Context) -> bytes | None:
             started, code = time.perf_counter(), StatusCode.OK
             metadata = dict(context.invocation_metadata() or ())
-            span = self._tracer.start_span(name, continued(metadata), trace.SpanKind.SERVER)
+            span = spans.start_span(name, continued(metadata), trace.SpanKind.SERVER)
             # For the rest of this task, as the caller is.
             attach(trace.set_span_in_context(span))
             client_network.came_from(str(metadata.get(client_network.HEADER, "")))

@@ -16,7 +16,7 @@ from . import client_network
 from .answers import FAULT, Answer, Codes, answer_to
 from .causes import cause_of
 from .listening import listening
-from .telemetry import continued, tracer
+from .telemetry import continued, tracer_of
 
 log = logging.getLogger(__name__)
 
@@ -154,14 +154,12 @@ def _bodies_as_they_came(slowest: float) -> Middleware:
 
 
 def _answering(codes: Codes) -> Middleware:
-    spans = tracer()
-
     @web.middleware
     async def answer(request: web.Request, handler: Next) -> web.StreamResponse:
         client_network.came_from(request.headers.get(client_network.HEADER, ""))
         route = request.match_info.route.resource
         name = f"{request.method} {route.canonical if route else '*'}"
-        with spans.start_as_current_span(
+        with tracer_of(name).start_as_current_span(
             name,
             continued(request.headers),
             trace.SpanKind.SERVER,

@@ -155,3 +155,12 @@ def meter() -> metrics.Meter:
 def tracer() -> trace.Tracer:
     """Return the tracer all spans of ours are made with."""
     return trace.get_tracer("centralita")
+
+
+def tracer_of(served: str) -> trace.Tracer:
+    """Return the tracer of a served method or route. Health checks and key sets are no spans."""
+    return _silent if served.startswith(_UNTRACED) else tracer()
+
+
+_silent = trace.NoOpTracer()
+_UNTRACED = ("grpc.health.", "GET /.well-known/")

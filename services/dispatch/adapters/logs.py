@@ -22,9 +22,11 @@ from services.dispatch.use_cases.ports import (
 from services.kernel.bus import Bus
 from services.kernel.publisher import overtaken
 from services.kernel.tail import tail
+from services.kernel.telemetry import traceparent
 
 from .inputs import UnreadableInput, decode_input, encode_input
 from .records import decode_record, encode_record
+from .traces import Traces
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +51,17 @@ def shard_of(tenant_id: str, shards: int) -> Shard:
 class JetStreamInputLog:
     """See the port."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, traces: Traces) -> None:
         self._bus = bus
+        self._traces = traces
 
     async def follow(self, shard: Shard, after: int) -> AsyncGenerator[list[Entry], None]:
         subjects = [input_subject(shard)]
         async with aclosing(tail(self._bus, INPUTS, subjects=subjects, after=after)) as batches:
             async for batch in batches:
+                for message in batch:
+                    if parent := message.headers.get("traceparent"):
+                        self._traces.note(shard, message.sequence, parent)
                 yield [
                     self._entry(message.sequence, int(message.at.timestamp() * 1000), message.data)
                     for message in batch
@@ -78,10 +84,12 @@ class JetStreamIntake:
 
     async def append(self, it: Fact | Command, dedup_id: str) -> None:
         subject = input_subject(shard_of(it.tenant_id, self._shards))
-        headers = {"Nats-Msg-Id": dedup_id} if dedup_id else None
+        headers = {"Nats-Msg-Id": dedup_id} if dedup_id else {}
+        if parent := traceparent():
+            headers["traceparent"] = parent
         try:
             await self._bus.js.publish(
-                subject, encode_input(it), timeout=APPEND_TIMEOUT_S, headers=headers
+                subject, encode_input(it), timeout=APPEND_TIMEOUT_S, headers=headers or None
             )
         except (APIError, Error, TimeoutError, OSError) as silence:
             raise Unknown from silence

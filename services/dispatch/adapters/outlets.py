@@ -18,6 +18,7 @@ from services.kernel.ending import beside
 from services.kernel.wire import Outgoing, outgoing
 
 from .events import told
+from .traces import Traces
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +29,13 @@ RESEND_AFTER_S = 2.0
 class JetStreamOutlets:
     """See the port."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, traces: Traces) -> None:
         self._bus = bus
+        self._traces = traces
 
     @asynccontextmanager
     async def open(self, shard: Shard, emitted: int) -> AsyncIterator["JetStreamOutlet"]:
-        outlet = JetStreamOutlet(self._bus, shard, emitted)
+        outlet = JetStreamOutlet(self._bus, self._traces, shard, emitted)
         inbox = self._bus.nc.new_inbox()
         acks = await self._bus.nc.subscribe(f"{inbox}.*", cb=outlet.taken)
         outlet.acks_to = inbox
@@ -56,9 +58,10 @@ class _Sent:
 class JetStreamOutlet:
     """See the port. Ids derive from the place in the journal, so that a repetition is known."""
 
-    def __init__(self, bus: Bus, shard: Shard, emitted: int) -> None:
+    def __init__(self, bus: Bus, traces: Traces, shard: Shard, emitted: int) -> None:
         self.acks_to = ""
         self._bus = bus
+        self._traces = traces
         self._shard = shard
         self._emitted = emitted
         self._records: dict[int, int] = {}
@@ -77,13 +80,15 @@ class JetStreamOutlet:
         self._records[record] = 1
         for step in steps:
             at = datetime.fromtimestamp(step.at / 1000, UTC)
+            parent = self._traces.of(self._shard, step.input_sequence)
             for decision, event in told(step.decisions):
                 if type(decision) is Answered:
                     await self._answer(decision)
                 elif event is not None:
                     number += 1
                     event_id = f"d{self._shard}-{record}-{number}"
-                    await self._send(record, outgoing(event, event_id=event_id, at=at))
+                    message = outgoing(event, event_id=event_id, at=at, traceparent=parent)
+                    await self._send(record, message)
         self._out(record)
         while len(self._sent) > ON_THE_WAY_AT_MOST:
             self._room.clear()

@@ -11,6 +11,7 @@ from services.ingestion.domain.errors import BusUnavailable
 from services.ingestion.domain.message import InboundMessage
 from services.kernel import bus as kernel
 from services.kernel.clock import Clock
+from services.kernel.telemetry import traceparent
 from services.kernel.wire import outgoing
 
 
@@ -32,7 +33,10 @@ class BusFacts:
 
     async def _publish(self, event: Message, event_id: str) -> bool:
         try:
-            return await self._bus.publish(outgoing(event, event_id=event_id, at=self._clock()))
+            message = outgoing(
+                event, event_id=event_id, at=self._clock(), traceparent=traceparent()
+            )
+            return await self._bus.publish(message)
         except (kernel.BusUnavailable, APIError) as trouble:
             raise BusUnavailable(
                 "The bus gave no durable ack, so whether it was stored is unknown: send the same"

@@ -11,6 +11,7 @@ from centralita.dispatch.v1.events_pb2 import OFFER_END_CANCELLED
 from grpc import StatusCode
 
 from services.dispatch.adapters.outlets import JetStreamOutlets
+from services.dispatch.adapters.traces import Traces
 from services.dispatch.domain.decisions import Offered
 from services.dispatch.use_cases import commands
 from services.dispatch.use_cases.ports import Step
@@ -177,7 +178,7 @@ async def test_an_event_that_no_stream_takes_is_kept_and_sent_again(
     at = int(datetime.now(UTC).timestamp() * 1000)
     async with connected(private_nats.url, name="tests") as bus:
         await bus.js.delete_stream("DISPATCH")
-        async with JetStreamOutlets(bus).open(0, 6) as outlet:
+        async with JetStreamOutlets(bus, Traces()).open(0, 6) as outlet:
             await outlet.emit(7, [Step(1, at, (offered,))])
             await bus.nc.flush()
             assert outlet.emitted == 6

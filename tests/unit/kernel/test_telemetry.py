@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from services.kernel.telemetry import JsonLines, telemetry, traceparent
+from services.kernel import telemetry as telemetry_module
+from services.kernel.telemetry import JsonLines, telemetry, traceparent, tracer_of
 
 CANARY = "+34 600 111 222"
 
@@ -97,3 +101,22 @@ async def test_several_services_in_a_process_share_one_telemetry() -> None:
 
 def test_no_exporter_is_imported_without_an_endpoint() -> None:
     assert "services.kernel.export" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("served", "spans"),
+    [
+        ("grpc.health.v1.Health/Check", 0),
+        ("GET /.well-known/jwks.json", 0),
+        ("centralita.dispatch.v1.DispatchService/GetWait", 1),
+        ("POST /channels/{tenant_id}/{channel_account_id}/messages", 1),
+    ],
+)
+def test_health_checks_and_key_sets_are_no_spans(
+    served: str, spans: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    monkeypatch.setattr(telemetry_module, "tracer", lambda: provider.get_tracer("tests"))
+    tracer_of(served).start_span(served).end()
+    assert len(memory.get_finished_spans()) == spans

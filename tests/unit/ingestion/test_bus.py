@@ -1,0 +1,30 @@
+"""What ingestion tells on the bus goes on in the trace that brought it."""
+
+from typing import Any, cast
+
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+
+from services.ingestion.adapters.bus import BusFacts
+from services.ingestion.domain.message import InboundMessage
+from services.kernel.wire import Outgoing
+from tests.unit.ingestion.test_accept import NINE, SHOP
+
+
+class Taken:
+    def __init__(self) -> None:
+        self.messages: list[Outgoing] = []
+
+    async def publish(self, message: Outgoing) -> bool:
+        self.messages.append(message)
+        return False
+
+
+async def test_a_customers_message_carries_the_trace_of_the_door_it_came_by() -> None:
+    bus = Taken()
+    context = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1))
+    with trace.use_span(NonRecordingSpan(context)):
+        facts = BusFacts(cast("Any", bus), lambda: NINE)
+        await facts.received(SHOP, InboundMessage("p-1", "+1555", "hi", NINE))
+    (told,) = bus.messages
+    assert told.headers["traceparent"].split("-")[1] == f"{0xABC:032x}"
