@@ -28,7 +28,7 @@ from .adapters.dispatch import GrpcTasks, TellMends
 from .adapters.memberships import memberships
 from .adapters.mongo_conversations import MongoConversations
 from .adapters.mongo_messages import MongoMessages
-from .domain.errors import Refusal
+from .domain.errors import Refusal, Unusable
 from .grpc_api import CODES, ConversationsApi, Working
 from .handlers import Following, handlers, reconcile_for_ever
 from .messages import refused_text
@@ -98,7 +98,8 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             close=Close(conversations, store, go_on, assignments, utc_now),
         )
         async with (
-            consuming(bus, handlers(following), final=(Refusal,)),
+            # Nobody reads why a message was unusable, and what was accepted must not vanish.
+            consuming(bus, handlers(following), final=(Refusal, Unusable)),
             beside(reconcile_for_ever(reconcile, settings.reconcile_every)),
             serving(
                 settings.grpc_address,

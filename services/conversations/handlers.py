@@ -16,12 +16,10 @@ from centralita.dispatch.v1.events_pb2 import (
 )
 from centralita.ingestion.v1.events_pb2 import DeliveryUpdated, MessageReceived
 from faststream.nats import NatsRouter
-from google.protobuf.message import DecodeError
 
 from services.kernel.consume import consumer, meta
 
 from . import messages
-from .domain.errors import Unusable
 from .use_cases import AppendMessage, EndWithTask, MergeDelivery, NoteTask
 
 log = logging.getLogger(__name__)
@@ -50,11 +48,7 @@ def handlers(do: Following) -> NatsRouter:
     )
     async def append_message(event: MessageReceived) -> None:
         """A customer wrote: append it where it belongs, or keep it for people to look at."""
-        try:
-            await do.append(messages.to_received(event))
-        except Unusable as never:
-            # Not an answer: nobody reads it, and what was accepted must not vanish.
-            raise DecodeError(never.reason) from never
+        await do.append(messages.to_received(event))
 
     @router.subscriber(
         **consumer(

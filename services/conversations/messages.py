@@ -18,7 +18,14 @@ from services.kernel.text import Fault, TextFlaw, TextInvalid, fitted, flaw_of
 from .domain.conversation import Conversation, Incoming
 from .domain.errors import PageTokenInvalid, TextMissing, TextTooLong, Unusable
 from .domain.events import Appended, Closed, Event, Opened, ReplyRequested
-from .domain.message import Delivery, Direction, Message, Place, inbound_id
+from .domain.message import (
+    Delivery,
+    Direction,
+    Message,
+    Place,
+    former_inbound_id,
+    inbound_id,
+)
 from .domain.received import Received, Sender
 
 MOST_ARRIVALS = 2**32
@@ -68,6 +75,12 @@ def to_received(event: MessageReceived) -> Received:
         ),
         Incoming(
             message_id=inbound_id(
+                event.tenant_id,
+                event.channel_account_id,
+                message.sender_address,
+                message.provider_message_id,
+            ),
+            former_id=former_inbound_id(
                 event.tenant_id, event.channel_account_id, message.provider_message_id
             ),
             text=message.text,

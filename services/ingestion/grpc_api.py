@@ -19,6 +19,7 @@ CODES: Mapping[type[Exception], StatusCode] = {
     errors.VisitorTokenRefused: StatusCode.UNAUTHENTICATED,
     errors.OriginRefused: StatusCode.PERMISSION_DENIED,
     errors.RateLimited: StatusCode.RESOURCE_EXHAUSTED,
+    errors.MessageIdReused: StatusCode.ALREADY_EXISTS,
     errors.BusUnavailable: StatusCode.UNAVAILABLE,
     errors.DependencyUnavailable: StatusCode.UNAVAILABLE,
     errors.Stale: StatusCode.ABORTED,

@@ -8,6 +8,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from services.conversations.domain.conversation import Conversation
 from services.conversations.domain.message import Delivery, Direction, Message, Place, Seen
+from services.conversations.use_cases.ports import Stored
 
 from . import documents
 from .documents import Document
@@ -40,6 +41,14 @@ class MongoMessages:
     async def get(self, tenant_id: str, message_id: str) -> Message | None:
         found = await self._collection.find_one({"_id": message_id, "tenant_id": tenant_id})
         return None if found is None else documents.to_message(found)
+
+    async def inbound(self, tenant_id: str, message_id: str, former_id: str) -> Stored | None:
+        either = {"_id": {"$in": [message_id, former_id]}, "tenant_id": tenant_id}
+        found = await self._collection.find(either).to_list(2)
+        # False comes first: the message of its own id, where both are there.
+        for each in sorted(found, key=lambda document: document["_id"] == former_id):
+            return Stored(each["conversation_id"], documents.to_message(each))
+        return None
 
     async def keep(self, staged: Sequence[tuple[Conversation, Message]]) -> None:
         """Insert them. One that is there already is the same message, perhaps delivered since."""

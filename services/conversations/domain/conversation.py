@@ -24,9 +24,13 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A customer's message as it came: whose it is decides the lane, not this."""
+    """A customer's message as it came: whose it is decides the lane, not this.
+
+    `former_id` is what an older version stored it under.
+    """
 
     message_id: str
+    former_id: str
     text: str
     sent_at: datetime | None
     sender_address: str

@@ -56,6 +56,12 @@ class Unusable(ConversationsError):
     reason = "MESSAGE_UNUSABLE"
 
 
+class MessageIdReused(Unusable):
+    """The sender's message of this id says something else, and was appended already."""
+
+    reason = "MESSAGE_ID_REUSED"
+
+
 class Stale(ConversationsError):
     """The conversation changed between reading and writing; read it again."""
 

@@ -70,8 +70,15 @@ class Seen:
     until: datetime | None = None
 
 
-def inbound_id(tenant_id: str, channel_account_id: str, provider_message_id: str) -> str:
-    """Return the id that the provider's message has, however often it is delivered."""
+def inbound_id(
+    tenant_id: str, channel_account_id: str, sender_address: str, provider_message_id: str
+) -> str:
+    """Return the id that this sender's message has, however often it is delivered."""
+    return _digest("inbound", tenant_id, channel_account_id, sender_address, provider_message_id)
+
+
+def former_inbound_id(tenant_id: str, channel_account_id: str, provider_message_id: str) -> str:
+    """Return the id that it had when senders of an account shared their ids."""
     return _digest("inbound", tenant_id, channel_account_id, provider_message_id)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.conversations.domain.conversation import Conversation, Lane
 from services.conversations.domain.events import Event
@@ -74,8 +74,19 @@ class Conversations(Protocol):
         ...
 
 
+class Stored(NamedTuple):
+    """A message that is a document of its own."""
+
+    conversation_id: str
+    message: Message
+
+
 class Messages(Protocol):
     async def get(self, tenant_id: str, message_id: str) -> Message | None: ...
+
+    async def inbound(self, tenant_id: str, message_id: str, former_id: str) -> Stored | None:
+        """Return the message of this id, or else of the former one."""
+        ...
 
     async def keep(self, staged: Sequence[tuple[Conversation, Message]]) -> None:
         """Make documents of them; what is there already stays as it is."""

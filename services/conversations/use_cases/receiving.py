@@ -4,7 +4,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from services.conversations.domain.conversation import Conversation, Incoming, Lane, opening
-from services.conversations.domain.errors import Stale
+from services.conversations.domain.errors import MessageIdReused, Stale
+from services.conversations.domain.message import Message
 from services.conversations.domain.received import Received
 from services.kernel.again import again_if
 from services.kernel.clock import Clock
@@ -38,7 +39,10 @@ class AppendMessage:
         self._turns: Turns[Lane] = Turns()  # saves lost races, nothing more: the write decides
 
     async def __call__(self, received: Received) -> None:
-        """Append it. Raises Unusable for a sender who can never be a contact of ours."""
+        """Append it. Raises Unusable for a sender who can never be a contact of ours.
+
+        Likewise, as MessageIdReused, for another text under an id that the sender has used.
+        """
         sender = received.sender
         known = await self._contacts.resolve(sender)
         lane = Lane(sender.tenant_id, sender.channel_account_id, known.contact_id)
@@ -61,10 +65,28 @@ class AppendMessage:
         latest = await self._conversations.latest_in(lane)
         if latest is not None and await self._go_on(latest):
             latest = await self._conversations.latest_in(lane)
-        if latest is not None and latest.holds(incoming.message_id):
-            return
-        if await self._messages.get(lane.tenant_id, incoming.message_id) is None:
+        known = await self._known(latest, lane, incoming)
+        if known is None:
             await self._receive(latest, lane, incoming)
+        elif known.text != incoming.text:
+            raise MessageIdReused("The sender's message of this id says something else.")
+
+    async def _known(
+        self, latest: Conversation | None, lane: Lane, incoming: Incoming
+    ) -> Message | None:
+        """Return the message as it was appended before, if it was."""
+        if latest is not None:
+            staged = latest.holds(incoming.message_id) or latest.holds(incoming.former_id)
+            if staged is not None:
+                return staged
+        stored = await self._messages.inbound(
+            lane.tenant_id, incoming.message_id, incoming.former_id
+        )
+        if stored is None or stored.message.id == incoming.message_id:
+            return stored and stored.message
+        # Senders of the account shared that id; whose it was, only its conversation knows.
+        it = await self._conversations.get(lane.tenant_id, stored.conversation_id)
+        return stored.message if it.lane == lane else None
 
     async def _receive(self, latest: Conversation | None, lane: Lane, incoming: Incoming) -> None:
         now = self._clock()

@@ -8,6 +8,7 @@ from services.ingestion import messages
 from services.ingestion.domain.account import ChannelAccount
 from services.ingestion.domain.delivery import Fate
 from services.ingestion.domain.errors import BusUnavailable
+from services.ingestion.domain.lately import SaidLately
 from services.ingestion.domain.message import InboundMessage
 from services.kernel import bus as kernel
 from services.kernel.clock import Clock
@@ -19,10 +20,22 @@ class BusFacts:
     def __init__(self, bus: kernel.Bus, clock: Clock) -> None:
         self._bus = bus
         self._clock = clock
+        self._said = SaidLately()
 
     async def received(self, account: ChannelAccount, message: InboundMessage) -> bool:
-        event_id = ":".join((*account.key, message.fingerprint()))
-        return await self._publish(messages.received(account, message), event_id)
+        event = messages.received(account, message)
+        name, content = ":".join((*account.key, message.fingerprint())), message.content()
+        known = self._said.note(name, content)
+        try:
+            duplicate = await self._publish(event, name)
+            if duplicate and not known:
+                # Somebody else took it, in whatever words. Conversations has those, and compares.
+                self._said.forget(name)
+                await self._publish(event, f"{name}:{content}")
+        except BusUnavailable:
+            self._said.forget(name)
+            raise
+        return duplicate
 
     async def refused(self, event: MessageRefused, event_id: str) -> None:
         await self._publish(event, event_id)

@@ -45,6 +45,16 @@ class ProviderMessageIdMissing(Refusal):
     reason = "PROVIDER_MESSAGE_ID_MISSING"
 
 
+class MessageIdReused(Refusal):
+    reason = "MESSAGE_ID_REUSED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The sender's message of this id says something else, and was accepted: give each"
+            " message an id of its own."
+        )
+
+
 class SenderAddressMissing(Refusal):
     reason = "SENDER_ADDRESS_MISSING"
 

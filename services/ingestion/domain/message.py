@@ -1,6 +1,7 @@
 """What a customer wrote, whichever channel brought it."""
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,4 +20,13 @@ class InboundMessage:
 
     def fingerprint(self) -> str:
         """Name the message among all of its account, in 32 hex digits whatever its id contains."""
-        return hashlib.sha256(self.provider_message_id.encode()).hexdigest()[:32]
+        return _digest(self.sender_address, self.provider_message_id)
+
+    def content(self) -> str:
+        """Name what it says, in 32 hex digits; not when, which a repetition may tell otherwise."""
+        return _digest(self.text, self.sender_name)
+
+
+def _digest(*parts: str) -> str:
+    # JSON keeps ("a", "bc") and ("ab", "c") apart.
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

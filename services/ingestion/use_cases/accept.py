@@ -22,7 +22,8 @@ class Inbox(Protocol):
     async def received(self, account: ChannelAccount, message: InboundMessage) -> bool:
         """Return once it is stored durably; True when it had been shortly before.
 
-        Raises Refusal for a text that breaks the rule of its field.
+        Raises Refusal for a text that breaks the rule of its field, and, as MessageIdReused, for
+        another text than the sender's message of this id had.
         """
 
 

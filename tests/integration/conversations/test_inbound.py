@@ -13,12 +13,13 @@ from centralita.contacts.v1.events_pb2 import ContactCreated
 from centralita.conversations.v1.events_pb2 import ConversationOpened, MessageAppended
 from centralita.conversations.v1.resources_pb2 import CONVERSATION_STATE_CLOSED, Message
 from centralita.dispatch.v1.events_pb2 import TaskCancelled
+from centralita.ingestion.v1.events_pb2 import MessageReceived
 from grpc import StatusCode
 
 from services.conversations.adapters.mongo_conversations import MongoConversations
 from services.conversations.domain.conversation import Incoming, Lane, opening
 from services.conversations.domain.errors import Stale
-from services.conversations.domain.message import inbound_id
+from services.conversations.domain.message import former_inbound_id, inbound_id
 from services.kernel.clock import utc_now
 from services.kernel.ending import ended
 from services.kernel.outbox import Collection, Outbox
@@ -41,7 +42,11 @@ async def test_a_message_opens_a_conversation_and_everyone_is_told_in_order(rig:
     assert (second or "").endswith("message.appended")
 
     (message,) = await rig.thread(conversation_id)
-    assert message.message_id == appended.message_id == inbound_id(rig.tenant, "shop", "p-1")
+    assert (
+        message.message_id
+        == appended.message_id
+        == inbound_id(rig.tenant, "shop", "visitor-1", "p-1")
+    )
     assert message.text == "hola"
     (contact,) = await rig.events("CONTACTS", ContactCreated)
     assert contact.contact_id == opened.contact_id
@@ -116,7 +121,9 @@ async def test_messages_that_come_as_it_closes_are_in_it_or_in_the_next(rig: Rig
         thread: list[Message] = list(await rig.thread(document["_id"]))
         assert sorted(m.arrival for m in thread) == list(range(1, document["message_count"] + 1))
         where.update(m.message_id for m in thread)
-    assert where == Counter(inbound_id(rig.tenant, "shop", f"p-{n}") for n in range(31))
+    assert where == Counter(
+        inbound_id(rig.tenant, "shop", "visitor-1", f"p-{n}") for n in range(31)
+    )
 
 
 async def test_an_opening_decided_before_another_came_and_went_is_refused(rig: Rig) -> None:
@@ -163,8 +170,9 @@ async def staged_by_one_that_dies(rig: Rig, *, tells: bool) -> None:
 
 
 def incoming(rig: Rig, provider_id: str, text: str = "dos") -> Incoming:
-    message_id = inbound_id(rig.tenant, "shop", provider_id)
-    return Incoming(message_id, text, None, "visitor-1", "webchat", "sales")
+    message_id = inbound_id(rig.tenant, "shop", "visitor-1", provider_id)
+    former = former_inbound_id(rig.tenant, "shop", provider_id)
+    return Incoming(message_id, former, text, None, "visitor-1", "webchat", "sales")
 
 
 @pytest.mark.parametrize("tells", [False, True])
@@ -215,6 +223,55 @@ async def test_an_event_stays_as_long_as_a_message_is_staged_beside_it(rig: Rig)
     assert await left() == ([], 1), "of the second nobody has been told"
     assert telling.out(["it"]) == {}
     await ended(telling._pulling)
+
+
+async def test_another_text_under_a_known_id_is_kept_for_people_and_named(rig: Rig) -> None:
+    conversation_id = await rig.opened("p-1")
+    await rig.stored()
+    await rig.tell(rig.received("p-1", text="another"), rig.received("p-1"))
+    await rig.settled()
+    assert [each.text for each in await rig.thread(conversation_id)] == ["hola"]
+
+    async def letters() -> list[tuple[str, str]]:
+        state = (await rig.bus.js.stream_info("DEAD")).state
+        found = [
+            await rig.bus.js.get_msg("DEAD", sequence)
+            for sequence in range(state.first_seq, state.last_seq + 1)
+        ]
+        return [
+            (
+                (one.headers or {})["Dead-Cause"],
+                MessageReceived.FromString(one.data or b"").message.text,
+            )
+            for one in found
+            if rig.tenant in (one.headers or {})["Dead-Subject"]
+        ]
+
+    assert await until(letters) == [("MessageIdReused", "another")]
+
+
+async def test_one_id_of_two_senders_is_two_messages(rig: Rig) -> None:
+    await rig.tell(rig.received("p-1"), rig.received("p-1", sender="visitor-2", text="salut"))
+    await rig.stored()
+    threads = [await rig.thread(each["_id"]) for each in await rig.documents()]
+    assert sorted(message.text for thread in threads for message in thread) == ["hola", "salut"]
+
+
+async def test_what_an_older_version_stored_is_still_the_same_message(rig: Rig) -> None:
+    conversation_id = await rig.opened("p-1")
+    await rig.stored()
+    document = await rig.db["messages"].find_one({}) or {}
+    await rig.db["messages"].delete_one({"_id": document["_id"]})
+    former = former_inbound_id(rig.tenant, "shop", "p-1")
+    await rig.db["messages"].insert_one({**document, "_id": former})
+
+    await rig.tell(rig.received("p-1"), rig.received("p-1", sender="visitor-2"))
+    await rig.stored()
+    assert (await rig.conversation(conversation_id)).message_count == 1
+    # The other sender is new and has their own; the second time they are known, and looked up.
+    await rig.tell(rig.received("p-2", sender="visitor-2"), rig.received("p-1", sender="visitor-2"))
+    await rig.stored()
+    assert sorted(each["message_count"] for each in await rig.documents()) == [1, 2]
 
 
 async def test_a_message_that_can_never_be_one_becomes_a_dead_letter(rig: Rig) -> None:

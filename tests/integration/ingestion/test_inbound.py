@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
 import pytest
 from centralita.directory.v1.resources_pb2 import CHANNEL_CUSTOM
@@ -17,7 +18,9 @@ from centralita.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceS
 from centralita.ingestion.v1.resources_pb2 import InboundMessage
 from google.protobuf import json_format
 
+from services.ingestion.__main__ import service
 from services.ingestion.domain.signature import HEADER, sign
+from services.ingestion.settings import Settings
 from services.kernel.answers import reason_of
 from services.kernel.wire import subject_of
 from tests.integration.ingestion.world import SECRET, World
@@ -46,6 +49,69 @@ async def test_ten_at_once_make_one_message(world: World) -> None:
     assert {answer.status for answer in answers} == {202}
     assert sorted(answer.body["duplicate"] for answer in answers) == [False] + [True] * 9
     assert len(await world.stored("INBOUND", MessageReceived)) == 1
+
+
+def saying(text: str, *, message_id: str = "m-1", sender: str = "+1555") -> bytes:
+    content = {"providerMessageId": message_id, "senderAddress": sender, "text": text}
+    return json.dumps(content).encode()
+
+
+async def test_one_id_of_two_senders_is_two_messages(world: World) -> None:
+    for sender in ("+1555", "+1666"):
+        answer = await world.post(saying("hi", sender=sender))
+        assert (answer.status, answer.body) == (202, {"duplicate": False})
+    found = await world.stored("INBOUND", MessageReceived)
+    assert [one.message.sender_address for one in found] == ["+1555", "+1666"]
+
+
+async def test_another_text_under_a_known_id_is_refused_on_every_wire(world: World) -> None:
+    assert (await world.post(saying("yes"))).status == 202
+    refused = await world.post(saying("no"))
+    assert (refused.status, refused.reason) == (409, "MESSAGE_ID_REUSED")
+    assert refused.body["code"] == "ALREADY_EXISTS"
+
+    no = InboundMessage(provider_message_id="m-1", sender_address="+1555", text="no")
+    with pytest.raises(grpc.aio.AioRpcError) as over_grpc:
+        await publish(world, no.SerializeToString())
+    assert over_grpc.value.code() is grpc.StatusCode.ALREADY_EXISTS
+    assert reason_of(over_grpc.value) == "MESSAGE_ID_REUSED"
+
+    await submit(world, submitted(world, message=no).SerializeToString())
+    (told,) = await until(lambda: world.stored("INGESTION", MessageRefused))
+    assert (told.reason, told.provider_message_id) == ("MESSAGE_ID_REUSED", "m-1")
+
+    again = await world.post(saying("yes"))
+    assert (again.status, again.body) == (202, {"duplicate": True})
+    assert [one.message.text for one in await world.stored("INBOUND", MessageReceived)] == ["yes"]
+
+
+async def test_of_two_texts_under_one_id_at_once_one_is_accepted(world: World) -> None:
+    answers = await asyncio.gather(*(world.post(saying(str(number % 2))) for number in range(10)))
+    assert {answer.status for answer in answers} == {202, 409}
+    (stored,) = await world.stored("INBOUND", MessageReceived)
+    accepted = {number % 2 for number, answer in enumerate(answers) if answer.status == 202}
+    assert accepted == {int(stored.message.text)}
+
+
+async def test_another_text_that_another_replica_took_is_for_conversations_to_compare(
+    world: World, settings: dict[str, Any]
+) -> None:
+    other = Settings(
+        grpc_address="127.0.0.1:0",
+        http_address="127.0.0.1:0",
+        directory_address=world.directory.address,
+        **settings,
+    )
+    assert (await world.post(saying("yes"))).status == 202
+    async with service(other) as running, aiohttp.ClientSession() as http:
+        url = f"http://{running.http_address}/channels/{world.tenant}/shop/messages"
+        for text in ("no", "no", "yes"):
+            body = saying(text)
+            signed = {HEADER: sign(SECRET, body, datetime.now(UTC))}
+            async with http.post(url, data=body, headers=signed) as answer:
+                assert answer.status == 202
+    told = [one.message.text for one in await world.stored("INBOUND", MessageReceived)]
+    assert told == ["yes", "no", "yes"]
 
 
 async def test_twenty_bodies_that_unpack_to_a_thousand_times_as_much_hold_nobody_up(

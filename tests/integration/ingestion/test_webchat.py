@@ -109,6 +109,14 @@ async def test_a_visitor_s_message_is_received_once_under_their_own_name(world: 
     assert {one.channel for one in found} == {CHANNEL_WEBCHAT}
 
 
+async def test_a_page_that_says_something_else_under_a_known_id_is_told_so(world: World) -> None:
+    ana, ben = await opened(world), await opened(world)
+    assert (await ana.say("1", "yes")).status == 202
+    refused = await ana.say("1", "no")
+    assert (refused.status, refused.reason) == (409, "MESSAGE_ID_REUSED")
+    assert (await ben.say("1", "no")).status == 202
+
+
 async def test_a_reply_is_pushed_live_and_kept(world: World) -> None:
     chat = await opened(world)
     async with chat.events() as stream:

@@ -14,6 +14,7 @@ from services.conversations.domain.message import (
     Message,
     Place,
     Seen,
+    former_inbound_id,
     inbound_id,
 )
 from services.conversations.domain.received import Known, Received, Sender
@@ -32,6 +33,7 @@ from services.conversations.use_cases import (
     Reply,
     StoreStaged,
 )
+from services.conversations.use_cases.ports import Stored
 
 NINE = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 LANE = Lane("acme", "shop", "contact-of-visitor")
@@ -181,6 +183,11 @@ class FakeMessages:
         await self._checkpoint()
         return self.documents[message_id][1] if message_id in self.documents else None
 
+    async def inbound(self, tenant_id: str, message_id: str, former_id: str) -> Stored | None:
+        await self._checkpoint()
+        found = self.documents.get(message_id) or self.documents.get(former_id)
+        return found and Stored(*found)
+
     async def keep(self, staged: Sequence[tuple[Conversation, Message]]) -> None:
         await self._checkpoint()
         for it, each in staged:
@@ -326,7 +333,8 @@ def received(
     return Received(
         Sender("acme", "webchat", "shop", address, "Vera"),
         Incoming(
-            message_id=inbound_id("acme", "shop", provider_id),
+            message_id=inbound_id("acme", "shop", address, provider_id),
+            former_id=former_inbound_id("acme", "shop", provider_id),
             text=text,
             sent_at=sent_at,
             sender_address=address,

@@ -40,7 +40,7 @@ async def test_who_held_it_is_named_to_the_router_and_who_closed_is_told_how_man
     events = desk.conversations.events
     assert (following.id, Opened(following.opened_at, last_agent_id="ana")) in events
     (end,) = [event for owner, event in events if isinstance(event, Closed)]
-    assert end.crossed == closed.crossed == (inbound_id("acme", "shop", "p-2"),)
+    assert end.crossed == closed.crossed == (inbound_id("acme", "shop", "visitor", "p-2"),)
 
 
 async def test_the_same_request_again_names_the_same_conversation() -> None:

@@ -187,7 +187,7 @@ class World:
         assert not self.conversations.pending
         stored = Counter(m.id for thread in threads.values() for m in thread)
         delivered = {
-            inbound_id("acme", "shop", f"p-{step.which}")
+            inbound_id("acme", "shop", "visitor", f"p-{step.which}")
             for step in steps
             if step.verb == "receive"
         }

@@ -1,6 +1,7 @@
 """A customer writes: one message for each provider message, one open conversation for a lane."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from centralita.directory.v1.resources_pb2 import CHANNEL_WEBCHAT
 from centralita.ingestion.v1.events_pb2 import MessageReceived
 
 from services.conversations import messages
-from services.conversations.domain.errors import Unusable
+from services.conversations.domain.errors import MessageIdReused, Unusable
 from services.conversations.domain.events import Appended, Opened
 from services.conversations.use_cases.staging import MOST_STAGED
 from tests.unit.conversations.fakes import (
@@ -61,6 +62,44 @@ async def test_a_repeated_message_changes_nothing() -> None:
     for _ in range(3):
         await desk.append(received("p-1"))
     assert (await desk.latest()).version == 1
+
+
+@pytest.mark.parametrize("stored", [False, True])
+async def test_one_id_of_two_senders_is_two_messages(*, stored: bool) -> None:
+    desk = Desk()
+    await desk.append(received("p-1", "hola"))
+    if stored:
+        await desk.store.told(list(desk.conversations.documents))
+    await desk.append(received("p-1", "salut", address="other"))
+    assert [it.message_count for it in desk.conversations.documents.values()] == [1, 1]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+async def test_another_text_under_a_known_id_is_not_taken_for_the_same(*, stored: bool) -> None:
+    desk = Desk()
+    await desk.append(received("p-1", "yes"))
+    if stored:
+        await desk.store.told(list(desk.conversations.documents))
+    with pytest.raises(MessageIdReused) as no:
+        await desk.append(received("p-1", "no"))
+    assert no.value.reason == "MESSAGE_ID_REUSED"
+    assert (await desk.latest()).message_count == 1
+
+
+@pytest.mark.parametrize("stored", [False, True])
+async def test_what_an_older_version_stored_is_still_the_same_message(*, stored: bool) -> None:
+    desk = Desk()
+    now = received("p-1")
+    before = replace(now.incoming, message_id=now.incoming.former_id)
+    await desk.append(replace(now, incoming=before))
+    if stored:
+        await desk.store.told(list(desk.conversations.documents))
+    await desk.append(now)
+    assert (await desk.latest()).message_count == 1
+    # Another sender's, though, was never that message.
+    await desk.append(received("p-1", address="other"))
+    await desk.append(received("p-2", address="other"))
+    assert [it.message_count for it in desk.conversations.documents.values()] == [1, 2]
 
 
 async def test_a_message_repeated_after_the_close_opens_nothing() -> None:

@@ -40,7 +40,8 @@ class IngestionServiceStub:
     again answers alike. The metadata key centralita-signature carries the signature that the
     webhook has in its header, over the serialised InboundMessage in `message`.
     NOT_FOUND CHANNEL_ACCOUNT_NOT_FOUND, also without a signature: ids of accounts are no secret;
-    UNAUTHENTICATED SIGNATURE_REFUSED; INVALID_ARGUMENT PROVIDER_MESSAGE_ID_MISSING,
+    UNAUTHENTICATED SIGNATURE_REFUSED; ALREADY_EXISTS MESSAGE_ID_REUSED, another text under an id
+    of the sender that is known; INVALID_ARGUMENT PROVIDER_MESSAGE_ID_MISSING,
     SENDER_ADDRESS_MISSING, TEXT_MISSING, TEXT_TOO_LONG, MESSAGE_MALFORMED, BODY_TOO_LARGE (1 MiB);
     UNAVAILABLE BUS_UNAVAILABLE (unknown) or DEPENDENCY_UNAVAILABLE: hand it in again.
     """
@@ -57,7 +58,8 @@ class IngestionServiceAsyncStub(IngestionServiceStub):
     again answers alike. The metadata key centralita-signature carries the signature that the
     webhook has in its header, over the serialised InboundMessage in `message`.
     NOT_FOUND CHANNEL_ACCOUNT_NOT_FOUND, also without a signature: ids of accounts are no secret;
-    UNAUTHENTICATED SIGNATURE_REFUSED; INVALID_ARGUMENT PROVIDER_MESSAGE_ID_MISSING,
+    UNAUTHENTICATED SIGNATURE_REFUSED; ALREADY_EXISTS MESSAGE_ID_REUSED, another text under an id
+    of the sender that is known; INVALID_ARGUMENT PROVIDER_MESSAGE_ID_MISSING,
     SENDER_ADDRESS_MISSING, TEXT_MISSING, TEXT_TOO_LONG, MESSAGE_MALFORMED, BODY_TOO_LARGE (1 MiB);
     UNAVAILABLE BUS_UNAVAILABLE (unknown) or DEPENDENCY_UNAVAILABLE: hand it in again.
     """
@@ -77,7 +79,8 @@ class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
         again answers alike. The metadata key centralita-signature carries the signature that the
         webhook has in its header, over the serialised InboundMessage in `message`.
         NOT_FOUND CHANNEL_ACCOUNT_NOT_FOUND, also without a signature: ids of accounts are no secret;
-        UNAUTHENTICATED SIGNATURE_REFUSED; INVALID_ARGUMENT PROVIDER_MESSAGE_ID_MISSING,
+        UNAUTHENTICATED SIGNATURE_REFUSED; ALREADY_EXISTS MESSAGE_ID_REUSED, another text under an id
+        of the sender that is known; INVALID_ARGUMENT PROVIDER_MESSAGE_ID_MISSING,
         SENDER_ADDRESS_MISSING, TEXT_MISSING, TEXT_TOO_LONG, MESSAGE_MALFORMED, BODY_TOO_LARGE (1 MiB);
         UNAVAILABLE BUS_UNAVAILABLE (unknown) or DEPENDENCY_UNAVAILABLE: hand it in again.
         """

@@ -31,8 +31,9 @@ class InboundMessage(_message.Message):
     SENT_AT_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     provider_message_id: _builtins.str
-    """The provider's own id of the message, 1 to 200 characters, unique in the channel account.
-    The same id handed in again is the same message.
+    """The provider's own id of the message, 1 to 200 characters, unique among the sender's in the
+    channel account. The same id handed in again is the same message; with another text it is
+    refused.
     """
     sender_address: _builtins.str
     """Who wrote, as the channel addresses them: a number, a handle. 1 to 200 characters."""
