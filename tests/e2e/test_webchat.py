@@ -9,6 +9,7 @@ import pytest
 from centralita.directory.v1 import directory_service_pb2 as directory
 from centralita.directory.v1 import resources_pb2 as resources
 
+from services.kernel.client_network import HEADER
 from tests.e2e.people import TENANT, Desk, Edge, desk, some
 
 pytestmark = pytest.mark.timeout(60)
@@ -56,6 +57,24 @@ async def test_a_visitor_sees_their_place_until_an_agent_has_them(edge: Edge) ->
             await _waits_as({**first, "position": 0}, http, chat, visitor)
             await ana.accept(offer.conversation_id)
             await _waits_as({"waiting": False}, http, chat, visitor)
+
+
+async def test_who_opens_sessions_under_ever_new_names_ends_soon_and_keeps_nobody_from_writing(
+    edge: Edge,
+) -> None:
+    async with desk(edge) as it, aiohttp.ClientSession() as http:
+        chat = f"{edge.url}/webchat/{TENANT}/{await _web_account(it)}"
+        async with http.post(f"{chat}/sessions") as opened:
+            visitor = {"authorization": f"Bearer {(await opened.json())['token']}"}
+        answers = []
+        for number in range(60):
+            forged = {"x-forwarded-for": f"203.0.113.{number}", HEADER: f"203.0.113.{number}"}
+            async with http.post(f"{chat}/sessions", headers=forged) as answer:
+                answers.append(answer.status)
+        assert set(answers) == {201, 429}
+        message = {"id": "my-first", "text": "do you ship to Peru?"}
+        async with http.post(f"{chat}/messages", json=message, headers=visitor) as sent:
+            assert sent.status == 202
 
 
 async def test_a_visitor_without_a_token_is_told_so(edge: Edge) -> None:
