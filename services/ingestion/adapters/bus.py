@@ -32,7 +32,7 @@ class BusFacts:
                 # Somebody else took it, in whatever words. Conversations has those, and compares.
                 self._said.forget(name)
                 await self._publish(event, f"{name}:{content}")
-        except BusUnavailable:
+        except BaseException:  # a caller who leaves, too: whether it was stored is unknown
             self._said.forget(name)
             raise
         return duplicate
