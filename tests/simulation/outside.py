@@ -19,6 +19,11 @@ _MODES = {
     public.QUEUE_MODE_PAUSED: _Acted.ACTION_QUEUE_PAUSED,
     public.QUEUE_MODE_DRAINING: _Acted.ACTION_QUEUE_DRAINED,
 }
+_ENDS: dict[type, Any] = {
+    public.AfterServiceStarted: _Acted.ACTION_TASK_COMPLETED,
+    public.TaskCompleted: _Acted.ACTION_TASK_COMPLETED,
+    public.TaskCancelled: _Acted.ACTION_TASK_CANCELLED,
+}
 
 
 @dataclass
@@ -184,9 +189,19 @@ _FOLDS: dict[type, Callable[[Seen, Any], Iterator[str]]] = {
 def audited(
     events: Sequence[Any], settled: Iterable[tuple[wire.Input, wire.Answered]]
 ) -> list[str]:
-    """Compare what was ordered, one order after the other, with what is kept of it."""
+    """Compare what is kept of deeds with what was done.
+
+    That is what was ordered, one order after the other, and who ended what over whose head.
+    """
     kept = [_entry(it) for it in events if isinstance(it, _Acted)]
-    done = list(_deeds(settled))
+    ends = [it for it in kept if it.action in _ENDS.values()]
+    return [
+        *_compared([it for it in kept if it.action not in _ENDS.values()], list(_deeds(settled))),
+        *_compared(ends, list(_ended(events))),
+    ]
+
+
+def _compared(kept: list[Deed], done: list[Deed]) -> list[str]:
     missing, invented = Counter(done) - Counter(kept), Counter(kept) - Counter(done)
     if not missing and not invented and kept != done:
         return ["deeds are not written down in their order"]
@@ -194,6 +209,14 @@ def audited(
         *(f"{deed} was done and is not written down" for deed in missing),
         *(f"{deed} is written down and was not done" for deed in invented),
     ]
+
+
+def _ended(events: Iterable[Any]) -> Iterator[Deed]:
+    """Yield the ends of work that name somebody other than whose work it was."""
+    for event in events:
+        action = _ENDS.get(type(event))
+        if action is not None and event.ended_by:
+            yield Deed(action, event.ended_by, event.task_id)
 
 
 def _deeds(settled: Iterable[tuple[wire.Input, wire.Answered]]) -> Iterator[Deed]:
@@ -217,7 +240,7 @@ def _deeds(settled: Iterable[tuple[wire.Input, wire.Answered]]) -> Iterator[Deed
 
 def _entry(act: public.SupervisorActed) -> Deed:
     match act.action:
-        case _Acted.ACTION_TASK_TAKEN_BACK:
+        case _ if act.action in {_Acted.ACTION_TASK_TAKEN_BACK, *_ENDS.values()}:
             what = act.task_id
         case _Acted.ACTION_TASKS_MOVED:
             what = f"{act.queue_id} to {act.target_queue_id}"
