@@ -13,7 +13,7 @@ from .domain.channel_account import Channel, ChannelAccount
 from .domain.errors import FieldInvalid
 from .domain.group import Group, RingStrategy
 from .domain.presence_policy import CustomStatus, PresencePolicy, WayBack
-from .domain.queue import USUAL_RING, Queue
+from .domain.queue import USUAL_PAUSE, USUAL_RING, Queue
 from .domain.routing import SkillLevel, TaskChannel
 from .domain.slot import Slot
 from .domain.tenant import Tenant
@@ -79,13 +79,16 @@ def from_queue(slot: Slot[Queue]) -> resources_pb2.Queue:
 
 
 def to_group(tenant_id: str, message: resources_pb2.Group) -> Slot[Group]:
-    rings = message.ring_timeout
+    rings, pause = message.ring_timeout, message.ask_again_after
     chosen = message.ring_strategy or RingStrategy.SIMULTANEOUS
     group = Group(
         display_name=message.display_name,
         user_ids=tuple(message.user_ids),
         ring_strategy=fields.member("group.ring_strategy", RingStrategy, chosen),
         ring_timeout=timedelta_of(rings) if message.HasField("ring_timeout") else USUAL_RING,
+        ask_again_after=(
+            timedelta_of(pause) if message.HasField("ask_again_after") else USUAL_PAUSE
+        ),
     )
     return Slot(tenant_id, message.group_id, group)
 
@@ -99,6 +102,7 @@ def from_group(slot: Slot[Group]) -> resources_pb2.Group:
         version=slot.version,
         ring_strategy=resources_pb2.RingStrategy.ValueType(group.ring_strategy),
         ring_timeout=duration(group.ring_timeout),
+        ask_again_after=duration(group.ask_again_after),
     )
 
 

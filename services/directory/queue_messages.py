@@ -6,7 +6,7 @@ from .domain import fields
 from .domain.errors import FieldInvalid
 from .domain.hours import BusinessHours, OpenDate, Span, WeekdaySpan
 from .domain.overflow import End, Farewell, Overflow, ToGroup, ToQueue, Voicemail
-from .domain.queue import USUAL_PRIORITY, USUAL_RING, Queue
+from .domain.queue import USUAL_PAUSE, USUAL_PRIORITY, USUAL_RING, Queue
 from .domain.routing import (
     USUALLY_REMEMBERED,
     AfterService,
@@ -55,6 +55,9 @@ def to_queue(message: pb.Queue) -> Queue:
         on_agent_lost=fields.member(
             "queue.on_agent_lost", OnAgentLost, m.on_agent_lost or OnAgentLost.HOLD
         ),
+        ask_again_after=(
+            timedelta_of(m.ask_again_after) if m.HasField("ask_again_after") else USUAL_PAUSE
+        ),
     )
 
 
@@ -80,6 +83,7 @@ def from_queue(queue_id: str, version: int, queue: Queue) -> pb.Queue:
         max_waiting=queue.max_waiting,
         overflow_when_nobody=queue.overflow_when_nobody,
         on_agent_lost=pb.OnAgentLost.ValueType(queue.on_agent_lost),
+        ask_again_after=duration(queue.ask_again_after),
     )
     if queue.sticky is not None:
         message.sticky.CopyFrom(_from_sticky(queue.sticky))

@@ -17,6 +17,7 @@ from .domain.errors import Invalid
 from .use_cases.explain import Considered, Explanation, Question
 
 TIE_BREAKS: tuple[api.TieBreak.ValueType, ...] = (
+    api.TIE_BREAK_REFUSED_LONGEST_AGO,
     api.TIE_BREAK_PREFERRED_SKILLS,
     api.TIE_BREAK_SCORE,
     api.TIE_BREAK_IDLE_LONGEST,
@@ -88,7 +89,7 @@ def response(it: Explanation) -> api.ExplainTaskResponse:
 
 def _candidate(it: Considered) -> api.Candidate:
     removed_by, rank = it.candidate.removed_by, it.candidate.rank
-    return api.Candidate(
+    found = api.Candidate(
         agent_id=it.candidate.agent_id,
         removed_by=(
             api.CANDIDATE_FILTER_UNSPECIFIED
@@ -103,6 +104,11 @@ def _candidate(it: Considered) -> api.Candidate:
         presence_version=it.presence_version,
         tasks=it.tasks,
     )
+    if rank.refused_at:
+        found.refused_at.FromMilliseconds(rank.refused_at)
+    if it.asked_again_at:
+        found.asked_again_at.FromMilliseconds(it.asked_again_at)
+    return found
 
 
 def _timestamp(millis: int) -> Timestamp:

@@ -115,6 +115,7 @@ def handlers(intake: Intake) -> NatsRouter:
                 event.connected,
                 event.receive_new,
                 read_channels(event.channels),
+                event.ready_since.ToMilliseconds(),
             )
         )
 
@@ -134,6 +135,7 @@ def queue_configured(event: QueueChanged) -> QueueConfigured:
         queue.offer_timeout.ToMilliseconds() or usual.offer_timeout_ms,
         queue.priority or usual.priority,
         policy_of(queue),
+        ask_again_after_ms=queue.ask_again_after.ToMilliseconds() or usual.ask_again_after_ms,
         **matching_of(queue),
     )
 
@@ -150,4 +152,5 @@ def group_configured(event: GroupChanged) -> GroupConfigured:
         tuple(group.user_ids),
         RingStrategy(group.ring_strategy or usual.ring_strategy),
         group.ring_timeout.ToMilliseconds() or usual.ring_timeout_ms,
+        group.ask_again_after.ToMilliseconds() or usual.ask_again_after_ms,
     )

@@ -39,6 +39,7 @@ def presence_changed(it: Presence) -> PresenceChanged:
         channels=it.channels,  # type: ignore[arg-type] # the same numbers
         next_status=following.status.value if following else 0,  # type: ignore[arg-type] # the same numbers
         next_custom_status_id=following.custom_status_id if following else "",
+        ready_since=_stamp(it.ready_since),
     )
 
 

@@ -5,6 +5,7 @@ import os
 import random
 import statistics
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
@@ -221,9 +222,9 @@ def _arrived_us(centre: Centre) -> float:
     index, costs = centre.tenant.index, list[float]()
     look = index.best_agent
 
-    def timed(task: Task) -> Agent | None:
+    def timed(task: Task, agents: Mapping[str, Agent]) -> Agent | None:
         began = time.perf_counter()
-        found = look(task)
+        found = look(task, agents)
         costs.append(time.perf_counter() - began)
         return found
 

@@ -43,6 +43,7 @@ def whole_group() -> pb.Group:
         user_ids=["sam", "ana"],
         ring_strategy=pb.RING_STRATEGY_SEQUENTIAL,
         ring_timeout=seconds(12.5),
+        ask_again_after=seconds(7.5),
     )
 
 
@@ -150,6 +151,7 @@ UNSET = [
     of_queue("max_waiting", None),
     of_queue("overflow", pb.Overflow(end=True)),
     of_queue("on_agent_lost", pb.ON_AGENT_LOST_HOLD),
+    of_queue("ask_again_after", seconds(20)),
     inside_queue(
         "BusinessHours.overflow",
         lambda it: it.business_hours,
@@ -181,6 +183,13 @@ UNSET = [
         group_as_routed,
         itself,
         sets(itself, ring_timeout=seconds(20)),
+    ),
+    Unset(
+        "Group.ask_again_after",
+        whole_group,
+        group_as_routed,
+        itself,
+        sets(itself, ask_again_after=seconds(20)),
     ),
     Unset(
         "PresencePolicy.banned_after",

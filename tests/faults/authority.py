@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 
-from tests.faults import waits
+from tests.faults import refusals, waits
 from tests.faults.book import HELD, RINGS, WAITS, Task
 
 if TYPE_CHECKING:
@@ -25,16 +25,13 @@ def comes_back(ledger: "Ledger", it: wire.Queued, task: Task) -> None:
     ledger.insist(arrived, f"{task_id} comes back changed: age, cost or queue")
     if it.task.queue_id != before:
         ledger.newcomers.add((it.tenant_id, task_id))
-    added = set(it.excluded) - task.excluded
-    ledger.insist(task.excluded <= set(it.excluded), f"{task_id} comes back to who refused it")
+    taken = [act.agent_id for act in ledger.acts if act.task_id == task_id]
     if task.place == HELD:
         holder = ledger.agent(it.tenant_id, task.agent_id)
-        taken = [act.agent_id for act in ledger.acts if act.task_id == task_id]
         lost = holder.config.removed or (it.tenant_id, task_id) in ledger.given_up
         may = (lost or taken == [task.agent_id]) and task.finishes is None
         ledger.insist(may, f"{task_id} is taken from its holder")
-        added -= set(taken)
-    ledger.insist(not added, f"{task_id} comes back without {added}, who refused nothing")
+    refusals.comes_back(ledger, it, task, set(taken))
 
 
 def has_acted(ledger: "Ledger") -> None:

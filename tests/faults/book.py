@@ -50,6 +50,9 @@ class Task:
     offers: dict[str, int] = field(default_factory=dict)
     """At whom it rings, and until when."""
     excluded: set[str] = field(default_factory=set)
+    """Who must not get it now."""
+    refused: dict[str, int] = field(default_factory=dict)
+    """Who refused it, also those who may be asked again, and when last."""
     waits_since: int = 0
     overflowed: list[str] = field(default_factory=list)
     bound_for: tuple[str, str] = ("", "")
@@ -198,10 +201,14 @@ class Book:
     def waiting(self, tenant_id: str) -> Iterator[Task]:
         """Walk what is to ring as soon as it can, at one more or at all."""
         for (owner, _), task in self.tasks.items():
-            group = self.group(tenant_id, task)
-            rings_on = task.place == RINGS and group is not None and groups.at_once(group)
-            if owner == tenant_id and (task.place == WAITS or rings_on):
+            if owner == tenant_id and self.looks(tenant_id, task):
                 yield task
+
+    def looks(self, tenant_id: str, task: Task) -> bool:
+        """Tell whether a task is to ring as soon as it can, at one more or at all."""
+        group = self.group(tenant_id, task)
+        rings_on = task.place == RINGS and group is not None and groups.at_once(group)
+        return task.place == WAITS or rings_on
 
     def precedence(self, tenant_id: str, task: Task) -> tuple[int, int, int, str]:
         """Order what waits at the present moment: the least goes first."""
@@ -212,11 +219,17 @@ class Book:
         wait = max(self.at - since, 0) * (1 if grouped else queue.weight or 1)
         return -priority, -wait, since, task.submitted.task_id
 
-    def preference(self, tenant_id: str, agent_id: str, task: Task) -> tuple[int, int, int]:
-        """Order agents as the task's queue or group does: the least is the one to take."""
+    def preference(self, tenant_id: str, agent_id: str, task: Task) -> tuple[int, int, int, int]:
+        """Order agents as the task's queue or group does: the least is the one to take.
+
+        Who refused it comes after who did not, and who refused it longest ago before the others.
+        """
+        refused_at = task.refused.get(agent_id, 0)
         group = self.group(tenant_id, task)
         if group is not None:
-            return 0, groups.turn(group, task.submitted.task_id, agent_id), 0
+            if groups.at_once(group):
+                return 0, 0, 0, 0
+            return refused_at, groups.turn(group, task.submitted.task_id, agent_id), 0, 0
         agent = self.agents[tenant_id, agent_id]
         queue = self.queue(tenant_id, task.submitted.queue_id)
         needs = rules.needs(task.submitted, queue, task.relaxed)
@@ -224,7 +237,7 @@ class Book:
         levels = {skill.skill_id: skill.level for skill in agent.config.skills}
         has = sum(levels.get(skill, 0) >= level for skill, level in wishes.items())
         good = sum(levels.get(skill, 0) for skill in {*needs, *wishes})
-        return -has, self._score(tenant_id, agent, task, good), agent.idle_from
+        return refused_at, -has, self._score(tenant_id, agent, task, good), agent.idle_from
 
     def _score(self, tenant_id: str, agent: Agent, task: Task, good: int) -> int:
         queue_id = task.submitted.queue_id

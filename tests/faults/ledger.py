@@ -14,18 +14,11 @@ from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 
-from tests.faults import authority, groups, rules, searches, waits
+from tests.faults import authority, groups, refusals, rules, searches, waits
 from tests.faults.book import HELD, NOWHERE, RINGS, WAITS, Agent, Book, Key, Task
 
 ANSWERS_KEPT_MS = 10 * 60_000
 ENDED_KEPT_MS = 24 * 3_600_000
-
-REFUSED = {
-    public.OFFER_END_DECLINED,
-    public.OFFER_END_TIMED_OUT,
-    public.OFFER_END_UNREACHABLE,
-}
-"""Ends after which the agent is not offered the task again."""
 
 
 @dataclass
@@ -46,6 +39,8 @@ class Ledger(Book):
     hours: dict[Key, wire.QueueTurned] = field(default_factory=dict)
     given_up: dict[Key, int] = field(default_factory=dict)
     """What must change in this step because its agent is lost, and the revision it had."""
+    chose_ready: set[Key] = field(default_factory=set)
+    """Who chose Ready in this step."""
     acts: list[wire.Acted] = field(default_factory=list)
     """What somebody with authority did in this step."""
     newcomers: set[Key] = field(default_factory=set)
@@ -86,6 +81,7 @@ class Ledger(Book):
             self.insist(not late, f"{task_id} rings beyond its deadline")
         searches.close(self)
         waits.close(self)
+        refusals.close(self)
 
     def step(self, step: wire.Step) -> None:
         """Fold what followed from one input or timer; look around when it is done."""
@@ -147,9 +143,7 @@ class Ledger(Book):
     def _received(self, tenant_id: str, agent_id: str, agent: Agent, before: bool) -> None:  # noqa: FBT001
         if agent.receives() and not before:
             self._changed(agent)
-            for (owner, _), task in self.tasks.items():
-                if owner == tenant_id:
-                    task.excluded.discard(agent_id)
+            refusals.all_of(self, tenant_id, agent_id)
 
     def queue_set(self, it: wire.QueueSet) -> None:
         key = (it.tenant_id, it.queue.queue_id)
@@ -189,6 +183,7 @@ class Ledger(Book):
     def presence_set(self, it: wire.PresenceSet) -> None:
         agent = self.agent(it.tenant_id, it.presence.agent_id)
         before = agent.receives()
+        refusals.chooses(self, it, agent.presence)
         agent.presence = it.presence
         self.given_up |= waits.given_up(self, it.tenant_id, it.presence.agent_id)
         self._received(it.tenant_id, it.presence.agent_id, agent, before)
@@ -213,7 +208,6 @@ class Ledger(Book):
         if task.place == HELD:
             self._unload(it.tenant_id, key[1], task.agent_id)
             task.waits_since = self.at
-        task.excluded = set(it.excluded)
         task.priority = self.priority(it)
         task.place, task.revision, task.agent_id = WAITS, it.revision, ""
         self.settle(it.tenant_id, task)
@@ -286,8 +280,8 @@ class Ledger(Book):
         )
         if it.end == public.OFFER_END_TIMED_OUT:
             self.insist((until or 0) <= self.at, f"{it.task_id} rang out too early")
-        if it.end in REFUSED:
-            task.excluded.add(it.agent_id)
+        if it.end in refusals.ENDS:
+            refusals.refused(task, it.agent_id, self.at)
         self._unload(it.tenant_id, it.task_id, it.agent_id)
         task.place = RINGS if task.offers else NOWHERE
         self.ends[it.tenant_id, it.task_id] = it.end
@@ -304,6 +298,7 @@ class Ledger(Book):
         else:
             self._load(it.tenant_id, it.task_id, it.agent_id)
         task.place, task.agent_id = HELD, it.agent_id
+        refusals.forgotten(task, it.agent_id)
         task.kept_for, task.kept_until = "", 0
         self._remember(it.tenant_id, task)
 
@@ -354,6 +349,7 @@ class Ledger(Book):
 
     def _look_around(self) -> None:
         waits.look_around(self)
+        refusals.look_around(self)
         for key, end in self.ends.items():
             if end == public.OFFER_END_TAKEN_ELSEWHERE:
                 taken = key in self.tasks and self.tasks[key].place == HELD
@@ -378,14 +374,18 @@ class Ledger(Book):
 
 _FOLDS: dict[str, Callable[[Ledger, Any], None]] = {
     "queue_set": Ledger.queue_set,
+    "queue_set_asking_again": Ledger.queue_set,
     "queue_mode_set": Ledger.queue_mode_set,
     "group_set": Ledger.group_set,
+    "group_set_asking_again": Ledger.group_set,
     "agent_set": Ledger.agent_set,
     "agent_set_taking_nothing": Ledger.agent_set,
     "tenant_set": Ledger.tenant_set,
     "presence_set": Ledger.presence_set,
     "queued": Ledger.queued,
     "widened": searches.widened,
+    "pause_over": refusals.pause_over,
+    "refusals_forgotten": refusals.refusals_forgotten,
     "offered": Ledger.offered,
     "offer_closed": Ledger.offer_closed,
     "assigned": Ledger.assigned,

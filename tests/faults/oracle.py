@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from tests.faults import orders, rules
 from tests.faults.book import HELD, RINGS, Task
 from tests.faults.ledger import ANSWERS_KEPT_MS, ENDED_KEPT_MS, Ledger
+from tests.faults.refusals import USUAL_PAUSE_MS
 from tests.faults.waits import policy, target
 
 COMMANDS = {
@@ -63,7 +64,9 @@ def _judge(
 
 _KEPT = {
     "queue_set": "queue",
+    "queue_set_asking_again": "queue",
     "group_set": "group",
+    "group_set_asking_again": "group",
     "agent_set": "agent",
     "agent_set_taking_nothing": "agent",
     "tenant_set": "tenant",
@@ -74,6 +77,7 @@ _KEPT = {
 _DEFAULTED = {
     "offer_timeout_ms",
     "ring_timeout_ms",
+    "ask_again_after_ms",
     "priority",
     "agent_selection",
     "ring_strategy",
@@ -88,6 +92,7 @@ _DEFAULTED = {
 }
 """Fields whose absence, or a value that makes no sense, stands for a default."""
 _SENSIBLE = {
+    "ask_again_after_ms": 3_600_001,
     "max_wait_ms": 7 * 24 * 3_600_000 + 1,
     "after_service_limit_ms": 3_600_001,
     "after_service_extension_ms": 3_600_001,
@@ -107,6 +112,8 @@ def _alike(given: Message, kept: Message) -> bool:
             if not _alike(one, other):
                 return False
             continue
+        if known.name == "ask_again_after_ms":
+            other = other or USUAL_PAUSE_MS
         if known.name == "overflow":
             one, other = target(one), target(other)
         elif known.is_repeated:
@@ -124,11 +131,11 @@ def _first(ledger: Ledger, it: wire.Input, at: int) -> set[str] | None:  # noqa:
         case "queue_configured":
             queue = ledger.queues.get((tenant_id, it.queue_configured.queue_id))
             new = queue is None or queue.version < it.queue_configured.version
-            return {"queue_set"} if new else {""}
+            return {_set("queue_set", it.queue_configured)} if new else {""}
         case "group_configured":
             group = ledger.groups.get((tenant_id, it.group_configured.group_id))
             new = group is None or group.version < it.group_configured.version
-            return {"group_set"} if new else {""}
+            return {_set("group_set", it.group_configured)} if new else {""}
         case "agent_configured":
             agent = ledger.agents.get((tenant_id, it.agent_configured.agent_id))
             version = it.agent_configured.version
@@ -165,6 +172,12 @@ def _on_close(ledger: Ledger, tenant_id: str, it: wire.TaskClosed, at: int) -> s
     if task.place == HELD:
         return {_over(ledger, tenant_id, task)}
     return {"offer_closed" if task.place == RINGS else "cancelled"}
+
+
+def _set(kind: str, it: wire.QueueConfigured | wire.GroupConfigured) -> str:
+    """Name the decision: of another kind if it says what older routers would pass over."""
+    usual = it.ask_again_after_ms <= 0 or it.ask_again_after_ms == USUAL_PAUSE_MS
+    return kind if usual else f"{kind}_asking_again"
 
 
 def _over(ledger: Ledger, tenant_id: str, task: Task) -> str:

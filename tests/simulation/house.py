@@ -9,6 +9,8 @@ from centralita.dispatch.journal.v1 import journal_pb2 as wire
 QUEUES = ("sales", "vip", "night")
 GROUPS = ("desk", "crew")
 RING_MS = 2_000
+PAUSES_MS = (0, 1_000, 5_000, 30_000)
+"""0: as nobody has said anything."""
 WORDS = "Please call again tomorrow."
 RINGING = (
     directory.RING_STRATEGY_SIMULTANEOUS,
@@ -26,6 +28,7 @@ def queue(dice: Random, queue_id: str, version: int) -> wire.QueueConfigured:
         offer_timeout_ms=RING_MS,
         priority=50 + 10 * len(queue_id),
         policy=_policy(dice, queue_id),
+        ask_again_after_ms=dice.choice(PAUSES_MS),
     )
 
 
@@ -36,6 +39,7 @@ def group(dice: Random, group_id: str, version: int, agents: Sequence[str]) -> w
         member_ids=dice.sample(agents, dice.randint(2, len(agents))),
         ring_strategy=dice.choice(RINGING),
         ring_timeout_ms=RING_MS,
+        ask_again_after_ms=dice.choice(PAUSES_MS),
     )
 
 

@@ -26,7 +26,9 @@ class People:
         self.line = Line(bus)
         self.ended: set[str] = set()
         self.cancelled: set[str] = set()
+        self._ready_at: dict[str, int] = {}
         self.calm = asyncio.Event()
+        self._all_ended = asyncio.Event()
         self._supervisors = Supervisors(self.line, bus.dice, TASKS, AGENTS)
         self._work: set[asyncio.Task[None]] = set()
         bus.heard = self._hear
@@ -39,7 +41,7 @@ class People:
             self._form(group_id)
         for agent_id in AGENT_IDS:
             self._configure(agent_id, len(QUEUES), 1 + AGENT_IDS.index(agent_id) % 2)
-        self._take_a_break()
+        self._come_to_work()
         others = asyncio.gather(self._bother(), self._supervisors.interfere(BOTHERS_S))
         for number in range(TASKS):
             await asyncio.sleep(self._dice.random() * 1.5)
@@ -54,11 +56,10 @@ class People:
         await others
         await self.calm.wait()
         await self._supervisors.let_go()
-        while len(self.ended) < TASKS:
-            for agent_id in AGENT_IDS:
-                self._configure(agent_id, len(QUEUES), 2)
-            self._take_a_break()
-            await asyncio.sleep(5)
+        for agent_id in AGENT_IDS:
+            self._configure(agent_id, len(QUEUES), 2)
+        self._come_to_work()
+        await self._all_ended.wait()  # whoever let it ring out stays as they are
         await asyncio.gather(*self._work)
 
     async def _bother(self) -> None:
@@ -66,7 +67,7 @@ class People:
         while asyncio.get_running_loop().time() < BOTHERS_S:
             await asyncio.sleep(self._dice.random() * 3)
             agent_id = self._dice.choice(AGENT_IDS)
-            match self._dice.randrange(7):
+            match self._dice.randrange(8):
                 case 0:
                     queues = self._dice.randint(1, len(QUEUES))
                     self._configure(agent_id, queues, self._dice.randint(0, 3))
@@ -80,6 +81,8 @@ class People:
                     self._set_up(self._dice.choice(QUEUES))
                 case 5:
                     self._form(self._dice.choice(GROUPS))
+                case 6:
+                    self._be_seen(agent_id, connected=True, willing=True)
                 case _ if self._dice.random() < 0.3:
                     by = self._dice.choice(
                         ("", agent_id)
@@ -126,18 +129,21 @@ class People:
         enough = wire.FinishAfterService(task_id=task_id, actor_id=agent_id, actor_role=ROLE_AGENT)
         await self.line.ask(finish_after_service=enough)
 
-    def _take_a_break(self) -> None:
-        """Stop and begin again: who has refused a task may be rung by it."""
-        for willing in (False, True):
-            for agent_id in AGENT_IDS:
-                self._be_seen(agent_id, connected=True, willing=willing)
+    def _come_to_work(self) -> None:
+        """Choose Ready: what a supervisor took from somebody for good may ring at them, too."""
+        for agent_id in AGENT_IDS:
+            self._be_seen(agent_id, connected=True, willing=True)
 
     def _be_seen(self, agent_id: str, *, connected: bool, willing: bool) -> None:
+        """Show what was chosen now; who is Ready and willing chooses it once more."""
+        if willing:
+            self._ready_at[agent_id] = self._bus.now()
         seen = wire.PresenceObserved(
             agent_id=agent_id,
             version=self.line.version(),
             connected=connected,
             receive_new=connected and willing,
+            ready_at_ms=self._ready_at.get(agent_id, 0),
         )
         self.line.tell(presence_observed=seen)
 
@@ -165,6 +171,8 @@ class People:
         self._supervisors.hear(kind, it.task_id, it.queue_id)
         if kind in {"TaskCompleted", "TaskCancelled"}:
             self.ended.add(it.task_id)
+            if len(self.ended) == TASKS:
+                self._all_ended.set()
             if kind == "TaskCancelled":
                 self.cancelled.add(it.task_id)
         elif kind == "TaskOffered":

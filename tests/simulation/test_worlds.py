@@ -66,7 +66,7 @@ def test_no_accident_loses_or_doubles_anything(share: int) -> None:
 @pytest.mark.parametrize("share", range(SHARES))
 def test_a_router_may_die_at_every_single_await(share: int) -> None:
     for step in range(1 + share, EVERY_STEP + 1, SHARES):
-        it = lived(1, kill_at=step)
+        it = lived(4, kill_at=step)
         assert it.deaths[0] == ("p0.1", step)
         assert len(set(it.found.owners())) >= SEATS
 

@@ -7,7 +7,7 @@ from typing import Any
 from services.directory.domain.channel_account import Channel, ChannelAccount, Secret
 from services.directory.domain.group import Group, RingStrategy
 from services.directory.domain.presence_policy import CustomStatus, PresencePolicy, WayBack
-from services.directory.domain.queue import USUAL_RING
+from services.directory.domain.queue import USUAL_PAUSE, USUAL_RING
 from services.directory.domain.routing import SkillLevel, TaskChannel
 from services.directory.domain.tenant import Tenant
 from services.directory.domain.user import Capacity, Password, Role, User
@@ -73,6 +73,7 @@ def from_group(group: Group) -> dict[str, Any]:
         "user_ids": list(group.user_ids),
         "ring_strategy": int(group.ring_strategy),
         "ring_timeout_ms": to_ms(group.ring_timeout),
+        "ask_again_after_ms": to_ms(group.ask_again_after),
     }
 
 
@@ -82,6 +83,7 @@ def to_group(document: Document) -> Group:
         user_ids=tuple(document["user_ids"]),
         ring_strategy=RingStrategy(document.get("ring_strategy", RingStrategy.SIMULTANEOUS)),
         ring_timeout=from_ms(document.get("ring_timeout_ms")) or USUAL_RING,
+        ask_again_after=from_ms(document.get("ask_again_after_ms")) or USUAL_PAUSE,
     )
 
 

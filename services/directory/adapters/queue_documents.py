@@ -5,7 +5,7 @@ from typing import Any
 
 from services.directory.domain.hours import BusinessHours, OpenDate, Span, WeekdaySpan
 from services.directory.domain.overflow import End, Farewell, Overflow, ToGroup, ToQueue, Voicemail
-from services.directory.domain.queue import Queue
+from services.directory.domain.queue import USUAL_PAUSE, Queue
 from services.directory.domain.routing import (
     AfterService,
     AgentSelection,
@@ -54,6 +54,7 @@ def from_queue(queue: Queue) -> dict[str, Any]:
         "business_hours": queue.business_hours and _from_hours(queue.business_hours),
         "after_service": _from_after_service(queue.after_service),
         "on_agent_lost": int(queue.on_agent_lost),
+        "ask_again_after_ms": to_ms(queue.ask_again_after),
     }
 
 
@@ -84,6 +85,7 @@ def to_queue(document: Document) -> Queue:
         business_hours=hours and _to_hours(hours),
         after_service=_to_after_service(get("after_service")),
         on_agent_lost=OnAgentLost(get("on_agent_lost", OnAgentLost.HOLD)),
+        ask_again_after=from_ms(get("ask_again_after_ms")) or USUAL_PAUSE,
     )
 
 

@@ -11,7 +11,7 @@ from services.directory.domain.group import Group, RingStrategy
 from services.directory.domain.hours import BusinessHours, OpenDate, Span, WeekdaySpan
 from services.directory.domain.overflow import End, Farewell, Overflow, ToGroup, ToQueue, Voicemail
 from services.directory.domain.presence_policy import CustomStatus, PresencePolicy, WayBack
-from services.directory.domain.queue import USUAL_PRIORITY, USUAL_RING, Queue
+from services.directory.domain.queue import USUAL_PAUSE, USUAL_PRIORITY, USUAL_RING, Queue
 from services.directory.domain.routing import (
     AfterService,
     AgentSelection,
@@ -58,6 +58,7 @@ def queue_of(table: Table) -> Queue:
         business_hours=_optional(table, "business_hours", _hours),
         after_service=_optional(table, "after_service", _after_service),
         on_agent_lost=table.choice("on_agent_lost", OnAgentLost, OnAgentLost.HOLD),
+        ask_again_after=table.seconds("ask_again_after", USUAL_PAUSE),
     ).checked()
 
 
@@ -67,6 +68,7 @@ def group_of(table: Table) -> Group:
         user_ids=table.words("users"),
         ring_strategy=table.choice("ring_strategy", RingStrategy, RingStrategy.SIMULTANEOUS),
         ring_timeout=table.seconds("ring_timeout", USUAL_RING),
+        ask_again_after=table.seconds("ask_again_after", USUAL_PAUSE),
     ).checked()
 
 

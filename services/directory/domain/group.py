@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import IntEnum
 
 from . import fields
-from .queue import RINGS, USUAL_RING
+from .queue import PAUSES, RINGS, USUAL_PAUSE, USUAL_RING
 
 
 class RingStrategy(IntEnum):
@@ -23,9 +23,12 @@ class Group:
     """In the order in which a sequential group rings."""
     ring_strategy: RingStrategy = RingStrategy.SIMULTANEOUS
     ring_timeout: timedelta = USUAL_RING
+    ask_again_after: timedelta = USUAL_PAUSE
+    """As of a queue."""
 
     def checked(self) -> "Group":
         fields.span("group.ring_timeout", self.ring_timeout, *RINGS)
+        fields.span("group.ask_again_after", self.ask_again_after, *PAUSES)
         return replace(
             self,
             display_name=self.display_name.strip(),

@@ -21,6 +21,8 @@ from .routing import (
 RINGS = (timedelta(seconds=1), timedelta(minutes=10))
 WAITS = (timedelta(seconds=1), timedelta(days=7))
 USUAL_RING = timedelta(seconds=20)
+PAUSES = (timedelta(seconds=5), timedelta(hours=1))
+USUAL_PAUSE = timedelta(seconds=20)
 USUAL_PRIORITY = 50
 PRIORITIES = (1, 100)
 WEIGHTS = (1, 100)
@@ -55,9 +57,12 @@ class Queue:
     after_service: AfterService | None = None
     """None: off."""
     on_agent_lost: OnAgentLost = OnAgentLost.HOLD
+    ask_again_after: timedelta = USUAL_PAUSE
+    """How long after an agent refused a task it may ring at them again."""
 
     def checked(self) -> "Queue":
         fields.span("queue.offer_timeout", self.offer_timeout, *RINGS)
+        fields.span("queue.ask_again_after", self.ask_again_after, *PAUSES)
         fields.number("queue.priority", self.priority, *PRIORITIES)
         fields.number("queue.weight", self.weight, *WEIGHTS)
         fields.number("queue.max_waiting", self.max_waiting, 0, MAX_WAITING)

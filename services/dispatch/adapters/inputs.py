@@ -24,6 +24,7 @@ from . import commands
 
 DEFAULT_OFFER_TIMEOUT_MS = 20_000
 LONGEST_OFFER_TIMEOUT_MS = 24 * 3_600_000
+LONGEST_PAUSE_MS = 3_600_000
 DEFAULT_PRIORITY = 50
 USUAL_CAPACITY = it.TenantConfigured("").capacity
 
@@ -58,6 +59,7 @@ def write_queue(queue: it.QueueConfigured) -> wire.QueueConfigured:
         offer_timeout_ms=queue.offer_timeout_ms,
         priority=queue.priority,
         policy=write_policy(queue.policy),
+        ask_again_after_ms=_unless_usual(queue.ask_again_after_ms),
         **write_matching(queue),
     )
 
@@ -72,6 +74,7 @@ def read_queue(tenant_id: str, queue: wire.QueueConfigured) -> it.QueueConfigure
         _offer_timeout(queue.offer_timeout_ms),
         queue.priority or DEFAULT_PRIORITY,
         read_policy(queue.policy),
+        ask_again_after_ms=_pause(queue.ask_again_after_ms),
         **read_matching(queue),
     )
 
@@ -84,6 +87,7 @@ def write_group(group: it.GroupConfigured) -> wire.GroupConfigured:
         member_ids=group.member_ids,
         ring_strategy=directory.RingStrategy.ValueType(group.ring_strategy),
         ring_timeout_ms=group.ring_timeout_ms,
+        ask_again_after_ms=_unless_usual(group.ask_again_after_ms),
     )
 
 
@@ -96,6 +100,7 @@ def read_group(tenant_id: str, group: wire.GroupConfigured) -> it.GroupConfigure
         tuple(group.member_ids),
         RingStrategy(group.ring_strategy or RingStrategy.SIMULTANEOUS),
         _offer_timeout(group.ring_timeout_ms),
+        _pause(group.ask_again_after_ms),
     )
 
 
@@ -140,6 +145,7 @@ def write_presence(presence: it.PresenceObserved) -> wire.PresenceObserved:
         connected=presence.connected,
         receive_new=presence.receive_new,
         channels=write_channels(presence.channels),
+        ready_at_ms=presence.ready_at,
     )
 
 
@@ -151,6 +157,7 @@ def read_presence(tenant_id: str, presence: wire.PresenceObserved) -> it.Presenc
         presence.connected,
         presence.receive_new,
         read_channels(presence.channels),
+        presence.ready_at_ms,
     )
 
 
@@ -190,6 +197,15 @@ def read_task(tenant_id: str, task: wire.TaskSubmitted) -> it.TaskSubmitted:
 def _offer_timeout(given: int) -> int:
     """Keep deadlines within what a record can hold, whatever was configured."""
     return min(given, LONGEST_OFFER_TIMEOUT_MS) if given > 0 else DEFAULT_OFFER_TIMEOUT_MS
+
+
+def _unless_usual(pause: int) -> int:
+    """Return what to write of a pause: nothing where it is as if nobody had said anything."""
+    return 0 if pause == it.ASK_AGAIN_AFTER_MS else pause
+
+
+def _pause(given: int) -> int:
+    return min(given, LONGEST_PAUSE_MS) if given > 0 else it.ASK_AGAIN_AFTER_MS
 
 
 _READERS: dict[str, Callable[[wire.Input], it.Fact | it.Command]] = {

@@ -102,10 +102,22 @@ def _write_agent_set(it: made.AgentSet) -> wire.Decision:
     return wire.Decision(agent_set=said)
 
 
+def _write_queue_set(it: made.QueueSet) -> wire.Decision:
+    said = wire.QueueSet(tenant_id=it.queue.tenant_id, queue=write_queue(it.queue))
+    if said.queue.ask_again_after_ms:
+        return wire.Decision(queue_set_asking_again=said)
+    return wire.Decision(queue_set=said)
+
+
+def _write_group_set(it: made.GroupSet) -> wire.Decision:
+    said = wire.GroupSet(tenant_id=it.group.tenant_id, group=write_group(it.group))
+    if said.group.ask_again_after_ms:
+        return wire.Decision(group_set_asking_again=said)
+    return wire.Decision(group_set=said)
+
+
 _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
-    made.QueueSet: lambda d: wire.Decision(
-        queue_set=wire.QueueSet(tenant_id=d.queue.tenant_id, queue=write_queue(d.queue))
-    ),
+    made.QueueSet: _write_queue_set,
     made.QueueModeSet: lambda d: wire.Decision(
         queue_mode_set=wire.QueueModeSet(
             tenant_id=d.tenant_id, queue_id=d.queue_id, mode=public.QueueMode.ValueType(d.mode)
@@ -124,9 +136,7 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
             at_ms=d.at,
         )
     ),
-    made.GroupSet: lambda d: wire.Decision(
-        group_set=wire.GroupSet(tenant_id=d.group.tenant_id, group=write_group(d.group))
-    ),
+    made.GroupSet: _write_group_set,
     made.AgentSet: _write_agent_set,
     made.TenantSet: lambda d: wire.Decision(
         tenant_set=wire.TenantSet(tenant_id=d.tenant.tenant_id, tenant=write_tenant(d.tenant))
@@ -150,6 +160,12 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
         widened=wire.Widened(
             tenant_id=d.tenant_id, task_id=d.task_id, relaxed=d.relaxed, kept_for=d.kept_for
         )
+    ),
+    made.PauseOver: lambda d: wire.Decision(
+        pause_over=wire.PauseOver(tenant_id=d.tenant_id, agent_id=d.agent_id, task_ids=d.task_ids)
+    ),
+    made.RefusalsForgotten: lambda d: wire.Decision(
+        refusals_forgotten=wire.RefusalsForgotten(tenant_id=d.tenant_id, agent_id=d.agent_id)
     ),
     made.Offered: lambda d: wire.Decision(
         offered=wire.Offered(
@@ -251,6 +267,14 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
 }
 
 
+def _read_queue_set(it: wire.QueueSet) -> made.QueueSet:
+    return made.QueueSet(read_queue(it.tenant_id, it.queue))
+
+
+def _read_group_set(it: wire.GroupSet) -> made.GroupSet:
+    return made.GroupSet(read_group(it.tenant_id, it.group))
+
+
 def _channel(made_of: Any) -> Channel:
     """Read a channel; records from before they said so were about chats."""
     return Channel(made_of.channel or Channel.CHAT)
@@ -261,7 +285,8 @@ def _read_agent_set(it: wire.AgentSet) -> made.AgentSet:
 
 
 _READERS: dict[str, Callable[[Any], made.Decision]] = {
-    "queue_set": lambda m: made.QueueSet(read_queue(m.tenant_id, m.queue)),
+    "queue_set": _read_queue_set,
+    "queue_set_asking_again": _read_queue_set,
     "queue_mode_set": lambda m: made.QueueModeSet(m.tenant_id, m.queue_id, QueueMode(m.mode)),
     "acted": lambda m: made.Acted(
         m.tenant_id,
@@ -274,7 +299,8 @@ _READERS: dict[str, Callable[[Any], made.Decision]] = {
         m.target_queue_id,
         m.tasks,
     ),
-    "group_set": lambda m: made.GroupSet(read_group(m.tenant_id, m.group)),
+    "group_set": _read_group_set,
+    "group_set_asking_again": _read_group_set,
     "agent_set": _read_agent_set,
     "agent_set_taking_nothing": _read_agent_set,
     "tenant_set": lambda m: made.TenantSet(read_tenant(m.tenant_id, m.tenant)),
@@ -287,6 +313,8 @@ _READERS: dict[str, Callable[[Any], made.Decision]] = {
         m.kept_until_ms,
     ),
     "widened": lambda m: made.Widened(m.tenant_id, m.task_id, m.relaxed, m.kept_for),
+    "pause_over": lambda m: made.PauseOver(m.tenant_id, m.agent_id, tuple(m.task_ids)),
+    "refusals_forgotten": lambda m: made.RefusalsForgotten(m.tenant_id, m.agent_id),
     "offered": lambda m: made.Offered(
         m.tenant_id,
         m.task_id,

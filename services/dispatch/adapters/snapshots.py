@@ -24,7 +24,8 @@ from services.dispatch.domain.inputs import (
     TenantConfigured,
 )
 from services.dispatch.domain.parties import AfterServiceSpan
-from services.dispatch.domain.state import State, restored
+from services.dispatch.domain.restored import restored
+from services.dispatch.domain.state import State
 from services.dispatch.domain.tenant import Hours, Kept, Tenant
 from services.dispatch.use_cases.ports import Position, Shard, Unknown
 from services.kernel.bus import Bus
@@ -40,6 +41,7 @@ from .inputs import (
 )
 from .states import (
     Offers,
+    Refusals,
     read_agent_state,
     read_hours_state,
     read_pace,
@@ -59,6 +61,7 @@ _Task = tuple[
     TaskSubmitted,
     int,
     tuple[str, ...],
+    Refusals,
     str,
     Offers,
     int,
@@ -148,7 +151,7 @@ def read_snapshot(data: bytes) -> tuple[State, Position]:
         agent = read_agent_state(agent_state)
         tenant(agent.tenant_id).agents[agent.id] = agent
     for task_state in message.tasks:
-        task = read_task_state(task_state)
+        task = read_task_state(task_state, message.at_ms)
         tenant(task.submitted.tenant_id).tasks[task.submitted.task_id] = task
     for answered, at in zip(message.answers, message.answered_at_ms, strict=True):
         answer = Kept(Reason(answered.reason), answered.count, at)
@@ -201,6 +204,7 @@ def _photograph(state: State, position: Position) -> _Photograph:
                 task.submitted,
                 task.revision,
                 task.excluded,
+                tuple(sorted(task.refused.items())),
                 task.agent_id,
                 tuple(sorted(task.offers.items())),
                 task.priority,

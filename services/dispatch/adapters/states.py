@@ -21,6 +21,8 @@ from .inputs import (
 
 Offers = tuple[tuple[str, int], ...]
 """At whom it rings, and until when."""
+Refusals = tuple[tuple[str, int], ...]
+"""Who refused it, and when."""
 
 
 def write_agent_state(
@@ -56,6 +58,7 @@ def write_task_state(  # noqa: PLR0913, PLR0917 - one argument a column
     submitted: TaskSubmitted,
     revision: int,
     excluded: tuple[str, ...],
+    refused: Refusals,
     agent_id: str,
     offers: Offers,
     priority: int,
@@ -88,10 +91,11 @@ def write_task_state(  # noqa: PLR0913, PLR0917 - one argument a column
         kept_for=kept_for,
         kept_until_ms=kept_until,
         relaxed=relaxed,
+        refused=[wire.Refused(agent_id=agent, at_ms=at) for agent, at in refused],
     )
 
 
-def read_task_state(state: wire.TaskState) -> Task:
+def read_task_state(state: wire.TaskState, saved_at: int) -> Task:
     offers = {ring.agent_id: ring.expires_at_ms for ring in state.also_rings}
     if state.expires_at_ms:
         offers[state.agent_id] = state.expires_at_ms
@@ -112,6 +116,9 @@ def read_task_state(state: wire.TaskState) -> Task:
         state.kept_until_ms,
         state.relaxed,
         load=_read_load(state),
+        # Before it was written down when they refused it, nobody was asked again: now they are.
+        refused=dict.fromkeys(state.excluded, saved_at)
+        | {it.agent_id: it.at_ms for it in state.refused},
     )
 
 

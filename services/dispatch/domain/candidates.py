@@ -40,6 +40,8 @@ class Filter(StrEnum):
 class Rank(NamedTuple):
     """What agents are compared by, in this order: the least is preferred."""
 
+    refused_at: int
+    """When they last refused the task; 0: they have not."""
     minus_wishes_met: int
     score: int
     """As the queue selects: share in use in millionths, turn, or levels; 0 for longest idle.
@@ -73,7 +75,7 @@ def candidates(state: State, task: Task, at: int) -> list[Candidate]:
         Candidate(
             agent.id,
             _removed_by(agent, task, demand, turns, nobody),
-            _rank(agent, demand, turns),
+            _rank(agent, task, demand, turns),
         )
         for agent in tenant.agents.values()
     )
@@ -143,14 +145,20 @@ def _removed_by(
     return _removed_for_now(agent, demand.load)
 
 
-def _rank(agent: Agent, demand: Demand, turns: dict[str, int] | None) -> Rank:
+def _rank(agent: Agent, task: Task, demand: Demand, turns: dict[str, int] | None) -> Rank:
+    refused_at = task.refused.get(agent.id, 0)
     if turns is not None:
-        return Rank(0, turns.get(agent.id, 0), 0, 0, agent.id)
+        return Rank(refused_at, 0, turns.get(agent.id, 0), 0, 0, agent.id)
     minus_wishes, qualification = merit(dict(agent.config.skills), demand)
     standing = score(agent, order_of(demand.selection, demand.queue_id))
     # Only one of the two is anything but zero: a queue selects in one way.
     return Rank(
-        minus_wishes, qualification + standing, agent.idle_since, agent.idle_order, agent.id
+        refused_at,
+        minus_wishes,
+        qualification + standing,
+        agent.idle_since,
+        agent.idle_order,
+        agent.id,
     )
 
 

@@ -34,7 +34,7 @@ class OfferEnd(IntEnum):
 
     @property
     def refused(self) -> bool:
-        """Did the agent not take it: it is not offered to them again."""
+        """Did the agent not take it: for a while it is not offered to them again."""
         return self in {OfferEnd.DECLINED, OfferEnd.TIMED_OUT, OfferEnd.UNREACHABLE}
 
 
@@ -142,6 +142,23 @@ class Widened:
     relaxed: int
     """Steps of its queue's relaxation that it has come to."""
     kept_for: str = ""
+
+
+@value
+class PauseOver:
+    """The pause after an agent's refusals is over: these tasks may ring at them again."""
+
+    tenant_id: str
+    agent_id: str
+    task_ids: tuple[str, ...]
+
+
+@value
+class RefusalsForgotten:
+    """An agent who receives chose Ready again: what they refused is as if it never rang."""
+
+    tenant_id: str
+    agent_id: str
 
 
 @value
@@ -270,6 +287,8 @@ Decision = (
     | PresenceSet
     | Queued
     | Widened
+    | PauseOver
+    | RefusalsForgotten
     | Offered
     | OfferClosed
     | Assigned

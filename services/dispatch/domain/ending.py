@@ -61,11 +61,11 @@ def agent_changed(tenant: Tenant, agent: Agent, at: int, *, gone: bool) -> Decis
     kept = [task for task in in_order(tenant, agent.kept.values(), at) if in_vain(tenant, task)]
     held = [task for task in theirs if gone and task.held]
     for task in rung:
-        yield from hand_back(task, agent.id)
+        yield from hand_back(tenant, task, agent.id, at)
     for task in kept:
         yield widened(tenant, task, at)
     for task in held:
-        yield from _lost(tenant, task, for_good=agent.config.removed)
+        yield from _lost(tenant, task, at, for_good=agent.config.removed)
     yield from find_tasks(tenant, agent, at)
     yield from place_all(tenant, (*rung, *kept, *held), at)
 
@@ -75,13 +75,13 @@ def _stays(tenant: Tenant, agent: Agent, task: Task) -> bool:
     return tenant.reaches(task, agent) and agent.takes(task.load)
 
 
-def _lost(tenant: Tenant, task: Task, *, for_good: bool) -> Decisions:
+def _lost(tenant: Tenant, task: Task, at: int, *, for_good: bool) -> Decisions:
     """Give up a task whose holder is not there any more, as its queue says."""
     policy = tenant.queue(task.submitted.queue_id).policy
     if task.after_service is not None:
         yield after_service.finished(task)
     elif for_good or policy.on_agent_lost is OnAgentLost.REQUEUE:
-        yield again(task)
+        yield again(tenant, task, at)
 
 
 def _finish(tenant: Tenant, task: Task, at: int, *, forced: bool = False) -> Decisions:

@@ -15,10 +15,12 @@ from .decisions import (
     Decision,
     GroupSet,
     OfferEnd,
+    PauseOver,
     PresenceSet,
     Queued,
     QueueSet,
     Reason,
+    RefusalsForgotten,
     TenantSet,
 )
 from .ending import (
@@ -70,12 +72,20 @@ from .inputs import (
     TenantConfigured,
 )
 from .parties import Agent, Task
+from .refusals import asks_again_at, over, still_excluded
 from .requests import cancel_task, report_unreachable, submit_task
 from .state import State, evolve
 from .sticky import in_vain, keeper_of
 from .supervision import move_tasks, set_queue_mode, take_back_task
 from .tenant import Tenant
-from .timers import AfterServiceRanOut, HoursTurn, OfferRangOut, WaitedTooLong, WideningDue
+from .timers import (
+    AfterServiceRanOut,
+    AskAgainDue,
+    HoursTurn,
+    OfferRangOut,
+    WaitedTooLong,
+    WideningDue,
+)
 from .waiting import hours_turn, let_go, openings_foreseen, waited_too_long
 
 
@@ -121,7 +131,7 @@ def _group_configured(tenant: Tenant, it: GroupConfigured, at: int) -> Decisions
         concerned.update(left)
         yield from closed(task, left, OfferEnd.RESCINDED)
         if left and not task.rings:
-            yield again(task)
+            yield again(tenant, task, at)
     present = [tenant.agents[it] for it in sorted(concerned) if it in tenant.agents]
     yield from find_work(tenant, present, at)
 
@@ -149,8 +159,11 @@ def _presence_observed(tenant: Tenant, it: PresenceObserved, at: int) -> Decisio
     known = tenant.agents.get(it.agent_id)
     if known is not None and 0 < it.version <= known.presence.version:
         return
+    chose_ready = known is not None and it.ready_at > known.presence.ready_at
     yield PresenceSet(it)
     agent = tenant.agents[it.agent_id]
+    if chose_ready and agent.receiving and agent.refused:
+        yield RefusalsForgotten(it.tenant_id, it.agent_id)
     yield from agent_changed(tenant, agent, at, gone=not it.connected)
     yield from let_go(tenant, agent.config.queue_ids, at)
 
@@ -192,6 +205,18 @@ def _widening_due(tenant: Tenant, it: WideningDue, at: int) -> Decisions:
     if task is not None and 0 < task.widens_at <= at:
         yield widened(tenant, task, at, task.kept_for if task.kept_until > at else "")
         yield from find_agent(tenant, task, at)
+
+
+def _ask_again(tenant: Tenant, it: AskAgainDue, at: int) -> Decisions:
+    """Go on with all that may ring again at those whose pause is over, not with this task only."""
+    task = tenant.tasks.get(it.task_id)
+    if task is None or not 0 < asks_again_at(tenant, task) <= at:
+        return
+    waited = set(task.excluded).difference(still_excluded(tenant, task, at))
+    agents = [tenant.agents[agent_id] for agent_id in sorted(waited)]
+    for agent in agents:
+        yield PauseOver(tenant.id, agent.id, over(tenant, agent, at))
+    yield from find_work(tenant, agents, at)
 
 
 # Commands
@@ -292,6 +317,7 @@ _RULES: dict[type[Any], Rule] = {
     OfferRangOut: _offer_rang_out,
     WaitedTooLong: waited_too_long,
     WideningDue: _widening_due,
+    AskAgainDue: _ask_again,
     AfterServiceRanOut: after_service_ran_out,
     HoursTurn: hours_turn,
     AcceptOffer: once(_accept_offer),

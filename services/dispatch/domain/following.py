@@ -29,6 +29,7 @@ from .demand import steps_due
 from .inputs import Command
 from .invariants import Broken
 from .parties import Agent, Signature, Task
+from .refusals import still_excluded
 from .tenant import Tenant
 
 Decisions = Iterator[Decision]
@@ -40,7 +41,7 @@ def find_agent(tenant: Tenant, task: Task, at: int) -> Decisions:
     if task.submitted.group_id in tenant.groups.configured:
         for agent in tenant.groups.whom_to_ring(task, tenant.agents):
             yield offer(tenant, task, agent, at)
-    elif (best := tenant.index.best_agent(task)) is not None:
+    elif (best := tenant.index.best_agent(task, tenant.agents)) is not None:
         yield offer(tenant, task, best, at)
 
 
@@ -114,7 +115,7 @@ def place(tenant: Tenant, task: Task, at: int, *, new: bool = False) -> Decision
                 continue
         if cause is None:
             return
-        yield from overflow.overflow(tenant, task, cause)
+        yield from overflow.overflow(tenant, task, cause, at)
         new = True
 
 
@@ -125,7 +126,7 @@ def place_all(tenant: Tenant, tasks: Iterable[Task], at: int, *, new: bool = Fal
     """
     came_to = [(task, task.submitted.queue_id) for task in tasks if task.waits]
     for task, _ in came_to:
-        yield from let_in(tenant, task, new=new)
+        yield from let_in(tenant, task, at, new=new)
     left = dict(pair for pair in came_to if pair[0].submitted.task_id in tenant.tasks)
     for task in in_order(tenant, left, at):
         if task.waits:
@@ -135,13 +136,13 @@ def place_all(tenant: Tenant, tasks: Iterable[Task], at: int, *, new: bool = Fal
             yield from place(tenant, task, at, new=new or task.submitted.queue_id != left[task])
 
 
-def let_in(tenant: Tenant, task: Task, *, new: bool = False) -> Decisions:
+def let_in(tenant: Tenant, task: Task, at: int, *, new: bool = False) -> Decisions:
     """Have a task that waits again go to where it is let in, or end; it rings at nobody yet."""
     while (
         task.submitted.task_id in tenant.tasks
         and (cause := overflow.shut_out(tenant, task, new=new)) is not None
     ):
-        yield from overflow.overflow(tenant, task, cause)
+        yield from overflow.overflow(tenant, task, cause, at)
         new = True
 
 
@@ -174,17 +175,17 @@ def refused(
     yield from find_work(tenant, [tenant.agents[it] for it in agent_ids], at)
 
 
-def hand_back(task: Task, agent_id: str) -> Decisions:
+def hand_back(tenant: Tenant, task: Task, agent_id: str, at: int) -> Decisions:
     """End an agent's offer, of which they refused nothing; the task waits unless it rings on."""
     yield from closed(task, [agent_id], OfferEnd.RESCINDED)
     if not task.rings:
-        yield again(task)
+        yield again(tenant, task, at)
 
 
 def ring_on(tenant: Tenant, task: Task, at: int) -> Decisions:
     """Go on after an offer ended: at the others of the group, or as a task that waits again."""
     if not task.rings:
-        yield again(task)
+        yield again(tenant, task, at)
         yield from place(tenant, task, at)
 
 
@@ -233,8 +234,8 @@ def closed(task: Task, agent_ids: Iterable[str], end: OfferEnd) -> Decisions:
         )
 
 
-def again(task: Task) -> Queued:
-    return Queued(task.submitted, task.revision + 1, task.excluded)
+def again(tenant: Tenant, task: Task, at: int) -> Queued:
+    return Queued(task.submitted, task.revision + 1, still_excluded(tenant, task, at))
 
 
 def acted(actor_id: str, action: Action, task: Task, at: int) -> Acted:

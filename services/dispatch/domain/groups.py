@@ -105,10 +105,14 @@ class Groups:
         """Return the members in the order in which the task rings at them, or all at once."""
         group_id, task_id = task.submitted.group_id, task.submitted.task_id
         members = self.members(group_id)
-        if not members or self.configured[group_id].ring_strategy is not RingStrategy.RANDOM:
+        if members and self.configured[group_id].ring_strategy is RingStrategy.RANDOM:
+            # Drawn from the ids alone: whoever decides again draws the same.
+            drawn = sorted(members, key=lambda it: blake2b(f"{task_id}/{it}".encode()).digest())
+            members = tuple(drawn)
+        if not task.refused:
             return members
-        # Drawn from the ids alone: whoever decides again draws the same.
-        return tuple(sorted(members, key=lambda it: blake2b(f"{task_id}/{it}".encode()).digest()))
+        # Who refused it comes after the others, the least recently asked first.
+        return tuple(sorted(members, key=lambda it: task.refused.get(it, 0)))
 
 
 def _suits(agent: Agent, task: Task) -> bool:

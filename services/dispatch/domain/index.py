@@ -7,7 +7,7 @@ whose stale entries are dropped when they surface. A task that is kept for one a
 line, but with them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from heapq import heapify, heappop, heappush
 from weakref import WeakValueDictionary
 
@@ -107,8 +107,11 @@ class Index:
                 for signature in same_load.values():
                     del signature.profiles[profile]
 
-    def best_agent(self, task: Task) -> Agent | None:
-        """Return the agent whom the queue's selection prefers, or None when nobody can."""
+    def best_agent(self, task: Task, agents: Mapping[str, Agent]) -> Agent | None:
+        """Return the agent whom the queue's selection prefers, or None when nobody can.
+
+        Who has refused the task comes after all others, the least recently asked first.
+        """
         if task.keeper is not None:
             return task.keeper if self._suits(task.keeper, task) else None
         signature = task.signature
@@ -119,10 +122,12 @@ class Index:
             lines = profile.lines.get(signature.order)
             if not lines or (best is not None and best[0] < merit_):
                 continue
-            entry = _first_free(lines, signature)
+            entry = _first_free(lines, signature.load, task.refused)
             if entry is not None and (best is None or (merit_, entry) < best):
                 best = merit_, entry
-        return None if best is None else best[1][5]
+        if best is not None:
+            return best[1][5]
+        return _least_recently_asked(task, signature, agents) if task.refused else None
 
     def _room(self, agent: Agent) -> Room:
         key = (agent.capacity, tuple(sorted(agent.loads.items())))
@@ -317,9 +322,29 @@ def _weight(entry: TaskEntry) -> int:
     return 1 if demand is None else demand.weight
 
 
-def _first_free(lines: dict[Room, list[AgentEntry]], signature: Signature) -> AgentEntry | None:
-    """Return the first of all lines in whose room the tasks of a signature fit."""
-    load, excluded = signature.load, signature.key[1]
+def _least_recently_asked(
+    task: Task, signature: Signature, agents: Mapping[str, Agent]
+) -> Agent | None:
+    """Return whom to ask again of the few who have refused a task and may get it."""
+    free = [
+        (
+            refused_at,
+            signature.profiles[agent.profile],
+            score(agent, signature.order),
+            agent.idle_since,
+            agent.idle_order,
+            agent.id,
+        )
+        for agent_id, refused_at in task.refused.items()
+        if (agent := agents[agent_id]).profile in signature.profiles and _suits(agent, task)
+    ]
+    return agents[min(free)[5]] if free else None
+
+
+def _first_free(
+    lines: dict[Room, list[AgentEntry]], load: Load, refused: Container[str]
+) -> AgentEntry | None:
+    """Return the first of all lines in whose room a task fits, but for those who refused it."""
     first: AgentEntry | None = None
     empty: Room | None = None
     for room, line in lines.items():
@@ -330,7 +355,7 @@ def _first_free(lines: dict[Room, list[AgentEntry]], signature: Signature) -> Ag
         if not line:
             empty = room
             continue
-        entry = _first_but(line, excluded) if excluded else line[0]
+        entry = _first_but(line, refused) if refused else line[0]
         if entry is not None and (first is None or entry < first):
             first = entry
     if empty is not None:
@@ -338,15 +363,15 @@ def _first_free(lines: dict[Room, list[AgentEntry]], signature: Signature) -> Ag
     return first
 
 
-def _first_but(line: list[AgentEntry], excluded: tuple[str, ...]) -> AgentEntry | None:
-    """Return the first live entry of somebody else; the excluded are few."""
+def _first_but(line: list[AgentEntry], refused: Container[str]) -> AgentEntry | None:
+    """Return the first live entry of somebody else; those who refused are few."""
     aside: list[AgentEntry] = []
     found = None
     while line:
         entry = line[0]
         if entry[5].stamp != entry[4]:
             heappop(line)
-        elif entry[3] in excluded:
+        elif entry[3] in refused:
             aside.append(heappop(line))
         else:
             found = entry

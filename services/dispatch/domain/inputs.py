@@ -79,6 +79,9 @@ class Role(IntEnum):
     OWNER = 5
 
 
+ASK_AGAIN_AFTER_MS = 20_000
+"""How long whoever refused a task is not asked again, where nobody said."""
+
 SERVICE = "service:"
 """How the ids of services begin that act for a whole tenant. No user's id does."""
 
@@ -133,6 +136,8 @@ class QueueConfigured:
     relaxations: tuple[Relaxation, ...] = ()
     weight: int = 1
     sticky: Sticky = NOT_STICKY
+    ask_again_after_ms: int = ASK_AGAIN_AFTER_MS
+    """How long after they refused a task somebody may be asked again."""
 
 
 @value
@@ -160,6 +165,7 @@ class GroupConfigured:
     """In the order of the group."""
     ring_strategy: RingStrategy = RingStrategy.SIMULTANEOUS
     ring_timeout_ms: int = 20_000
+    ask_again_after_ms: int = ASK_AGAIN_AFTER_MS
 
 
 @value
@@ -195,6 +201,8 @@ class PresenceObserved:
     receive_new: bool = False
     channels: tuple[Channel, ...] = ()
     """Of what they are willing to take new work. Empty: everything they can work on."""
+    ready_at: int = 0
+    """When they chose Ready last, perhaps while they were. 0: unknown."""
 
 
 @value
@@ -326,7 +334,10 @@ class ExtendAfterService:
 
 @value
 class TakeBackTask:
-    """Take a task from its holder; with `exclude_agent` it is not offered to them again."""
+    """Take a task from its holder.
+
+    With `exclude_agent` it is not offered to them again until they choose Ready.
+    """
 
     tenant_id: str
     task_id: str

@@ -4,10 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 from .parties import Task
+from .refusals import asks_again_at
 from .tenant import Tenant
-from .timers import AfterServiceRanOut, HoursTurn, OfferRangOut, Timer, WaitedTooLong, WideningDue
+from .timers import (
+    AfterServiceRanOut,
+    AskAgainDue,
+    HoursTurn,
+    OfferRangOut,
+    Timer,
+    WaitedTooLong,
+    WideningDue,
+)
 
-TASK_TIMERS = (OfferRangOut, WaitedTooLong, WideningDue, AfterServiceRanOut)
+TASK_TIMERS = (OfferRangOut, WaitedTooLong, WideningDue, AskAgainDue, AfterServiceRanOut)
 """The timers that a task may have."""
 
 
@@ -38,6 +47,11 @@ def _widens_at(tenant: Tenant, it: WideningDue) -> int:
     return 0 if task is None else task.widens_at
 
 
+def _asks_again_at(tenant: Tenant, it: AskAgainDue) -> int:
+    task = tenant.tasks.get(it.task_id)
+    return 0 if task is None else asks_again_at(tenant, task)
+
+
 def _after_service_ends_at(tenant: Tenant, it: AfterServiceRanOut) -> int:
     task = tenant.tasks.get(it.task_id)
     return 0 if task is None or task.after_service is None else task.after_service.ends_at
@@ -52,6 +66,7 @@ _MOMENTS: dict[type[Any], Callable[[Tenant, Any], int]] = {
     OfferRangOut: _offer_expires_at,
     WaitedTooLong: _waits_until,
     WideningDue: _widens_at,
+    AskAgainDue: _asks_again_at,
     AfterServiceRanOut: _after_service_ends_at,
     HoursTurn: _turns_at,
 }

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .decisions import Cancelled, Overflowed, Queued
-from .inputs import Channel, QueueMode
+from .inputs import Channel, QueueMode, TaskSubmitted
 from .moments import leaves_at
 from .parties import Task
 from .policy import Overflow, OverflowCause, OverflowTo
+from .refusals import still_excluded
 from .tenant import Tenant
 
 END = Overflow()
@@ -69,7 +70,7 @@ def _closed(tenant: Tenant, queue_id: str) -> bool:
 
 
 def overflow(
-    tenant: Tenant, task: Task, cause: OverflowCause
+    tenant: Tenant, task: Task, cause: OverflowCause, at: int
 ) -> Iterator[Overflowed | Queued | Cancelled]:
     """Yield that the task leaves, and where it goes."""
     submitted = task.submitted
@@ -79,14 +80,12 @@ def overflow(
     )
     match where.to:
         case OverflowTo.QUEUE:
-            there = replace(submitted, queue_id=where.what, group_id="")
-            yield Queued(there, task.revision + 1, task.excluded)
+            yield moved(tenant, task, replace(submitted, queue_id=where.what, group_id=""), at)
         case OverflowTo.GROUP:
-            there = replace(submitted, group_id=where.what)
-            yield Queued(there, task.revision + 1, task.excluded)
+            yield moved(tenant, task, replace(submitted, group_id=where.what), at)
         case OverflowTo.VOICEMAIL:
             left_word = replace(submitted, channel=Channel.VOICEMAIL, group_id="")
-            yield Queued(left_word, task.revision + 1, task.excluded)
+            yield moved(tenant, task, left_word, at)
         case _:
             told = where.what if where.to is OverflowTo.MESSAGE else ""
             yield Cancelled(
@@ -96,6 +95,11 @@ def overflow(
                 task.revision + 1,
                 told,
             )
+
+
+def moved(tenant: Tenant, task: Task, there: TaskSubmitted, at: int) -> Queued:
+    """Say that a task waits elsewhere, without those who do not get it there yet."""
+    return Queued(there, task.revision + 1, still_excluded(tenant, task, at, there))
 
 
 def _destination(tenant: Tenant, task: Task, cause: OverflowCause) -> Overflow:

@@ -39,9 +39,10 @@ class Agent:
     loads: dict[Load, int] = field(default_factory=dict)
     tasks: dict[str, "Task"] = field(default_factory=dict)
     kept: dict[str, "Task"] = field(default_factory=dict)
-    excluded_from: dict[str, "Task"] = field(default_factory=dict)
     capacity: int = 0
     """Their own, or the tenant's: units of work at once."""
+    refused: dict[str, "Task"] = field(default_factory=dict)
+    """Every task that has them in `refused`."""
     turns: dict[str, int] = field(default_factory=dict)
     """Queues that take agents in turn, and when it was theirs last."""
     idle_since: int = 0
@@ -75,6 +76,18 @@ class Agent:
             beside = [(one, count - (one == instead_of)) for one, count in beside]
         return has_room(self.capacity, beside, load)
 
+    def put(self, task: "Task") -> None:
+        """Let them have a task, ringing or held."""
+        self.tasks[task.submitted.task_id] = task
+        self.loads[task.load] = self.loads.get(task.load, 0) + 1
+
+    def let_go(self, task: "Task") -> None:
+        """Take a task from them."""
+        del self.tasks[task.submitted.task_id]
+        self.loads[task.load] -= 1
+        if not self.loads[task.load]:
+            del self.loads[task.load]
+
 
 @value
 class AfterServiceSpan:
@@ -94,6 +107,7 @@ class Task:
     revision: int
     priority: int
     excluded: tuple[str, ...] = ()
+    """Who must not get it now, by id: those in `refused` whose pause is not over."""
     agent_id: str = ""
     """Who holds it."""
     offers: dict[str, int] = field(default_factory=dict)
@@ -113,6 +127,8 @@ class Task:
     """When more agents may get it; 0: never, or it does not wait."""
     load: Load = NO_LOAD
     """What it takes: as its queue says while it waits, then fixed."""
+    refused: dict[str, int] = field(default_factory=dict)
+    """Who refused it, and when last; 0: a supervisor took it from them, which no pause ends."""
     demand: Demand | None = None
     entry: TaskEntry | None = None
     signature: "Signature | None" = None

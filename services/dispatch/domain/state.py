@@ -22,21 +22,25 @@ from .decisions import (
     Offered,
     OpeningsSet,
     Overflowed,
+    PauseOver,
     PresenceSet,
     Queued,
     QueueModeSet,
     QueueSet,
     QueueTurned,
+    RefusalsForgotten,
     TenantSet,
     Widened,
 )
 from .demand import steps_due
-from .inputs import AgentSelection, QueueMode, StickyTo, TaskSubmitted
-from .moments import TASK_TIMERS, due_at, leaves_at
+from .inputs import AgentSelection, QueueMode, StickyTo
+from .moments import due_at, leaves_at
 from .parties import AfterServiceSpan, Agent, Task
+from .refusals import asks_again_at, exclude, forget, refuse
 from .tenant import Hours, Kept, Tenant
 from .timers import (
     AfterServiceRanOut,
+    AskAgainDue,
     HoursTurn,
     OfferRangOut,
     Timer,
@@ -106,7 +110,7 @@ def _queue_set(state: State, it: QueueSet, at: int) -> None:
         tenant.take_out(task, at)
     tenant.index.select(queue)
     for task in waiting:
-        task.priority = _priority(tenant, task.submitted)
+        task.priority = tenant.priority(task.submitted)
         task.relaxed = steps_due(queue, task.submitted.enqueued_at, at)
         _line_up(state, tenant, task, at)
 
@@ -132,7 +136,10 @@ def _queue_mode_set(state: State, it: QueueModeSet, _at: int) -> None:
 
 
 def _group_set(state: State, it: GroupSet, _at: int) -> None:
-    state.tenant(it.group.tenant_id).groups.configure(it.group)
+    tenant = state.tenant(it.group.tenant_id)
+    tenant.groups.configure(it.group)
+    for task in tenant.groups.line(it.group.group_id):
+        _ask_again_later(state, tenant, task)
 
 
 def _agent_set(state: State, it: AgentSet, at: int) -> None:
@@ -162,12 +169,38 @@ def _present(state: State, tenant: Tenant, agent: Agent, at: int, *, was_receivi
 
 def _readmit(state: State, tenant: Tenant, agent: Agent, at: int) -> None:
     """Who turns to work again may be offered again what they had refused."""
-    for task in agent.excluded_from.values():
-        task.excluded = tuple(other for other in task.excluded if other != agent.id)
-        if task.entry is not None:
-            tenant.leave_queue(task, at)
-            _line_up(state, tenant, task, at)
-    agent.excluded_from.clear()
+    for task in list(agent.refused.values()):
+        excluded = agent.id in task.excluded
+        forget(task, agent)
+        if excluded:
+            _sought_anew(state, tenant, task, at)
+
+
+def _refusals_forgotten(state: State, it: RefusalsForgotten, at: int) -> None:
+    tenant = state.tenants[it.tenant_id]
+    _readmit(state, tenant, tenant.agents[it.agent_id], at)
+
+
+def _pause_over(state: State, it: PauseOver, at: int) -> None:
+    tenant = state.tenants[it.tenant_id]
+    for task_id in it.task_ids:
+        task = tenant.tasks[task_id]
+        exclude(task, (other for other in task.excluded if other != it.agent_id))
+        _sought_anew(state, tenant, task, at)
+
+
+def _sought_anew(state: State, tenant: Tenant, task: Task, at: int) -> None:
+    """Put a task that waits where those are who may get it now."""
+    if task.entry is not None:
+        tenant.leave_queue(task, at)
+        _line_up(state, tenant, task, at)
+    else:
+        _ask_again_later(state, tenant, task)
+
+
+def _ask_again_later(state: State, tenant: Tenant, task: Task) -> None:
+    if asks_again := asks_again_at(tenant, task):
+        state.timers.set(AskAgainDue(tenant.id, task.submitted.task_id), asks_again)
 
 
 def _queued(state: State, it: Queued, at: int) -> None:
@@ -178,7 +211,7 @@ def _queued(state: State, it: Queued, at: int) -> None:
         task = tenant.tasks[submitted.task_id] = Task(
             submitted,
             it.revision,
-            _priority(tenant, submitted),
+            tenant.priority(submitted),
             waits_since=min(submitted.enqueued_at, at),
         )
         new = True
@@ -187,12 +220,14 @@ def _queued(state: State, it: Queued, at: int) -> None:
         new = task.held or task.submitted.queue_id != submitted.queue_id
         if task.held:
             _release(state, tenant, task, task.agent_id, at)
-        task.priority = _priority(tenant, submitted)
+        task.priority = tenant.priority(submitted)
         if new:
             task.waits_since = at
     task.submitted = submitted
     task.revision = it.revision
-    _exclude(tenant, task, it.excluded)
+    for agent_id in set(it.excluded).difference(task.excluded):
+        refuse(task, tenant.agent(agent_id), 0)
+    exclude(task, it.excluded)
     task.kept_for, task.kept_until = it.kept_for, it.kept_until
     task.relaxed = steps_due(tenant.queue(submitted.queue_id), submitted.enqueued_at, at)
     _line_up(state, tenant, task, at, new=new)
@@ -215,16 +250,7 @@ def _line_up(state: State, tenant: Tenant, task: Task, at: int, *, new: bool = F
         state.timers.set(WideningDue(tenant.id, task.submitted.task_id), task.widens_at)
     if waits_until := leaves_at(tenant, task):
         state.timers.set(WaitedTooLong(tenant.id, task.submitted.task_id), waits_until)
-
-
-def _priority(tenant: Tenant, submitted: TaskSubmitted) -> int:
-    return submitted.priority or tenant.queue(submitted.queue_id).priority
-
-
-def _exclude(tenant: Tenant, task: Task, agent_ids: tuple[str, ...]) -> None:
-    task.excluded = agent_ids
-    for agent_id in agent_ids:
-        tenant.agent(agent_id).excluded_from[task.submitted.task_id] = task
+    _ask_again_later(state, tenant, task)
 
 
 def _offered(state: State, it: Offered, at: int) -> None:
@@ -245,7 +271,8 @@ def _offer_closed(state: State, it: OfferClosed, at: int) -> None:
     _release(state, tenant, task, it.agent_id, at)
     task.revision = it.revision
     if it.end.refused:
-        _exclude(tenant, task, tuple(sorted({*task.excluded, it.agent_id})))
+        refuse(task, tenant.agent(it.agent_id), at)
+        _ask_again_later(state, tenant, task)
     state.timers.set(OfferRangOut(it.tenant_id, it.task_id), task.expires_at)
 
 
@@ -261,6 +288,7 @@ def _assigned(state: State, it: Assigned, at: int) -> None:
     task.revision = it.revision
     task.offers.clear()
     task.agent_id = it.agent_id
+    forget(task, tenant.agent(it.agent_id))
     _remember(tenant, task, at)
 
 
@@ -316,7 +344,7 @@ def _load(state: State, tenant: Tenant, task: Task, agent_id: str, at: int) -> N
     agent = tenant.agent(agent_id)
     tenant.leave_queue(task, at, started=True)
     task.kept_for, task.kept_until, task.widens_at = "", 0, 0
-    _put(agent, task)
+    agent.put(task)
     state.load_changed(agent, at)
     tenant.index.line_up_agent(agent)
 
@@ -326,25 +354,17 @@ def _release(state: State, tenant: Tenant, task: Task, agent_id: str, at: int) -
     task.agent_id = ""
     task.offers.pop(agent_id, None)
     task.after_service = None
-    del agent.tasks[task.submitted.task_id]
-    agent.loads[task.load] -= 1
-    if not agent.loads[task.load]:
-        del agent.loads[task.load]
+    agent.let_go(task)
     state.load_changed(agent, at)
     tenant.index.line_up_agent(agent)
-
-
-def _put(agent: Agent, task: Task) -> None:
-    agent.tasks[task.submitted.task_id] = task
-    agent.loads[task.load] = agent.loads.get(task.load, 0) + 1
 
 
 def _end(tenant: Tenant, task_id: str, at: int) -> None:
     task = tenant.tasks.pop(task_id, None)
     if task is not None:
         tenant.take_out(task, at)
-        for agent_id in task.excluded:
-            tenant.agent(agent_id).excluded_from.pop(task_id, None)
+        for agent_id in task.refused:
+            del tenant.agent(agent_id).refused[task_id]
     ended = tenant.ended
     ended[task_id] = at
     while True:
@@ -365,6 +385,8 @@ _FOLDS: dict[type[Any], Callable[[State, Any, int], None]] = {
     PresenceSet: _presence_set,
     Queued: _queued,
     Widened: _widened,
+    PauseOver: _pause_over,
+    RefusalsForgotten: _refusals_forgotten,
     Offered: _offered,
     OfferClosed: _offer_closed,
     Assigned: _assigned,
@@ -375,25 +397,3 @@ _FOLDS: dict[type[Any], Callable[[State, Any, int], None]] = {
     Acted: lambda *_: None,
     Answered: _answered,
 }
-
-
-def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
-    """Build a state from what a snapshot holds: everything derived is made anew."""
-    state = State(tenants, at, order)
-    for tenant in tenants.values():
-        for queue in tenant.queues.values():
-            tenant.index.select(queue)
-        for queue_id, mode in tenant.modes.items():
-            tenant.index.pause(queue_id, paused=mode is QueueMode.PAUSED)
-        for task in tenant.tasks.values():
-            _exclude(tenant, task, task.excluded)
-            for agent_id in (task.agent_id,) if task.held else task.offers:
-                _put(tenant.agent(agent_id), task)
-            if not task.held and (task.submitted.group_id or not task.rings):
-                tenant.line_up(task)
-        for agent in tenant.agents.values():
-            tenant.place(agent)
-        timers = [kind(tenant.id, task_id) for task_id in tenant.tasks for kind in TASK_TIMERS]
-        for it in (*timers, *(HoursTurn(tenant.id, queue_id) for queue_id in tenant.hours)):
-            state.timers.set(it, due_at(tenant, it))
-    return state

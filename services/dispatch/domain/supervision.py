@@ -6,7 +6,8 @@ Permission is decided in the same step as what it is for: nobody acts on what th
 from dataclasses import replace
 from itertools import islice
 
-from .decisions import Acted, Action, Queued, QueueModeSet, Reason
+from . import overflow
+from .decisions import Acted, Action, QueueModeSet, Reason
 from .following import (
     Decisions,
     acted,
@@ -85,7 +86,7 @@ def move_tasks(tenant: Tenant, it: MoveTasks, at: int) -> Decisions:
         )
     for task in moved:
         there = replace(task.submitted, queue_id=it.target_queue_id)
-        yield Queued(there, task.revision + 1, task.excluded)
+        yield overflow.moved(tenant, task, there, at)
     # Only now, and in the order of where they are: nothing overtakes on the way.
     yield from place_all(tenant, moved, at, new=True)
     yield answer(it, Reason.DONE, len(moved))
@@ -105,8 +106,9 @@ def take_back_task(tenant: Tenant, it: TakeBackTask, at: int) -> Decisions:
         holder, queue_id = tenant.agents[task.agent_id], task.submitted.queue_id
         yield acted(it.actor_id, Action.TASK_TAKEN_BACK, task, at)
         without = {holder.id} if it.exclude_agent else set()
-        yield replace(again(task), excluded=tuple(sorted({*task.excluded, *without})))
-        yield from let_in(tenant, task)
+        back = again(tenant, task, at)
+        yield replace(back, excluded=tuple(sorted({*back.excluded, *without})))
+        yield from let_in(tenant, task, at)
         # The holder has room and the task has nobody: whatever comes first goes first.
         yield from share_out(tenant, [holder], at)
         if task.waits:

@@ -13,6 +13,7 @@ from .inputs import (
     PresenceObserved,
     QueueConfigured,
     QueueMode,
+    TaskSubmitted,
     TenantConfigured,
 )
 from .last_agents import LastAgents
@@ -29,6 +30,12 @@ class Hours:
     openings: OpeningsForeseen
     is_open: bool = True
     turns_at: int = 0
+    """When that changes, or is looked at again: where what is known ends."""
+
+    @property
+    def foreseen_turn(self) -> int:
+        """Return when it opens or closes next; 0: not as far as anything is known."""
+        return self.turns_at if self.turns_at < self.openings.until else 0
 
 
 @value
@@ -111,6 +118,10 @@ class Tenant:
         if submitted.group_id:
             return agent.id in self.groups.members(submitted.group_id)
         return submitted.queue_id in agent.config.queue_ids
+
+    def priority(self, submitted: TaskSubmitted) -> int:
+        """Return a task's priority: its own, or its queue's."""
+        return submitted.priority or self.queue(submitted.queue_id).priority
 
     def rings_for(self, task: Task) -> int:
         """Return how long an offer of the task rings, in milliseconds."""

@@ -34,6 +34,14 @@ class WideningDue:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class AskAgainDue:
+    """The pause of one of those who refused a waiting task is over."""
+
+    tenant_id: str
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class AfterServiceRanOut:
     """The limit of an after-service is reached."""
 
@@ -49,7 +57,7 @@ class HoursTurn:
     queue_id: str
 
 
-Timer = OfferRangOut | WaitedTooLong | WideningDue | AfterServiceRanOut | HoursTurn
+Timer = OfferRangOut | WaitedTooLong | WideningDue | AskAgainDue | AfterServiceRanOut | HoursTurn
 """What comes by itself, at a moment that the state names. Its rule must move that moment."""
 
 _Entry = tuple[int, str, Timer]

@@ -22,6 +22,8 @@ from services.dispatch.domain.decisions import (
 )
 from services.dispatch.domain.errors import NotFound, NotNow, TooLong
 from services.dispatch.domain.inputs import QueueConfigured
+from services.dispatch.domain.parties import Task
+from services.dispatch.domain.refusals import asked_again_at
 from services.dispatch.domain.state import State, evolve
 from services.dispatch.domain.tenant import Tenant
 
@@ -97,6 +99,8 @@ class Considered:
     settings_version: int
     presence_version: int
     tasks: int
+    asked_again_at: int
+    """Until when they are excluded; 0: they are not, or until they choose Ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +300,7 @@ def _look(question: Question, life: _Life, reached: _Reached) -> Explanation:
         standing=life.standing,
         agent_id=life.agent_id,
         chosen_id="" if best is None else best.agent_id,
-        candidates=tuple(_considered(it, tenant) for it in found),
+        candidates=tuple(_considered(it, tenant, task) for it in found),
         queue=tenant.queue(task.submitted.queue_id),
         priority=task.priority,
         revision=task.revision,
@@ -308,6 +312,13 @@ def _look(question: Question, life: _Life, reached: _Reached) -> Explanation:
     )
 
 
-def _considered(it: Candidate, tenant: Tenant) -> Considered:
+def _considered(it: Candidate, tenant: Tenant, task: Task) -> Considered:
     agent = tenant.agents[it.agent_id]
-    return Considered(it, agent.config.version, agent.presence.version, len(agent.tasks))
+    excluded = it.removed_by is Filter.EXCLUDED
+    return Considered(
+        it,
+        agent.config.version,
+        agent.presence.version,
+        len(agent.tasks),
+        asked_again_at(tenant, task, agent.id) if excluded else 0,
+    )

@@ -37,6 +37,8 @@ class Presence:
     refused: int = 0
     """Offers refused in a row."""
     refusals: tuple[str, ...] = ()
+    ready_since: datetime | None = None
+    """When Ready was chosen last, also by who was Ready: whatever they let pass may ring again."""
     since: datetime | None = None
     """When the badge began to show."""
     at: datetime | None = None
@@ -92,7 +94,7 @@ class Presence:
         """
         if not self.connected:
             raise NotConnected("Connect first: send a heartbeat.")
-        after = self if chosen != READY else replace(self, refused=0)
+        after = self if chosen != READY else self._ready(now)
         if by:
             after = replace(after, ban=None)
         elif self.ban is not None and chosen == READY:
@@ -108,6 +110,12 @@ class Presence:
         else:
             after = replace(after, next=chosen, next_by=by)
         return self._after(after, now, Cause.FORCED if by else Cause.CHOSEN, by)
+
+    def _ready(self, now: datetime) -> "Presence":
+        """Begin anew with offers; each choice is later than the one before, by any clock."""
+        before = self.ready_since
+        later = now if before is None or now > before else before + timedelta(milliseconds=1)
+        return replace(self, refused=0, ready_since=later)
 
     def want(self, now: datetime, channels: frozenset[Channel]) -> "Presence":
         """The agent wants new work of these channels only; none: of all. Raises NotConnected."""

@@ -217,6 +217,7 @@ async def test_queues_and_groups_go_through_their_life(adam: Any) -> None:
         task_selection=TASK_SELECTION_PRIORITY,
         weight=1,
         on_agent_lost=ON_AGENT_LOST_HOLD,
+        ask_again_after=Duration(seconds=20),
     )
     precise = Queue(
         queue_id="vip",
@@ -227,6 +228,7 @@ async def test_queues_and_groups_go_through_their_life(adam: Any) -> None:
         task_selection=TASK_SELECTION_AGE,
         weight=2,
         on_agent_lost=ON_AGENT_LOST_REQUEUE,
+        ask_again_after=Duration(seconds=3600),
     )
     put = (await adam.PutQueue(PutQueueRequest(queue=precise))).queue
     precise.version = 2

@@ -89,6 +89,7 @@ def whole_queue() -> pb.Queue:
             mode=pb.AfterService.MODE_LIMITED, limit=seconds(120), extension=seconds(60)
         ),
         on_agent_lost=pb.ON_AGENT_LOST_REQUEUE,
+        ask_again_after=seconds(90.5),
     )
 
 
@@ -181,6 +182,7 @@ async def test_a_whole_group_is_answered_and_told_alike_in_its_order(
         user_ids=["sam", "ana"],
         ring_strategy=pb.RING_STRATEGY_SEQUENTIAL,
         ring_timeout=seconds(12.5),
+        ask_again_after=seconds(5.25),
         version=1,
     )
     put = (await adam.PutGroup(PutGroupRequest(group=unread(group)))).group
@@ -387,10 +389,12 @@ async def test_what_was_stored_before_there_was_routing_has_the_defaults(
         task_selection=pb.TASK_SELECTION_PRIORITY,
         weight=1,
         on_agent_lost=pb.ON_AGENT_LOST_HOLD,
+        ask_again_after=seconds(20),
     )
     group = (await adam.GetGroup(GetGroupRequest(group_id="front-desk"))).group
     assert group.ring_strategy == pb.RING_STRATEGY_SIMULTANEOUS
     assert group.ring_timeout == seconds(20)
+    assert group.ask_again_after == seconds(20)
     ana = (await adam.GetUser(GetUserRequest(user_id="ana"))).user
     assert not ana.skills
     assert not ana.channels

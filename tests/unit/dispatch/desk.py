@@ -193,8 +193,9 @@ class Desk:
             AgentConfigured(ACME, agent_id, version, removed, queues, skills, capacity, **more)
         )
 
-    def here(self, agent_id: str, *, receive_new: bool = True) -> None:
-        self.give(PresenceObserved(ACME, agent_id, connected=True, receive_new=receive_new))
+    def here(self, agent_id: str, *, receive_new: bool = True, ready_at: int = 0) -> None:
+        seen = PresenceObserved(ACME, agent_id, 0, True, receive_new, ready_at=ready_at)
+        self.give(seen)
 
     def gone(self, agent_id: str) -> None:
         self.give(PresenceObserved(ACME, agent_id))
@@ -358,7 +359,7 @@ def truth(state: State) -> Any:
                         agent.turns,
                         sorted(agent.tasks),
                         sorted(agent.kept),
-                        sorted(agent.excluded_from),
+                        sorted(agent.refused),
                         agent.idle_since,
                         agent.idle_order,
                     )
@@ -370,6 +371,7 @@ def truth(state: State) -> Any:
                         task.revision,
                         task.priority,
                         task.excluded,
+                        task.refused,
                         task.agent_id,
                         task.offers,
                         task.waits_since,

@@ -37,6 +37,7 @@ from tests.unit.dispatch.telling import (
     HOUR,
     MINUTE,
     agents,
+    ask_again,
     groups,
     number,
     pauses,
@@ -80,6 +81,7 @@ class Routing(Ordering):
         timeout=st.sampled_from([1, 1_000, 20_000, 20_000, 2**62, -5, 0]),
         priority=priorities,
         policy=policies,
+        pause=ask_again,
         fit=fits.of_queue,
     )
     def a_queue_is_configured(
@@ -92,6 +94,7 @@ class Routing(Ordering):
         timeout: int,
         priority: int,
         policy: Policy,
+        pause: int,
         fit: dict[str, Any],
     ) -> None:
         self.give(
@@ -104,6 +107,7 @@ class Routing(Ordering):
                 timeout,
                 priority,
                 policy,
+                ask_again_after_ms=pause,
                 **fit,
             )
         )
@@ -134,6 +138,7 @@ class Routing(Ordering):
         members=st.lists(agents, max_size=4),
         strategy=st.sampled_from(RingStrategy),
         timeout=st.sampled_from([1, 1_000, 20_000, 30_000, 2**62, -5, 0]),
+        pause=ask_again,
     )
     def a_group_is_configured(
         self,
@@ -144,10 +149,11 @@ class Routing(Ordering):
         members: list[str],
         strategy: RingStrategy,
         timeout: int,
+        pause: int,
     ) -> None:
         version = self.version(age)
         of = tuple(members)
-        self.give(GroupConfigured(tenant, group, version, removed, of, strategy, timeout))
+        self.give(GroupConfigured(tenant, group, version, removed, of, strategy, timeout, pause))
 
     @rule(
         tenant=tenants,
@@ -337,6 +343,14 @@ class Routing(Ordering):
         tenant, agent = refusers[index % len(refusers)]
         self.give(PresenceObserved(tenant, agent, self.version(0), True, False))
         self.give(PresenceObserved(tenant, agent, self.version(0), True, True))
+
+    @precondition(lambda self: bool(self.refusers()))
+    @rule(index=number, there=st.sampled_from([True, True, True, False]))
+    def who_refused_chooses_ready_again(self, index: int, there: bool) -> None:
+        refusers = self.refusers()
+        tenant, agent = refusers[index % len(refusers)]
+        version, now = self.version(0), self.desk.now
+        self.give(PresenceObserved(tenant, agent, version, True, there, ready_at=now))
 
     def refusers(self) -> list[tuple[str, str]]:
         return sorted(

@@ -10,6 +10,7 @@ from hypothesis.stateful import precondition, rule
 from services.dispatch.domain.inputs import (
     AgentConfigured,
     CancelTask,
+    DeclineOffer,
     MoveTasks,
     PresenceObserved,
     QueueConfigured,
@@ -33,6 +34,15 @@ class Ordering(Telling):
     def the_device_cannot_ring(self, index: int) -> None:
         tenant, task, agent = self.some(RINGS, index)
         self.give(ReportUnreachable(tenant, task, agent, self.request(0), "inbox.u"))
+
+    @precondition(lambda self: self.any_in(RINGS))
+    @rule(number=st.integers(1, 4), millis=st.sampled_from([5_000, 20_000]))
+    def everybody_refuses_and_goes_on(self, number: int, millis: int) -> None:
+        for _ in range(number):
+            if self.any_in(RINGS):
+                tenant, task, agent = self.some(RINGS, 0)
+                self.give(DeclineOffer(tenant, task, agent, self.request(0), "inbox.d"))
+        self.desk.wait(millis)
 
     @precondition(lambda self: self.any_in(RINGS))
     @rule(index=number, actor=st.sampled_from(["service:voice", "boss"]))

@@ -18,6 +18,7 @@ requests = st.sampled_from(["", *(f"r{number}" for number in range(1, 7))])
 skills = st.sampled_from([(), (("es", 1),), (("es", 3),), (("de", 2), ("es", 1))])
 priorities = st.sampled_from([0, 0, 1, 50, 100])
 pauses = st.sampled_from([0, 1, 500, 1_000, 19_999, 20_000, 11 * MINUTE, 25 * HOUR])
+ask_again = st.sampled_from([20_000, 20_000, 5_000, 11 * MINUTE, 2**62, -5, 0])
 number = st.integers(0, 7)
 
 

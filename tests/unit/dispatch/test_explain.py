@@ -242,6 +242,8 @@ def test_the_contract_knows_every_filter_and_every_part_of_a_rank() -> None:
     assert known == {"UNSPECIFIED", *Filter} - {"NONE"}
     assert {f"STANDING_{it}" for it in Standing} < set(api.Standing.keys())
     assert len(explain_api.TIE_BREAKS) == len(Rank._fields)
-    second = Rank(0, 0, 5, 1, "bo")
-    assert explain_api.tie_break(Rank(-1, 9, 9, 9, "ana"), second) == api.TIE_BREAK_PREFERRED_SKILLS
-    assert explain_api.tie_break(Rank(0, 0, 5, 1, "ana"), second) == api.TIE_BREAK_AGENT_ID
+    second = Rank(0, 0, 0, 5, 1, "bo")
+    assert (
+        explain_api.tie_break(Rank(0, -1, 9, 9, 9, "ana"), second) == api.TIE_BREAK_PREFERRED_SKILLS
+    )
+    assert explain_api.tie_break(Rank(0, 0, 0, 5, 1, "ana"), second) == api.TIE_BREAK_AGENT_ID

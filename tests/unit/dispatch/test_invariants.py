@@ -15,7 +15,7 @@ from services.dispatch.use_cases.lead import _Term
 from tests.unit.dispatch.desk import Desk
 
 
-def nobody(_: object, __: object) -> None:
+def nobody(*_: object) -> None:
     """Be an index that has a task for somebody, and nobody for the task."""
 
 

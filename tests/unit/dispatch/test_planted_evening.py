@@ -8,21 +8,32 @@ from collections.abc import Callable
 import pytest
 
 from services.dispatch.adapters import states
-from services.dispatch.domain import demand, ending, engine, index, moments, state, tenant
+from services.dispatch.domain import (
+    demand,
+    ending,
+    engine,
+    index,
+    moments,
+    refusals,
+    state,
+    tenant,
+)
 from services.dispatch.domain.decisions import Offered
 from services.dispatch.domain.demand import NO_LOAD, Load, Room
+from services.dispatch.domain.index import Index
 from services.dispatch.domain.inputs import (
     AgentSelection,
     Channel,
     ChannelRouting,
     PresenceObserved,
     QueueConfigured,
+    QueueMode,
     Relaxation,
     Sticky,
     StickyTo,
     TaskSelection,
 )
-from services.dispatch.domain.parties import Agent
+from services.dispatch.domain.parties import Agent, Task
 from services.dispatch.domain.timers import WideningDue
 from tests.unit.dispatch.desk import ACME, Desk
 
@@ -105,6 +116,23 @@ def the_newest_goes_first(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(index, "_goes_before", lambda one, other, _: one > other)
 
 
+def who_was_asked_is_asked_before_who_was_not(patch: pytest.MonkeyPatch) -> None:
+    best = Index.best_agent
+
+    def forgetful(self: Index, task: Task, agents: dict[str, Agent]) -> Agent | None:
+        refused, task.refused = task.refused, dict.fromkeys(task.excluded, 0)
+        try:
+            return best(self, task, agents)
+        finally:
+            task.refused = refused
+
+    patch.setattr(Index, "best_agent", forgetful)
+
+
+def a_queue_has_the_pause_of_all(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(refusals, "pause_ms", lambda *_: 20_000)
+
+
 def an_evening() -> Desk:
     """Let come together what chance seldom brings: a known customer, an age, a changed queue."""
     desk = Desk()
@@ -174,33 +202,57 @@ def _morning(desk: Desk) -> None:
     desk.submit("younger", "dawn", skills=(("de", 1),), age=1_000)
     desk.works("joe", "dawn", skills=(("de", 1), ("es", 1)))
     desk.save_and_load()
+    _noon(desk)
 
 
-PLANTS = [
-    the_newest_goes_first,
-    who_wants_no_calls_gets_them,
-    what_is_held_changes_its_cost,
-    a_call_does_not_take_all,
-    what_takes_all_leaves_room,
-    experts_are_not_preferred,
-    wishes_are_ignored,
-    turns_are_forgotten,
-    weights_are_ignored,
-    nothing_is_relaxed,
-    a_step_of_relaxation_never_comes,
-    a_queue_by_age_goes_by_priority,
-    a_customer_is_not_known,
-    a_task_is_kept_for_nobody,
-    a_task_is_kept_for_who_went_home,
-    a_changed_queue_is_not_matched,
-]
+def _noon(desk: Desk) -> None:
+    """Let it matter who refused, and when."""
+    desk.queue("noon", ask_again_after_ms=5_000)
+    desk.works("kay", "noon")
+    desk.submit("nine", "noon")
+    desk.decline("kay", "nine")
+    desk.mode(QueueMode.PAUSED, "noon")
+    desk.works("lou", "noon")
+    desk.wait(5_000)
+    desk.mode(QueueMode.OPEN, "noon")
+    desk.submit("ten", "noon")
+    desk.decline("kay", "ten")
+    desk.wait(5_000)
+    desk.here("kay")
+
+
+PLANTS: dict[Plant, str] = {
+    who_was_asked_is_asked_before_who_was_not: "kay is preferred to somebody better",
+    a_queue_has_the_pause_of_all: "does not ask ['kay'] again",
+    the_newest_goes_first: "younger goes before elder",
+    who_wants_no_calls_gets_them: "loud is offered to ida, who must not get it",
+    what_is_held_changes_its_cost: "the snapshot changes the state",
+    a_call_does_not_take_all: "hal holds more than their capacity",
+    what_takes_all_leaves_room: "hal holds more than their capacity",
+    experts_are_not_preferred: "novice is preferred to somebody better",
+    wishes_are_ignored: "dull is preferred to somebody better",
+    turns_are_forgotten: "eva is preferred to somebody better",
+    weights_are_ignored: "seven goes before six",
+    nothing_is_relaxed: "novice is free and eight waits",
+    a_step_of_relaxation_never_comes: "eight asks for too much after its wait",
+    a_queue_by_age_goes_by_priority: "young goes before old",
+    a_customer_is_not_known: "second is kept for  and not for bo",
+    a_task_is_kept_for_nobody: "second is kept for  and not for bo",
+    a_task_is_kept_for_who_went_home: "third is kept for bo in vain",
+    a_changed_queue_is_not_matched: "cyd is free and old waits",
+}
+"""What of the checkers' complaints names the bug."""
 
 
 def test_an_evening_goes_well() -> None:
     assert an_evening().problems == []
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
-def test_a_router_is_caught_in_which(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("plant", "words"), PLANTS.items(), ids=lambda it: getattr(it, "__name__", "")
+)
+def test_a_router_is_caught_in_which(
+    plant: Plant, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plant(monkeypatch)
-    assert an_evening().problems
+    assert any(words in problem for problem in an_evening().problems)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.presence.adapters.documents import from_presence, to_presence
 from services.presence.domain.bans import USUAL, Policy, Refusal, WayBack
 from services.presence.domain.errors import NotConnected, StillBanned
 from services.presence.domain.presence import Presence
@@ -20,6 +21,7 @@ from services.presence.domain.status import (
     Status,
     badge,
 )
+from services.presence.messages import presence_changed
 
 NINE = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(seconds=60)
@@ -267,12 +269,50 @@ def test_nobody_chooses_without_a_lease() -> None:
 
 
 def test_choosing_the_same_again_is_no_change() -> None:
-    ana = ready()
+    ana, bo = ready(), online().choose(at(1), DND)
     chat = ana.want(at(4), frozenset({Channel.CALL, Channel.CHAT}))
     assert chat.channels == (Channel.CHAT, Channel.CALL)
 
-    assert ana.choose(at(5), READY) is ana
+    assert bo.choose(at(5), DND) is bo
     assert chat.want(at(5), frozenset({Channel.CHAT, Channel.CALL})) is chat
+
+
+def test_choosing_ready_again_is_told_for_it_is_a_reason_to_be_rung_again() -> None:
+    ana = ready()
+    again = ana.choose(at(5), READY)
+
+    assert (again.version, again.ready_since) == (ana.version + 1, at(5))
+    assert (again.badge, again.since) == (READY, ana.since)
+    assert presence_changed(again).ready_since.ToDatetime(UTC) == at(5)
+    assert to_presence(from_presence(again)) == again
+
+
+def test_each_choice_of_ready_is_later_than_the_one_before_by_any_clock() -> None:
+    ana = ready().choose(at(5), READY)
+    behind = ana.choose(at(4), READY)
+
+    assert behind.ready_since is not None
+    assert ana.ready_since is not None
+    assert behind.ready_since > ana.ready_since
+
+
+def test_what_is_no_choice_of_ready_is_no_reason_to_be_rung_again() -> None:
+    ana = ready()
+    others = (
+        ana.disconnect(at(5), Cause.LEASE_EXPIRED).connect(at(6), MINUTE),
+        ana.choose(at(5), DND),
+        ana.want(at(5), frozenset({Channel.CHAT})),
+        ana.work(at(5), Stage.DIALING),
+    )
+
+    assert {it.ready_since for it in others} == {ana.ready_since}
+
+
+def test_a_presence_from_before_choices_were_kept_has_none() -> None:
+    stored = from_presence(online())
+    del stored["ready_since"]
+
+    assert to_presence(stored).ready_since is None
 
 
 def test_from_one_break_to_another_the_timer_starts_again() -> None:

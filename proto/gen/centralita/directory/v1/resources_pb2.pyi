@@ -584,7 +584,9 @@ class BusinessHours(_message.Message):
     """IANA name, such as Europe/Madrid."""
     @_builtins.property
     def weekly(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenSpan]:
-        """100 at most; spans of one day may touch, not overlap. Empty, with no exception: always."""
+        """100 at most; spans of one day may touch, not overlap. Empty: all of every day, but for the
+        exceptions.
+        """
 
     @_builtins.property
     def exceptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenDate]:
@@ -747,6 +749,7 @@ class Queue(_message.Message):
     BUSINESS_HOURS_FIELD_NUMBER: _builtins.int
     AFTER_SERVICE_FIELD_NUMBER: _builtins.int
     ON_AGENT_LOST_FIELD_NUMBER: _builtins.int
+    ASK_AGAIN_AFTER_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
     """Slug, 1 to 64 of [A-Za-z0-9_-], unique in the tenant."""
     display_name: _builtins.str
@@ -798,6 +801,12 @@ class Queue(_message.Message):
     def business_hours(self) -> Global___BusinessHours: ...
     @_builtins.property
     def after_service(self) -> Global___AfterService: ...
+    @_builtins.property
+    def ask_again_after(self) -> _duration_pb2.Duration:
+        """How long after an agent declined a task, ignored it or could not be reached it may be offered
+        to them again, 5 s to 1 h. Unset: 20 s.
+        """
+
     def __init__(
         self,
         *,
@@ -820,10 +829,11 @@ class Queue(_message.Message):
         business_hours: Global___BusinessHours | None = ...,
         after_service: Global___AfterService | None = ...,
         on_agent_lost: Global___OnAgentLost.ValueType = ...,
+        ask_again_after: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "business_hours", b"business_hours", "max_wait", b"max_wait", "offer_timeout", b"offer_timeout", "overflow", b"overflow", "sticky", b"sticky"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "ask_again_after", b"ask_again_after", "business_hours", b"business_hours", "max_wait", b"max_wait", "offer_timeout", b"offer_timeout", "overflow", b"overflow", "sticky", b"sticky"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "agent_selection", b"agent_selection", "business_hours", b"business_hours", "channels", b"channels", "display_name", b"display_name", "max_wait", b"max_wait", "max_waiting", b"max_waiting", "offer_timeout", b"offer_timeout", "on_agent_lost", b"on_agent_lost", "overflow", b"overflow", "overflow_when_nobody", b"overflow_when_nobody", "priority", b"priority", "queue_id", b"queue_id", "relaxations", b"relaxations", "skills", b"skills", "sticky", b"sticky", "task_selection", b"task_selection", "version", b"version", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "agent_selection", b"agent_selection", "ask_again_after", b"ask_again_after", "business_hours", b"business_hours", "channels", b"channels", "display_name", b"display_name", "max_wait", b"max_wait", "max_waiting", b"max_waiting", "offer_timeout", b"offer_timeout", "on_agent_lost", b"on_agent_lost", "overflow", b"overflow", "overflow_when_nobody", b"overflow_when_nobody", "priority", b"priority", "queue_id", b"queue_id", "relaxations", b"relaxations", "skills", b"skills", "sticky", b"sticky", "task_selection", b"task_selection", "version", b"version", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -841,6 +851,7 @@ class Group(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     RING_STRATEGY_FIELD_NUMBER: _builtins.int
     RING_TIMEOUT_FIELD_NUMBER: _builtins.int
+    ASK_AGAIN_AFTER_FIELD_NUMBER: _builtins.int
     group_id: _builtins.str
     """Slug, 1 to 64 of [A-Za-z0-9_-], unique in the tenant."""
     display_name: _builtins.str
@@ -855,6 +866,12 @@ class Group(_message.Message):
     def ring_timeout(self) -> _duration_pb2.Duration:
         """How long it rings at one member, or at all at once, 1 s to 10 min. Unset: 20 s."""
 
+    @_builtins.property
+    def ask_again_after(self) -> _duration_pb2.Duration:
+        """How long after a member declined a task, ignored it or could not be reached it may ring at
+        them again, 5 s to 1 h. Unset: 20 s.
+        """
+
     def __init__(
         self,
         *,
@@ -864,10 +881,11 @@ class Group(_message.Message):
         version: _builtins.int = ...,
         ring_strategy: Global___RingStrategy.ValueType = ...,
         ring_timeout: _duration_pb2.Duration | None = ...,
+        ask_again_after: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ring_timeout", b"ring_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_again_after", b"ask_again_after", "ring_timeout", b"ring_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "group_id", b"group_id", "ring_strategy", b"ring_strategy", "ring_timeout", b"ring_timeout", "user_ids", b"user_ids", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_again_after", b"ask_again_after", "display_name", b"display_name", "group_id", b"group_id", "ring_strategy", b"ring_strategy", "ring_timeout", b"ring_timeout", "user_ids", b"user_ids", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -564,7 +564,7 @@ class TakeBackTaskRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     exclude_agent: _builtins.bool
-    """It is not offered to the holder again."""
+    """It is not offered to the holder again until they choose Ready."""
     request_id: _builtins.str
     def __init__(
         self,
@@ -949,7 +949,7 @@ class GetQueueStatusResponse(_message.Message):
     """Agents of the queue who are there and take new work, busy or not."""
     @_builtins.property
     def turns_at(self) -> _timestamp_pb2.Timestamp:
-        """When it closes, or opens. Unset: not as far as is known."""
+        """When it closes, or opens. Unset: not within the two weeks that are known."""
 
     @_builtins.property
     def first_since(self) -> _timestamp_pb2.Timestamp:

@@ -65,7 +65,9 @@ class _CandidateFilterEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Candi
     CANDIDATE_FILTER_SKILL_MISSING: _CandidateFilter.ValueType  # 5
     """They lack a required skill, or its level."""
     CANDIDATE_FILTER_EXCLUDED: _CandidateFilter.ValueType  # 6
-    """They declined it or let it ring out."""
+    """They declined it, let it ring out or could not be reached, and the pause after that is not
+    over; or a supervisor took it from them for good. See refused_at and asked_again_at.
+    """
     CANDIDATE_FILTER_RINGS_ALREADY: _CandidateFilter.ValueType  # 7
     """It rings at them, or it is not their turn while it rings at another of the group."""
     CANDIDATE_FILTER_RESERVED_FOR_OTHER: _CandidateFilter.ValueType  # 8
@@ -97,7 +99,9 @@ CANDIDATE_FILTER_CHANNEL_NOT_HANDLED: CandidateFilter.ValueType  # 4
 CANDIDATE_FILTER_SKILL_MISSING: CandidateFilter.ValueType  # 5
 """They lack a required skill, or its level."""
 CANDIDATE_FILTER_EXCLUDED: CandidateFilter.ValueType  # 6
-"""They declined it or let it ring out."""
+"""They declined it, let it ring out or could not be reached, and the pause after that is not
+over; or a supervisor took it from them for good. See refused_at and asked_again_at.
+"""
 CANDIDATE_FILTER_RINGS_ALREADY: CandidateFilter.ValueType  # 7
 """It rings at them, or it is not their turn while it rings at another of the group."""
 CANDIDATE_FILTER_RESERVED_FOR_OTHER: CandidateFilter.ValueType  # 8
@@ -132,6 +136,8 @@ class _TieBreakEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TieBreak.Val
     """Load changed in the same millisecond, and before."""
     TIE_BREAK_AGENT_ID: _TieBreak.ValueType  # 5
     """Nothing else differs."""
+    TIE_BREAK_REFUSED_LONGEST_AGO: _TieBreak.ValueType  # 6
+    """Has not refused the task, or longer ago. Looked at before all others."""
 
 class TieBreak(_TieBreak, metaclass=_TieBreakEnumTypeWrapper):
     """By what the first of those who can take it is before the second."""
@@ -148,6 +154,8 @@ TIE_BREAK_IDLE_ORDER: TieBreak.ValueType  # 4
 """Load changed in the same millisecond, and before."""
 TIE_BREAK_AGENT_ID: TieBreak.ValueType  # 5
 """Nothing else differs."""
+TIE_BREAK_REFUSED_LONGEST_AGO: TieBreak.ValueType  # 6
+"""Has not refused the task, or longer ago. Looked at before all others."""
 Global___TieBreak: _TypeAlias = TieBreak  # noqa: Y015
 
 @_typing.final
@@ -282,6 +290,8 @@ class Candidate(_message.Message):
     SETTINGS_VERSION_FIELD_NUMBER: _builtins.int
     PRESENCE_VERSION_FIELD_NUMBER: _builtins.int
     TASKS_FIELD_NUMBER: _builtins.int
+    REFUSED_AT_FIELD_NUMBER: _builtins.int
+    ASKED_AGAIN_AT_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     removed_by: Global___CandidateFilter.ValueType
     preferred_skills_met: _builtins.int
@@ -299,6 +309,14 @@ class Candidate(_message.Message):
     def idle_since(self) -> _timestamp_pb2.Timestamp:
         """When their load last changed; the longest ago is preferred."""
 
+    @_builtins.property
+    def refused_at(self) -> _timestamp_pb2.Timestamp:
+        """When they last refused the task. Unset: never, or before they chose Ready."""
+
+    @_builtins.property
+    def asked_again_at(self) -> _timestamp_pb2.Timestamp:
+        """Set when they are excluded: until when, unless they choose Ready before. Unset: until then."""
+
     def __init__(
         self,
         *,
@@ -311,10 +329,12 @@ class Candidate(_message.Message):
         settings_version: _builtins.int = ...,
         presence_version: _builtins.int = ...,
         tasks: _builtins.int = ...,
+        refused_at: _timestamp_pb2.Timestamp | None = ...,
+        asked_again_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["idle_since", b"idle_since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asked_again_at", b"asked_again_at", "idle_since", b"idle_since", "refused_at", b"refused_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "idle_order", b"idle_order", "idle_since", b"idle_since", "preferred_skills_met", b"preferred_skills_met", "presence_version", b"presence_version", "removed_by", b"removed_by", "score", b"score", "settings_version", b"settings_version", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "asked_again_at", b"asked_again_at", "idle_order", b"idle_order", "idle_since", b"idle_since", "preferred_skills_met", b"preferred_skills_met", "presence_version", b"presence_version", "refused_at", b"refused_at", "removed_by", b"removed_by", "score", b"score", "settings_version", b"settings_version", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -151,6 +151,7 @@ class PresenceChanged(_message.Message):
     CHANNELS_FIELD_NUMBER: _builtins.int
     NEXT_STATUS_FIELD_NUMBER: _builtins.int
     NEXT_CUSTOM_STATUS_ID_FIELD_NUMBER: _builtins.int
+    READY_SINCE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     user_id: _builtins.str
     version: _builtins.int
@@ -178,6 +179,10 @@ class PresenceChanged(_message.Message):
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.TaskChannel.ValueType]:
         """Of what the agent is willing to take new work. Empty: everything they can work on."""
 
+    @_builtins.property
+    def ready_since(self) -> _timestamp_pb2.Timestamp:
+        """When Ready was chosen last, also by who was Ready: what they let pass may ring again at once."""
+
     def __init__(
         self,
         *,
@@ -193,10 +198,11 @@ class PresenceChanged(_message.Message):
         channels: _abc.Iterable[_resources_pb2.TaskChannel.ValueType] | None = ...,
         next_status: Global___Status.ValueType = ...,
         next_custom_status_id: _builtins.str = ...,
+        ready_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ready_since", b"ready_since", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "channels", b"channels", "connected", b"connected", "custom_status_id", b"custom_status_id", "next_custom_status_id", b"next_custom_status_id", "next_status", b"next_status", "receive_new", b"receive_new", "since", b"since", "status", b"status", "tenant_id", b"tenant_id", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "channels", b"channels", "connected", b"connected", "custom_status_id", b"custom_status_id", "next_custom_status_id", b"next_custom_status_id", "next_status", b"next_status", "ready_since", b"ready_since", "receive_new", b"receive_new", "since", b"since", "status", b"status", "tenant_id", b"tenant_id", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

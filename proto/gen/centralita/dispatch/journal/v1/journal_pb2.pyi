@@ -156,6 +156,7 @@ class QueueConfigured(_message.Message):
     STICKY_TO_FIELD_NUMBER: _builtins.int
     STICKY_WINDOW_MS_FIELD_NUMBER: _builtins.int
     STICKY_HOLD_MS_FIELD_NUMBER: _builtins.int
+    ASK_AGAIN_AFTER_MS_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
     version: _builtins.int
@@ -169,6 +170,8 @@ class QueueConfigured(_message.Message):
     sticky_to: _resources_pb2.Sticky.To.ValueType
     sticky_window_ms: _builtins.int
     sticky_hold_ms: _builtins.int
+    ask_again_after_ms: _builtins.int
+    """Unset (0): 20 s. Other values stand in decisions of another kind only, see Decision."""
     @_builtins.property
     def channels(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.ChannelRouting]: ...
     @_builtins.property
@@ -201,11 +204,12 @@ class QueueConfigured(_message.Message):
         sticky_to: _resources_pb2.Sticky.To.ValueType = ...,
         sticky_window_ms: _builtins.int = ...,
         sticky_hold_ms: _builtins.int = ...,
+        ask_again_after_ms: _builtins.int = ...,
         policy: Global___QueuePolicy | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_selection", b"agent_selection", "channels", b"channels", "offer_timeout_ms", b"offer_timeout_ms", "policy", b"policy", "priority", b"priority", "queue_id", b"queue_id", "relaxations", b"relaxations", "removed", b"removed", "skills", b"skills", "sticky_hold_ms", b"sticky_hold_ms", "sticky_to", b"sticky_to", "sticky_window_ms", b"sticky_window_ms", "task_selection", b"task_selection", "version", b"version", "weight", b"weight", "wishes", b"wishes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_selection", b"agent_selection", "ask_again_after_ms", b"ask_again_after_ms", "channels", b"channels", "offer_timeout_ms", b"offer_timeout_ms", "policy", b"policy", "priority", b"priority", "queue_id", b"queue_id", "relaxations", b"relaxations", "removed", b"removed", "skills", b"skills", "sticky_hold_ms", b"sticky_hold_ms", "sticky_to", b"sticky_to", "sticky_window_ms", b"sticky_window_ms", "task_selection", b"task_selection", "version", b"version", "weight", b"weight", "wishes", b"wishes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -357,11 +361,14 @@ class GroupConfigured(_message.Message):
     MEMBER_IDS_FIELD_NUMBER: _builtins.int
     RING_STRATEGY_FIELD_NUMBER: _builtins.int
     RING_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    ASK_AGAIN_AFTER_MS_FIELD_NUMBER: _builtins.int
     group_id: _builtins.str
     version: _builtins.int
     removed: _builtins.bool
     ring_strategy: _resources_pb2.RingStrategy.ValueType
     ring_timeout_ms: _builtins.int
+    ask_again_after_ms: _builtins.int
+    """As of a queue."""
     @_builtins.property
     def member_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """In the order of the group."""
@@ -375,10 +382,11 @@ class GroupConfigured(_message.Message):
         member_ids: _abc.Iterable[_builtins.str] | None = ...,
         ring_strategy: _resources_pb2.RingStrategy.ValueType = ...,
         ring_timeout_ms: _builtins.int = ...,
+        ask_again_after_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "member_ids", b"member_ids", "removed", b"removed", "ring_strategy", b"ring_strategy", "ring_timeout_ms", b"ring_timeout_ms", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_again_after_ms", b"ask_again_after_ms", "group_id", b"group_id", "member_ids", b"member_ids", "removed", b"removed", "ring_strategy", b"ring_strategy", "ring_timeout_ms", b"ring_timeout_ms", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -493,10 +501,13 @@ class PresenceObserved(_message.Message):
     CONNECTED_FIELD_NUMBER: _builtins.int
     RECEIVE_NEW_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
+    READY_AT_MS_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     version: _builtins.int
     connected: _builtins.bool
     receive_new: _builtins.bool
+    ready_at_ms: _builtins.int
+    """When they chose Ready last, perhaps while they were. 0: unknown."""
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.TaskChannel.ValueType]:
         """Of what they are willing to take new work. Empty: everything they can work on."""
@@ -509,10 +520,11 @@ class PresenceObserved(_message.Message):
         connected: _builtins.bool = ...,
         receive_new: _builtins.bool = ...,
         channels: _abc.Iterable[_resources_pb2.TaskChannel.ValueType] | None = ...,
+        ready_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channels", b"channels", "connected", b"connected", "receive_new", b"receive_new", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "channels", b"channels", "connected", b"connected", "ready_at_ms", b"ready_at_ms", "receive_new", b"receive_new", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1023,6 +1035,10 @@ class Decision(_message.Message):
     OVERFLOWED_FIELD_NUMBER: _builtins.int
     AFTER_SERVICE_STARTED_FIELD_NUMBER: _builtins.int
     WIDENED_FIELD_NUMBER: _builtins.int
+    PAUSE_OVER_FIELD_NUMBER: _builtins.int
+    REFUSALS_FORGOTTEN_FIELD_NUMBER: _builtins.int
+    QUEUE_SET_ASKING_AGAIN_FIELD_NUMBER: _builtins.int
+    GROUP_SET_ASKING_AGAIN_FIELD_NUMBER: _builtins.int
     QUEUE_MODE_SET_FIELD_NUMBER: _builtins.int
     ACTED_FIELD_NUMBER: _builtins.int
     TENANT_SET_FIELD_NUMBER: _builtins.int
@@ -1060,6 +1076,18 @@ class Decision(_message.Message):
     @_builtins.property
     def widened(self) -> Global___Widened: ...
     @_builtins.property
+    def pause_over(self) -> Global___PauseOver: ...
+    @_builtins.property
+    def refusals_forgotten(self) -> Global___RefusalsForgotten: ...
+    @_builtins.property
+    def queue_set_asking_again(self) -> Global___QueueSet:
+        """As queue_set and group_set, where they say what a version that does not know these kinds
+        would pass over: after what pause to ask again.
+        """
+
+    @_builtins.property
+    def group_set_asking_again(self) -> Global___GroupSet: ...
+    @_builtins.property
     def queue_mode_set(self) -> Global___QueueModeSet: ...
     @_builtins.property
     def acted(self) -> Global___Acted: ...
@@ -1090,16 +1118,20 @@ class Decision(_message.Message):
         overflowed: Global___Overflowed | None = ...,
         after_service_started: Global___AfterServiceStarted | None = ...,
         widened: Global___Widened | None = ...,
+        pause_over: Global___PauseOver | None = ...,
+        refusals_forgotten: Global___RefusalsForgotten | None = ...,
+        queue_set_asking_again: Global___QueueSet | None = ...,
+        group_set_asking_again: Global___GroupSet | None = ...,
         queue_mode_set: Global___QueueModeSet | None = ...,
         acted: Global___Acted | None = ...,
         tenant_set: Global___TenantSet | None = ...,
         agent_set_taking_nothing: Global___AgentSet | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "after_service_started", b"after_service_started", "agent_set", b"agent_set", "agent_set_taking_nothing", b"agent_set_taking_nothing", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_mode_set", b"queue_mode_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued", "tenant_set", b"tenant_set", "widened", b"widened"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "after_service_started", b"after_service_started", "agent_set", b"agent_set", "agent_set_taking_nothing", b"agent_set_taking_nothing", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "group_set_asking_again", b"group_set_asking_again", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "pause_over", b"pause_over", "presence_set", b"presence_set", "queue_mode_set", b"queue_mode_set", "queue_set", b"queue_set", "queue_set_asking_again", b"queue_set_asking_again", "queue_turned", b"queue_turned", "queued", b"queued", "refusals_forgotten", b"refusals_forgotten", "tenant_set", b"tenant_set", "widened", b"widened"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "after_service_started", b"after_service_started", "agent_set", b"agent_set", "agent_set_taking_nothing", b"agent_set_taking_nothing", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "presence_set", b"presence_set", "queue_mode_set", b"queue_mode_set", "queue_set", b"queue_set", "queue_turned", b"queue_turned", "queued", b"queued", "tenant_set", b"tenant_set", "widened", b"widened"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "after_service_started", b"after_service_started", "agent_set", b"agent_set", "agent_set_taking_nothing", b"agent_set_taking_nothing", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "group_set_asking_again", b"group_set_asking_again", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "pause_over", b"pause_over", "presence_set", b"presence_set", "queue_mode_set", b"queue_mode_set", "queue_set", b"queue_set", "queue_set_asking_again", b"queue_set_asking_again", "queue_turned", b"queue_turned", "queued", b"queued", "refusals_forgotten", b"refusals_forgotten", "tenant_set", b"tenant_set", "widened", b"widened"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_set", "agent_set", "presence_set", "queued", "offered", "offer_closed", "assigned", "completed", "cancelled", "answered", "group_set", "openings_set", "queue_turned", "overflowed", "after_service_started", "widened", "queue_mode_set", "acted", "tenant_set", "agent_set_taking_nothing"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_set", "agent_set", "presence_set", "queued", "offered", "offer_closed", "assigned", "completed", "cancelled", "answered", "group_set", "openings_set", "queue_turned", "overflowed", "after_service_started", "widened", "pause_over", "refusals_forgotten", "queue_set_asking_again", "group_set_asking_again", "queue_mode_set", "acted", "tenant_set", "agent_set_taking_nothing"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1215,7 +1247,7 @@ class QueueTurned(_message.Message):
     queue_id: _builtins.str
     open: _builtins.bool
     turns_at_ms: _builtins.int
-    """When that changes. 0: never, as far as it is known."""
+    """When that changes, or is looked at again because no more is known. 0: nothing is known."""
     def __init__(
         self,
         *,
@@ -1320,7 +1352,7 @@ class Queued(_message.Message):
     def task(self) -> Global___TaskSubmitted: ...
     @_builtins.property
     def excluded(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Agents to whom it is not offered again."""
+        """Agents to whom it is not offered now."""
 
     def __init__(
         self,
@@ -1371,6 +1403,58 @@ class Widened(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Widened: _TypeAlias = Widened  # noqa: Y015
+
+@_typing.final
+class PauseOver(_message.Message):
+    """The pause after an agent's refusals is over: these tasks may be offered to them again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    TASK_IDS_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    agent_id: _builtins.str
+    @_builtins.property
+    def task_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        task_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "task_ids", b"task_ids", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseOver: _TypeAlias = PauseOver  # noqa: Y015
+
+@_typing.final
+class RefusalsForgotten(_message.Message):
+    """An agent who takes new work chose Ready again: whatever they refused is as if it never rang."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    agent_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefusalsForgotten: _TypeAlias = RefusalsForgotten  # noqa: Y015
 
 @_typing.final
 class Offered(_message.Message):
@@ -1993,6 +2077,7 @@ class TaskState(_message.Message):
     KEPT_FOR_FIELD_NUMBER: _builtins.int
     KEPT_UNTIL_MS_FIELD_NUMBER: _builtins.int
     RELAXED_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     revision: _builtins.int
     agent_id: _builtins.str
@@ -2030,6 +2115,12 @@ class TaskState(_message.Message):
     def load(self) -> Global___Load:
         """Fixed when it began to ring. Unset: a chat of its cost."""
 
+    @_builtins.property
+    def refused(self) -> _containers.RepeatedCompositeFieldContainer[Global___Refused]:
+        """Who refused it, also those who may be asked again. One of `excluded` who is not here refused
+        it at an unknown time: the snapshot's is taken.
+        """
+
     def __init__(
         self,
         *,
@@ -2049,14 +2140,40 @@ class TaskState(_message.Message):
         kept_for: _builtins.str = ...,
         kept_until_ms: _builtins.int = ...,
         relaxed: _builtins.int = ...,
+        refused: _abc.Iterable[Global___Refused] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "load", b"load", "task", b"task", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "agent_id", b"agent_id", "also_rings", b"also_rings", "excluded", b"excluded", "expires_at_ms", b"expires_at_ms", "kept_for", b"kept_for", "kept_until_ms", b"kept_until_ms", "load", b"load", "overflowed", b"overflowed", "priority", b"priority", "relaxed", b"relaxed", "revision", b"revision", "task", b"task", "tenant_id", b"tenant_id", "wait", b"wait", "waits_since_ms", b"waits_since_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "agent_id", b"agent_id", "also_rings", b"also_rings", "excluded", b"excluded", "expires_at_ms", b"expires_at_ms", "kept_for", b"kept_for", "kept_until_ms", b"kept_until_ms", "load", b"load", "overflowed", b"overflowed", "priority", b"priority", "refused", b"refused", "relaxed", b"relaxed", "revision", b"revision", "task", b"task", "tenant_id", b"tenant_id", "wait", b"wait", "waits_since_ms", b"waits_since_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TaskState: _TypeAlias = TaskState  # noqa: Y015
+
+@_typing.final
+class Refused(_message.Message):
+    """An agent refused a task."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    at_ms: _builtins.int
+    """0: a supervisor took it from them for good."""
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+        at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "at_ms", b"at_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Refused: _TypeAlias = Refused  # noqa: Y015
 
 @_typing.final
 class Ring(_message.Message):
