@@ -43,7 +43,7 @@ class OpenDate:
 
 @dataclass(frozen=True, slots=True)
 class BusinessHours:
-    """Empty, with no exception: always open. A date stands for itself alone."""
+    """No weekly spans: always open, but for the exceptions. A date stands for itself alone."""
 
     time_zone: str
     weekly: tuple[WeekdaySpan, ...] = ()

@@ -22,6 +22,10 @@ def turn(openings: Openings, until: int, at: int) -> tuple[bool, int]:
     return False, until
 
 
+_ALL_DAY = 0, 24 * 60
+"""What a week without spans has on each day."""
+
+
 def expanded(hours: BusinessHours, since: int, until: int) -> Openings:
     """Return the openings between two moments. Raises ZoneInfoNotFoundError, ValueError."""
     if not hours.weekly and not hours.exceptions:
@@ -40,7 +44,10 @@ def _days(hours: BusinessHours, first: date, last: date) -> Iterator[tuple[date,
     exceptions = dict(hours.exceptions)
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
-        usual = (span for span in hours.weekly if span.weekday == day.isoweekday())
+        weekday = day.isoweekday()
+        usual = tuple(span for span in hours.weekly if span.weekday == weekday)
+        if not hours.weekly:
+            usual = (Span(weekday, *_ALL_DAY),)
         for span in exceptions.get(day.isoformat(), usual):
             yield day, span
 

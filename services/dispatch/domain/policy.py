@@ -44,7 +44,10 @@ class Span:
 
 @value
 class BusinessHours:
-    """When a queue is served. A date of `exceptions` (as 2026-12-25) stands for itself alone."""
+    """When a queue is served. No `weekly` spans: always, but for the exceptions.
+
+    A date of `exceptions` (as 2026-12-25) stands for itself alone.
+    """
 
     time_zone: str
     weekly: tuple[Span, ...] = ()

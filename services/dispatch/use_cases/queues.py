@@ -70,7 +70,7 @@ def status(
     return QueueStatus(
         mode=tenant.modes.get(queue_id, QueueMode.OPEN),
         is_open=hours is None or hours.is_open,
-        turns_at=0 if hours is None else hours.turns_at,
+        turns_at=0 if hours is None else hours.foreseen_turn,
         waiting=tenant.lines.length(queue_id),
         first_since=tenant.tasks[first].submitted.enqueued_at if first else 0,
         agents_there=tenant.staff.of(queue_id),

@@ -29,6 +29,21 @@ def test_a_queue_is_told_its_openings_once_a_day_and_when_it_changes() -> None:
     assert desk.problems == []
 
 
+def test_one_holiday_does_not_close_a_queue_without_weekly_spans_for_ever() -> None:
+    desk = Desk()
+    holiday = BusinessHours("UTC", exceptions=(("2026-01-06", ()),))
+    desk.queue("sales", policy=Policy(hours=holiday))
+    (fact,) = foreseen(desk.state, NINE)
+    desk.give(fact)
+    hours = desk.state.tenants["acme"].hours
+    open_on = []
+    for _ in range(3):
+        open_on.append(hours["sales"].is_open)
+        desk.wait(DAY_MS)
+    assert open_on == [True, False, True]
+    assert desk.problems == []
+
+
 def test_a_zone_that_nobody_knows_leaves_the_queue_open() -> None:
     desk = Desk()
     week = (Span(1, 0, 1),)

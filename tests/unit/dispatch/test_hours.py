@@ -32,6 +32,24 @@ def test_a_week_is_open_on_its_days() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("exceptions", "openings"),
+    [
+        ((("2026-02-07", ()),), ["06T00:00-06T23:00", "07T23:00-10T00:00"]),
+        (
+            (("2026-02-07", (Span(0, 600, 720),)),),
+            ["06T00:00-06T23:00", "07T09:00-07T11:00", "07T23:00-10T00:00"],
+        ),
+        ((("2026-03-01", ()),), ["06T00:00-10T00:00"]),
+    ],
+)
+def test_without_weekly_spans_it_is_always_open_but_for_the_exceptions(
+    exceptions: tuple[tuple[str, tuple[Span, ...]], ...], openings: list[str]
+) -> None:
+    hours = BusinessHours("Europe/Madrid", exceptions=exceptions)
+    assert told(hours, "2026-02-06T00:00", "2026-02-10T00:00") == openings
+
+
 def test_the_same_local_hours_are_others_in_summer() -> None:
     daily = BusinessHours("Europe/Madrid", tuple(Span(day, 540, 600) for day in range(1, 8)))
     assert told(daily, "2026-03-28T00:00", "2026-03-30T00:00") == [

@@ -1,11 +1,14 @@
 """What a supervisor is told of a queue: the truth of this moment, and only to who rules it."""
 
+from datetime import date, timedelta
+
 import pytest
 
 from services.dispatch.adapters.head_waits import longest_head_wait_s
 from services.dispatch.domain.decisions import Reason
 from services.dispatch.domain.inputs import OpeningsForeseen, QueueMode, Role
-from services.dispatch.domain.policy import BusinessHours, Policy
+from services.dispatch.domain.policy import BusinessHours, Policy, Span
+from services.dispatch.use_cases.foresee import foreseen
 from services.dispatch.use_cases.queues import Asker, QueueStatus, status
 from tests.unit.dispatch.desk import ACME, Desk
 
@@ -16,8 +19,8 @@ def told(desk: Desk, asker: Asker = BOSS, queue_id: str = "sales") -> QueueStatu
     return status(desk.state, ACME, queue_id, asker, desk.now)
 
 
-def known(desk: Desk) -> QueueStatus:
-    found = told(desk)
+def known(desk: Desk, queue_id: str = "sales") -> QueueStatus:
+    found = told(desk, queue_id=queue_id)
     assert isinstance(found, QueueStatus)
     return found
 
@@ -69,6 +72,27 @@ def test_closing_time_is_seen_and_when_it_ends() -> None:
     assert (known(desk).is_open, known(desk).turns_at) == (False, opens)
     desk.wait(60_000)
     assert (known(desk).is_open, known(desk).turns_at) == (True, closes)
+
+
+def test_what_never_turns_as_far_as_is_known_has_no_moment_at_which_it_does() -> None:
+    desk = Desk()
+    rules = {
+        "always": BusinessHours("UTC"),
+        "daily": BusinessHours("UTC", tuple(Span(day, 0, 1440) for day in range(1, 8))),
+        "never": BusinessHours("UTC", exceptions=_closed_for_a_year()),
+    }
+    for queue_id, hours in rules.items():
+        desk.queue(queue_id, policy=Policy(hours=hours))
+    for fact in list(foreseen(desk.state, desk.now)):
+        desk.give(fact)
+    told = {queue_id: known(desk, queue_id) for queue_id in rules}
+    assert {queue_id: it.turns_at for queue_id, it in told.items()} == dict.fromkeys(rules, 0)
+    assert [it.is_open for it in told.values()] == [True, True, False]
+
+
+def _closed_for_a_year() -> tuple[tuple[str, tuple[Span, ...]], ...]:
+    days = (date(2026, 1, 1) + timedelta(days=number) for number in range(365))
+    return tuple((day.isoformat(), ()) for day in days)
 
 
 def test_the_wait_of_the_last_in_line_is_foretold_unless_the_queue_is_paused() -> None:
