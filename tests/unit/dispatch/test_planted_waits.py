@@ -136,21 +136,26 @@ def test_a_router_without_a_bug_is_not_caught() -> None:
     assert told().problems == []
 
 
-PLANTS = [
-    the_work_of_a_lost_agent_is_left_behind,
-    a_wait_has_no_limit,
-    nobody_is_ever_forced_out,
-    a_queue_never_closes,
-    a_full_queue_asks_nobody,
-    somebody_always_seems_to_be_there,
-    who_is_there_is_taken_for_able,
-    a_task_overflows_as_often_as_it_likes,
-    the_after_service_is_left_out,
-    the_limit_comes_too_early,
-]
+PLANTS: dict[Plant, str] = {
+    the_work_of_a_lost_agent_is_left_behind: "lost stays with an agent who is lost",
+    a_wait_has_no_limit: "round has waited too long",
+    nobody_is_ever_forced_out: "forced is beyond the limit of its after-service",
+    a_queue_never_closes: "early waits after closing time",
+    a_full_queue_asks_nobody: "one too many overflows and was for cyd only",
+    somebody_always_seems_to_be_there: "alone waits where nobody is",
+    who_is_there_is_taken_for_able: "typed waits where nobody is",
+    a_task_overflows_as_often_as_it_likes: "round goes to ('queue_id', 'sales'), not to end",
+    the_after_service_is_left_out: "forced has no after-service",
+    the_limit_comes_too_early: "forced ends at ",
+}
+"""What of the checkers' complaints names the bug."""
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
-def test_a_router_is_caught_in_which(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("plant", "words"), PLANTS.items(), ids=lambda it: getattr(it, "__name__", "")
+)
+def test_a_router_is_caught_in_which(
+    plant: Plant, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plant(monkeypatch)
-    assert told().problems
+    assert any(words in problem for problem in told().problems)
