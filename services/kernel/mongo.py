@@ -1,10 +1,11 @@
 """The service's own database, where an acknowledged write survives the loss of a node."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCursor, AsyncIOMotorDatabase
 from pymongo.errors import (
     ConfigurationError,
     InvalidURI,
@@ -14,10 +15,14 @@ from pymongo.errors import (
 
 from .env import Misconfigured
 from .reachable import StoreReachable
+from .unreadable import understood
 
 PRIMARY = "isWritablePrimary"  # what `hello` calls a node that takes writes
 
 Database = AsyncIOMotorDatabase[dict[str, Any]]
+Cursor = AsyncIOMotorCursor[dict[str, Any]]
+
+T = TypeVar("T")
 
 
 class UnsafeStore(RuntimeError):
@@ -74,6 +79,25 @@ def _told_by_its_variable() -> Iterator[None]:
     except ServerSelectionTimeoutError as no:
         rule = "leads to no server that answers, or to none of its replica set: is it started?"
         raise Misconfigured({"MONGO_URL": rule}) from no
+
+
+async def readable(
+    found: Cursor, read: Callable[[dict[str, Any]], T], most: int | None = None
+) -> list[T]:
+    """Return what can be read of what is found, `most` at most: a damaged document hides no other.
+
+    One round trip, unless there is a damaged one.
+    """
+    where: str = found.collection.name  # type: ignore[attr-defined] # its stubs leave it out
+    ones, seen = list[T](), 0
+    while True:
+        wanted = 0 if most is None else most - len(ones)
+        documents = await found.clone().skip(seen).limit(wanted).to_list(None)
+        seen += len(documents)
+        known = (understood(where, partial(read, document)) for document in documents)
+        ones += [one for one in known if one is not None]
+        if most is None or len(ones) == most or len(documents) < wanted:
+            return ones
 
 
 async def _insist_on_safety(database: Database) -> None:

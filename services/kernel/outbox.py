@@ -6,19 +6,21 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
 from motor.motor_asyncio import AsyncIOMotorCollection
-from nats.js.errors import APIError
 from pymongo import ASCENDING
 from pymongo.errors import PyMongoError
 
-from .bus import Bus, BusUnavailable
+from .bus import Bus
 from .causes import cause_of
 from .ending import beside, ended
 from .ids import new_id
+from .publisher import NEVER
 from .telemetry import meter, traceparent
+from .unreadable import passed_over, understood
 from .wire import Outgoing, outgoing
 
 log = logging.getLogger(__name__)
@@ -89,6 +91,8 @@ class Outbox:
     def __init__(self, collection: Collection, bus: Bus) -> None:
         self._collection, self._bus = collection, bus
         self._lanes: dict[Any, _Lane] = {}
+        self._damaged: set[Any] = set()
+        """Documents with an entry that can never be sent; sweeping leaves them to their nudges."""
         self._pull: Pull = self._pull_entries
         self._pulling: asyncio.Task[None] | None = None
         self._age = meter().create_gauge("centralita.outbox.age", "s")
@@ -143,7 +147,8 @@ class Outbox:
 
     async def sweep(self) -> None:
         """Publish what nudges missed: the process died, or the bus was gone."""
-        found = self._collection.find({"outbox.id": {"$gt": ""}}, {"_id": 1}).limit(AT_ONCE)
+        told_of = {"outbox.id": {"$gt": ""}, "_id": {"$nin": list(self._damaged)}}
+        found = self._collection.find(told_of, {"_id": 1}).limit(AT_ONCE)
         self._tell_age()
         missed = [one["_id"] async for one in found if not self._at_work_on(one["_id"])]
         await asyncio.gather(*(self.nudge(one) for one in missed))
@@ -175,9 +180,9 @@ class Outbox:
                 if lane.unread:
                     found = await self._collection.find_one({"_id": document_id}, {"outbox": 1})
                     lane.unread = False
-                    lane.add_stored((found or {}).get("outbox", ()))
-                await self._publish(lane)
-        except (BusUnavailable, PyMongoError, APIError) as trouble:
+                    lane.add_stored(self._whole(document_id, found or {}))
+                await self._publish(document_id, lane)
+        except Exception as trouble:  # noqa: BLE001 - nobody waits for this task to raise
             # What comes next must not overtake this: the document is read again first.
             lane.unread = True
             log.warning("the outbox waits", extra={"cause": cause_of(trouble)})
@@ -186,10 +191,23 @@ class Outbox:
             if not lane.sent and not lane.unread:
                 self._lanes.pop(document_id, None)
 
-    async def _publish(self, lane: _Lane) -> None:
+    def _whole(self, document_id: Any, found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Return the stored entries that can be sent. What else stands there stays there."""
+        stored = found.get("outbox") or ()
+        whole = [one for one in stored if understood(self._collection.name, partial(_sent_as, one))]
+        if len(whole) < len(stored):
+            self._damaged.add(document_id)
+        return whole
+
+    async def _publish(self, document_id: Any, lane: _Lane) -> None:
         for one in tuple(lane.waiting.values()):
-            message = Outgoing(one["subject"], bytes(one["payload"]), one["headers"])
-            await self._bus.publish(message)
+            try:
+                await self._bus.publish(_sent_as(one))
+            except NEVER as flaw:
+                passed_over(self._collection.name, cause_of(flaw))
+                self._damaged.add(document_id)
+                del lane.waiting[one["id"]]
+                continue
             del lane.waiting[one["id"]]
             lane.sent.add(one["id"])
             lane.since, lane.stuck = time.monotonic(), False
@@ -231,6 +249,14 @@ class Outbox:
         out = self.out(document_ids)
         await self._collection.update_many({"_id": {"$in": list(out)}}, {"$pull": pulling(out)})
         self.pulled(out)
+
+
+def _sent_as(one: Mapping[str, Any]) -> Outgoing:
+    """Return an entry as it goes out; raises one of many things over what is none."""
+    headers = {str(name): str(value) for name, value in one["headers"].items()}
+    if headers["Nats-Msg-Id"] != one["id"]:
+        raise ValueError("an entry has one id")
+    return Outgoing(str(one["subject"]), bytes(one["payload"]), headers)
 
 
 @asynccontextmanager

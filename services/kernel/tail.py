@@ -2,11 +2,25 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from google.protobuf.message import Message
 
 from .bus import Bus
 from .reader import Reader, Tailed
+from .unreadable import understood
+from .wire import event_in
 
-__all__ = ["Tailed", "tail"]
+__all__ = ["Tailed", "heard", "tail"]
+
+E = TypeVar("E", bound=Message)
+
+
+def heard(kind: type[E], stream: str, one: Tailed) -> E | None:
+    """Read an event of a tail; None for what is none, which is passed over."""
+    read = partial(event_in, kind, one.subject, one.data, one.headers)
+    return understood(stream, read, sequence=one.sequence)
 
 
 async def tail(  # noqa: PLR0913 - where to start, said in one of four ways

@@ -123,11 +123,16 @@ def decode(kind: type[E]) -> Callable[[StreamMessage[Any]], Awaitable[E]]:
 
     async def parse(message: StreamMessage[Any]) -> E:
         raw = message.raw_message
-        event = parsed(kind, raw.data, raw.headers or {})
-        _insist_on_subject(event, raw.subject)
-        return event
+        return event_in(kind, raw.subject, raw.data, raw.headers or {})
 
     return parse
+
+
+def event_in(kind: type[E], subject: str, data: bytes, headers: Mapping[str, str]) -> E:
+    """Read an event that is about what its subject says; raises DecodeError."""
+    event = parsed(kind, data, headers)
+    _insist_on_subject(event, subject)
+    return event
 
 
 def parsed(kind: type[E], data: bytes, headers: Mapping[str, str]) -> E:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Protocol
 
 from centralita.directory.v1.resources_pb2 import TASK_CHANNEL_CALL
@@ -22,14 +23,13 @@ from centralita.dispatch.v1.events_pb2 import (
 )
 from centralita.presence.v1.events_pb2 import PresenceChanged
 from faststream.nats import NatsRouter
-from google.protobuf.message import DecodeError
 
 from services.kernel.bus import Bus
 from services.kernel.clock import Clock
 from services.kernel.consume import consumer
 from services.kernel.ending import ended
-from services.kernel.tail import tail
-from services.kernel.wire import parsed
+from services.kernel.tail import heard, tail
+from services.kernel.unreadable import understood
 
 from .domain.bans import Refusal
 from .domain.leases import Key
@@ -184,7 +184,10 @@ async def _follow_leases(bus: Bus, watchman: Watchman, clock: Clock) -> None:
         async for batch in batches:
             now = clock()
             for one in batch:
-                user, device_id = lease_of(one.subject)
+                lease = understood(LEASES, partial(lease_of, one.subject), sequence=one.sequence)
+                if lease is None:
+                    continue
+                user, device_id = lease
                 if not one.headers or not is_end(one.headers):
                     watchman.heard(user, device_id, (now - one.at).total_seconds())
                 elif is_goodbye(one.headers):
@@ -195,10 +198,8 @@ async def _follow_presences(bus: Bus, watchman: Watchman, presences: Known) -> N
     async with aclosing(tail(bus, "PRESENCE", last_per_subject=True)) as batches:
         async for batch in batches:
             for one in batch:
-                try:
-                    it = parsed(PresenceChanged, one.data, one.headers)
-                except (DecodeError, ValueError):
-                    log.exception("unreadable event", extra={"sequence": one.sequence})
+                it = heard(PresenceChanged, "PRESENCE", one)
+                if it is None:
                     continue
                 user = (it.tenant_id, it.user_id)
                 if presences.heard(user, it.version):

@@ -12,6 +12,8 @@ from centralita.presence.v1.presence_service_pb2 import Presence as PresenceMess
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.kernel.ids import is_token
+
 from .domain.bans import USUAL, Ban, Policy, WayBack
 from .domain.eligibility import Ability, Hindrance
 from .domain.history import Change, Day
@@ -146,7 +148,10 @@ def lease_subject(user: Key, device_id: str) -> str:
 
 
 def lease_of(subject: str) -> tuple[Key, str]:
+    """Read whose lease it is; ValueError when it is nobody's."""
     tenant_id, user_id, device_id = subject.removeprefix(_PREFIX).split(".")
+    if not all(map(is_token, (tenant_id, user_id, device_id))):
+        raise ValueError("no device is called so")
     return (tenant_id, user_id), device_id
 
 

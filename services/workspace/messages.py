@@ -98,7 +98,7 @@ def _viewer(told: UserChanged | ViewerChanged, position: int) -> Viewer:
     return Viewer(told.tenant_id, told.user_id, Role(told.role), queues, told.version, position)
 
 
-def change(position: int, subject: str, data: bytes, headers: Mapping[str, str]) -> Change | None:
+def change(subject: str, position: int, data: bytes, headers: Mapping[str, str]) -> Change | None:
     """Read one message of the WORKSPACE stream; None for a kind that is not of the view."""
     kind = subject.split(".", 2)[2]
     if kind.startswith(CARD_CHANGED):

@@ -47,12 +47,16 @@ FIRES = {
     "RecordsUnreadable": ("> 0", "1m", "page"),
     "StreamNearlyFull": ("> 0.8", "10m", "page"),
     "JetStreamFull": ("> 0.8", "10m", "page"),
+    "ShardUnfit": ("> 0", "1m", "page"),
 }
 FUNCTIONS = {
     *("absent", "by", "delta", "histogram_quantile", "increase", "max", "min", "rate", "sum"),
     *("and", "on", "or", "clamp_min", "topk", "avg", "count"),
 }
-_LABELS = {"le", "service_name", "stream_name", "consumer_name", "server_name", "collection"}
+_LABELS = {
+    *("le", "service_name", "stream_name", "consumer_name", "server_name", "collection"),
+    *("shard", "cause"),
+}
 
 
 def counted() -> set[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 
+from services.dispatch.adapters.chain import Chain
 from services.dispatch.adapters.events import told
 from services.dispatch.adapters.inputs import decode_input, encode_input
 from services.dispatch.adapters.records import decode_record, encode_record
@@ -77,11 +78,24 @@ class Router:
 
     # Journal
 
-    async def read(self, _: Shard, after: int) -> AsyncGenerator[list[Record], None]:
+    async def read(self, _: Shard, after: Position) -> AsyncGenerator[list[Record], None]:
+        chain = Chain("journal", after)
+        async for records in self._behind(after.sequence):
+            yield [chain.follow(it.sequence, it.data) for it in records]
+
+    async def untold(self, _: Shard, position: Position) -> AsyncGenerator[list[Record], None]:
+        async for records in self._behind(position.emitted):
+            yield [
+                decode_record(it.sequence, it.data)
+                for it in records
+                if it.sequence <= position.sequence
+            ]
+
+    async def _behind(self, after: int) -> AsyncGenerator[list[Stored], None]:
         while True:
             records, more = await self.network.ask_until_answered(partial(self._records, after))
             if records:
-                yield [decode_record(it.sequence, it.data) for it in records]
+                yield records
                 after = records[-1].sequence
             if not more:
                 return

@@ -13,6 +13,7 @@ from services.contacts.domain.events import Event
 from services.contacts.domain.identity import Identity
 from services.contacts.messages import from_event
 from services.kernel.clock import Clock
+from services.kernel.mongo import readable
 from services.kernel.outbox import Outbox, entry
 
 from . import documents
@@ -45,8 +46,7 @@ class MongoContacts:
 
     async def some(self, tenant_id: str, contact_ids: Sequence[str]) -> list[Contact]:
         wanted = {"_id": {"$in": list(contact_ids)}, "tenant_id": tenant_id}
-        found = await self._collection.find(wanted).to_list(len(contact_ids))
-        return [documents.to_contact(document) for document in found]
+        return await readable(self._collection.find(wanted), documents.to_contact)
 
     async def save(self, it: Contact, event: Event) -> None:
         """Write contact and event together, or raise Stale and write neither."""

@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 
 from centralita.directory.v1.events_pb2 import UserChanged
-from google.protobuf.message import DecodeError
 
 from services.kernel.bus import Bus
 from services.kernel.ending import ended
-from services.kernel.tail import Tailed, tail
-from services.kernel.wire import filter_for, parsed
+from services.kernel.tail import Tailed, heard, tail
+from services.kernel.wire import filter_for
 
+STREAM = "DIRECTORY"
 _NONE: frozenset[str] = frozenset()
 
 
@@ -48,7 +48,7 @@ async def memberships(bus: Bus) -> AsyncIterator[Memberships]:
 
 
 async def _follow(bus: Bus, known: Memberships, caught_up: asyncio.Event) -> None:
-    batches = tail(bus, "DIRECTORY", subjects=[filter_for(UserChanged)], last_per_subject=True)
+    batches = tail(bus, STREAM, subjects=[filter_for(UserChanged)], last_per_subject=True)
     async with aclosing(batches):
         async for batch in batches:
             for each in batch:
@@ -58,9 +58,8 @@ async def _follow(bus: Bus, known: Memberships, caught_up: asyncio.Event) -> Non
 
 
 def _note(known: Memberships, each: Tailed) -> None:
-    # Only the directory may publish here; what it has garbled must not keep us from starting.
-    with suppress(DecodeError):
-        known.note(parsed(UserChanged, each.data, each.headers))
+    if (event := heard(UserChanged, STREAM, each)) is not None:
+        known.note(event)
 
 
 def _is_whole(batch: Sequence[Tailed]) -> bool:

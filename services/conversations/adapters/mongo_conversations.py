@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
@@ -12,6 +11,7 @@ from services.conversations.domain.conversation import Conversation, Lane
 from services.conversations.domain.errors import ConversationNotFound, Stale
 from services.conversations.domain.events import Appended, Closed, Event, Opened
 from services.conversations.messages import from_events
+from services.kernel.mongo import readable
 from services.kernel.outbox import Outbox, entry, pulling
 
 from . import documents
@@ -83,8 +83,8 @@ class MongoConversations:
         self, tenant_id: str, conversation_ids: Sequence[str]
     ) -> list[Conversation]:
         wanted = {"_id": {"$in": list(conversation_ids)}, "tenant_id": tenant_id, "state": "closed"}
-        found: list[Any] = await self._collection.find(wanted, _ALL_BUT_OUTBOX).to_list(None)
-        return [documents.to_conversation(document) for document in found]
+        found = self._collection.find(wanted, _ALL_BUT_OUTBOX)
+        return await readable(found, documents.to_conversation)
 
     async def tell_close(self, it: Conversation) -> None:
         if it.closed is not None:
@@ -107,8 +107,8 @@ class MongoConversations:
         return None if found is None else documents.to_conversation(found)
 
     async def crossing(self, most: int) -> list[Conversation]:
-        found = self._collection.find({"crossing": True}, _ALL_BUT_OUTBOX).limit(most)
-        return [documents.to_conversation(document) for document in await found.to_list(most)]
+        found = self._collection.find({"crossing": True}, _ALL_BUT_OUTBOX)
+        return await readable(found, documents.to_conversation, most)
 
     async def continued(self, conversation_id: str) -> None:
         await self._collection.update_one({"_id": conversation_id}, {"$unset": {"crossing": ""}})
@@ -235,5 +235,5 @@ class MongoConversations:
 
     async def holding(self, conversation_ids: Sequence[str]) -> list[Conversation]:
         wanted = {"_id": {"$in": list(conversation_ids)}, "staged": {"$ne": []}}
-        found: list[Any] = await self._collection.find(wanted, _ALL_BUT_OUTBOX).to_list(None)
-        return [documents.to_conversation(document) for document in found]
+        found = self._collection.find(wanted, _ALL_BUT_OUTBOX)
+        return await readable(found, documents.to_conversation)

@@ -9,6 +9,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from services.conversations.domain.conversation import Conversation
 from services.conversations.domain.message import Delivery, Direction, Message, Place, Seen
 from services.conversations.use_cases.ports import Stored
+from services.kernel.mongo import readable
 
 from . import documents
 from .documents import Document
@@ -98,8 +99,8 @@ class MongoMessages:
                 {"arrival": {"$gt": place.arrival}},
             ]
         found = self._collection.find(wanted)
-        found = found.sort([("sent_at", ASCENDING), ("arrival", ASCENDING)]).limit(most)
-        return [documents.to_message(document) for document in await found.to_list(most)]
+        found = found.sort([("sent_at", ASCENDING), ("arrival", ASCENDING)])
+        return await readable(found, documents.to_message, most)
 
     async def merge_delivery(
         self, tenant_id: str, message_id: str, delivery: Delivery, cause: str

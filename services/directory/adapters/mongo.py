@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
@@ -13,8 +14,9 @@ from services.directory.domain.slot import Slot
 from services.directory.domain.user import Role, User
 from services.directory.use_cases.ports import Word
 from services.kernel.clock import Clock
-from services.kernel.mongo import Database
+from services.kernel.mongo import Database, readable
 from services.kernel.outbox import Outbox, entry
+from services.kernel.unreadable import understood
 from services.kernel.wire import subject_of
 
 from . import documents
@@ -54,7 +56,7 @@ class MongoShelf(Generic[T]):
     async def page(self, tenant_id: str, after: str, limit: int) -> list[Slot[T]]:
         mine = {"$gt": documents.key(tenant_id, after), "$lt": tenant_id + _BEHIND_SLASH}
         found = self._collection.find({"_id": mine, "value": {"$ne": None}}, {"outbox": 0})
-        return [self._slot(it) async for it in found.sort("_id", ASCENDING).limit(limit)]
+        return await readable(found.sort("_id", ASCENDING), self._slot, limit)
 
     async def missing(self, tenant_id: str, keys: Sequence[str]) -> list[str]:
         wanted = [documents.key(tenant_id, key) for key in keys]
@@ -69,7 +71,9 @@ class MongoShelf(Generic[T]):
         if self._form.changed is None:
             return
         async for found in self._collection.find({"outbox.0": {"$exists": False}}, {"outbox": 0}):
-            slot = self._slot(found)
+            slot = understood(self._collection.name, partial(self._slot, found))
+            if slot is None:
+                continue
             yield subject_of(self._form.changed(slot)), slot
 
     async def announce(self, slot: Slot[Any]) -> None:

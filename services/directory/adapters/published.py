@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 
 from centralita.directory.v1.events_pb2 import (
     ChannelAccountChanged,
@@ -12,8 +13,9 @@ from centralita.directory.v1.events_pb2 import (
 )
 
 from services.kernel.bus import Bus
-from services.kernel.tail import tail
-from services.kernel.wire import filter_for, parsed
+from services.kernel.tail import Tailed, tail
+from services.kernel.unreadable import understood
+from services.kernel.wire import event_in, filter_for
 
 STREAM = "DIRECTORY"
 _State = UserChanged | QueueChanged | GroupChanged | ChannelAccountChanged | PresencePolicyChanged
@@ -41,8 +43,13 @@ class PublishedStates:
         async with aclosing(states) as batches:
             async for batch in batches:
                 for it in batch:
-                    kind = _KINDS[it.headers["ce-type"]]
-                    versions[it.subject] = parsed(kind, it.data, it.headers).version
+                    version = understood(STREAM, partial(_version, it), sequence=it.sequence)
+                    versions[it.subject] = version or 0  # then it is told again
                 if not batch or batch[-1].pending == 0:
                     break
         return versions
+
+
+def _version(it: Tailed) -> int:
+    kind = _KINDS[it.headers["ce-type"]]
+    return event_in(kind, it.subject, it.data, it.headers).version

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 
 from centralita.dispatch.v1 import events_pb2 as public
 from nats.errors import Error
@@ -12,8 +13,9 @@ from services.dispatch.messages import read_acted
 from services.dispatch.use_cases.acts import Page
 from services.dispatch.use_cases.ports import Unknown
 from services.kernel.bus import Bus
-from services.kernel.tail import tail
-from services.kernel.wire import parsed, subject_of
+from services.kernel.tail import Tailed, tail
+from services.kernel.unreadable import understood
+from services.kernel.wire import event_in, subject_of
 
 STREAM = "AUDIT"
 READ_WITHIN_S = 3.0
@@ -43,9 +45,10 @@ class JetStreamActs:
             ):
                 async for batch in batches:
                     for one in batch:
-                        acts.append(
-                            read_acted(parsed(public.SupervisorActed, one.data, one.headers))
-                        )
+                        read = partial(_read, one)
+                        act = understood(STREAM, read, sequence=one.sequence)
+                        if act is not None:
+                            acts.append(act)
                         if len(acts) == count or not one.pending:
                             return Page(acts, one.sequence if one.pending else 0)
                     if not batch:
@@ -53,3 +56,7 @@ class JetStreamActs:
         except (Error, TimeoutError, OSError) as silence:
             raise Unknown from silence
         return Page(acts, 0)
+
+
+def _read(one: Tailed) -> Acted:
+    return read_acted(event_in(public.SupervisorActed, one.subject, one.data, one.headers))

@@ -1,15 +1,20 @@
 """Snapshots of the past, as long as the logs are kept: where explaining begins to read."""
 
 import logging
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from nats.errors import Error
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError
 
 from services.dispatch.use_cases.ports import Position, Shard, Unknown
 from services.kernel.bus import Bus
 from services.kernel.causes import cause_of
+from services.kernel.unreadable import understood
+
+from .objects import names, stored
 
 log = logging.getLogger(__name__)
 
@@ -47,35 +52,26 @@ class SnapshotArchive:
         """Keep this one if the last is long ago. Failing is harmless: reading begins earlier."""
         try:
             if shard not in self._kept:
-                names = await self._names(shard)
-                self._kept[shard] = max((it.record for it in names), default=-KEEP_EVERY_RECORDS)
+                kept = await self._names(shard)
+                self._kept[shard] = max((it.record for it in kept), default=-KEEP_EVERY_RECORDS)
             if position.sequence - self._kept[shard] >= KEEP_EVERY_RECORDS:
                 store = await self._bus.js.object_store(BUCKET)
                 await store.put(str(_Name(shard, position.sequence, at)), data)
                 self._kept[shard] = position.sequence
-        except _TROUBLE as trouble:
+        except (Unknown, *_TROUBLE) as trouble:
             log.warning("snapshot not archived", extra={"cause": cause_of(trouble)})
 
-    async def before(self, shard: Shard, record: int, at: int) -> bytes:
-        """Return the last snapshot that is neither behind the record nor behind the moment.
+    async def before(self, shard: Shard, record: int, at: int) -> AsyncGenerator[bytes, None]:
+        """Yield what is kept and neither behind the record nor behind the moment, last first.
 
-        Nothing when none is kept. Raises Unknown.
+        Raises Unknown.
         """
-        try:
-            fitting = [it for it in await self._names(shard) if it.record <= record and it.at <= at]
-            if not fitting:
-                return b""
-            store = await self._bus.js.object_store(BUCKET)
-            return (await store.get(str(max(fitting)))).data or b""
-        except NotFoundError:
-            return b""
-        except _TROUBLE as silence:
-            raise Unknown from silence
+        fitting = [it for it in await self._names(shard) if it.record <= record and it.at <= at]
+        for name in sorted(fitting, reverse=True):
+            yield await stored(self._bus, BUCKET, str(name))
 
     async def _names(self, shard: Shard) -> list[_Name]:
-        store = await self._bus.js.object_store(BUCKET)
-        try:
-            names = [_Name.read(it.name) for it in await store.list(ignore_deletes=True)]
-        except NotFoundError:
-            return []
-        return [it for it in names if it.shard == shard]
+        read = (
+            understood(BUCKET, partial(_Name.read, it)) for it in await names(self._bus, BUCKET)
+        )
+        return [it for it in read if it is not None and it.shard == shard]

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from nats.errors import Error
 from nats.js.api import Header
@@ -13,6 +14,7 @@ from nats.js.errors import APIError
 from services.kernel.bus import Bus
 from services.kernel.causes import cause_of
 from services.kernel.tail import tail
+from services.kernel.unreadable import understood
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +22,9 @@ BUCKET = "dispatch-leases"
 _PREFIX = f"$KV.{BUCKET}."
 _PATIENCE_S = 1.0
 _AGAIN_S = 0.5
+
+Judge = Callable[[str, bytes], object]
+"""Reads what stands under a key; what it cannot read it raises over."""
 
 TROUBLE = (Error, APIError, TimeoutError, OSError)
 
@@ -42,11 +47,13 @@ _NOTHING = Noted()
 class Board:
     """A copy of the bucket that the bus keeps up to date, and the way to write to it."""
 
-    def __init__(self, bus: Bus, own_key: str, pause_s: float) -> None:
+    def __init__(self, bus: Bus, own_key: str, pause_s: float, judge: Judge) -> None:
         """Follow a bucket in which this process writes `own_key` all the time.
 
         When that has not come back for `pause_s`, nothing does: then nothing is known to be old.
+        What `judge` raises over is as good as nothing, and may be written over.
         """
+        self._judge = judge
         self._bus = bus
         self._own_key = own_key
         self._pause_s = pause_s
@@ -111,8 +118,12 @@ class Board:
                 if not self.sees:
                     self._nothing_is_old()
                 for it in batch:
+                    key = it.subject.removeprefix(_PREFIX)
                     value = b"" if "KV-Operation" in it.headers else it.data
-                    self._note(it.subject.removeprefix(_PREFIX), it.sequence, value)
+                    read = partial(self._judge, key, value)
+                    if value and understood(stream, read, sequence=it.sequence) is None:
+                        value = b""
+                    self._note(key, it.sequence, value)
                 if not batch or batch[-1].pending == 0:
                     self._complete = True
                 self._changed.set()

@@ -3,19 +3,18 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
-
-from centralita.dispatch.journal.v1 import journal_pb2 as wire
+from functools import partial
 
 from services.dispatch.domain.state import State
-from services.dispatch.use_cases.explain import Torn
 from services.dispatch.use_cases.ports import Position, Record
 from services.kernel.bus import Bus
 from services.kernel.tail import Tailed, tail
+from services.kernel.unreadable import understood
 
-from .archive import SnapshotArchive
+from .chain import Chain
 from .logs import JOURNAL, journal_subject, shard_of
-from .records import decode_record, follows
-from .snapshots import ObjectStoreSnapshots, read_snapshot
+from .records import decode_record
+from .snapshots import ObjectStoreSnapshots
 
 
 class JetStreamEvidence:
@@ -25,7 +24,6 @@ class JetStreamEvidence:
         self._bus = bus
         self._shards = shards
         self._snapshots = ObjectStoreSnapshots(bus)
-        self._archive = SnapshotArchive(bus)
 
     async def naming(
         self, tenant_id: str, task_id: str, since: int
@@ -34,26 +32,17 @@ class JetStreamEvidence:
         begin = datetime.fromtimestamp(since / 1000, UTC)
         async with aclosing(self._journal(tenant_id, since=begin)) as journal:
             async for message in journal:
-                if wanted in message.data:
-                    yield decode_record(message.sequence, message.data)
+                if wanted in message.data and (record := _read(message)) is not None:
+                    yield record
 
     async def records(self, tenant_id: str, after: Position) -> AsyncGenerator[Record, None]:
-        chain = after.chain
+        chain = Chain(JOURNAL, after)
         async with aclosing(self._journal(tenant_id, after=after.sequence)) as journal:
             async for message in journal:
-                if not follows(message.data, chain):
-                    raise Torn
-                record = decode_record(message.sequence, message.data)
-                chain = record.position.chain
-                yield record
+                yield chain.follow(message.sequence, message.data)
 
     async def before(self, tenant_id: str, record: int, at: int) -> tuple[State, Position] | None:
-        shard = shard_of(tenant_id, self._shards)
-        data = await self._snapshots.saved(shard)
-        last = wire.Snapshot.FromString(data)
-        if not data or last.journal_sequence > record or last.at_ms > at:
-            data = await self._archive.before(shard, record, at)
-        return read_snapshot(data) if data else None
+        return await self._snapshots.before(shard_of(tenant_id, self._shards), record, at)
 
     async def _journal(
         self, tenant_id: str, *, after: int = 0, since: datetime | None = None
@@ -67,3 +56,8 @@ class JetStreamEvidence:
                     yield message
                 if not batch or batch[-1].pending == 0:
                     return
+
+
+def _read(message: Tailed) -> Record | None:
+    read = partial(decode_record, message.sequence, message.data)
+    return understood(JOURNAL, read, sequence=message.sequence)

@@ -18,7 +18,7 @@ from services.kernel.causes import cause_of
 from services.kernel.ending import beside, ended
 
 from .board import TROUBLE, Board, Noted, now
-from .roster import BLIND_S, KEY, LEASE_S, Roster
+from .roster import BLIND_S, KEY, LEASE_S, Roster, said_in
 from .shard_count import agree_on_shards
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ async def leases(
 ) -> AsyncIterator["KeyValueLeases"]:
     """Be one of the replicas while the context lasts. Raises Misconfigured: see shard_count."""
     await agree_on_shards(bus, shards)
-    board = Board(bus, KEY + name, BLIND_S)
+    board = Board(bus, KEY + name, BLIND_S, _judge)
     roster = Roster(board, name, settled_after_s)
     async with beside(board.follow()), beside(roster.announce()):
         yield KeyValueLeases(board, roster, shards)
@@ -206,6 +206,11 @@ class Lease:
         value = ">".join(words) if words.successor else words.owner
         self._revision = await self._board.write(_key(self._shard), value.encode(), last=last)
         self._named = words.successor
+
+
+def _judge(key: str, value: bytes) -> object:
+    """Read what stands under a key as whoever looks for it does."""
+    return said_in(value) if key.startswith(KEY) else value.decode()
 
 
 def _key(shard: Shard) -> str:

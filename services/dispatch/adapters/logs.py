@@ -1,8 +1,9 @@
 """The two logs of a shard on JetStream."""
 
-import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 
 from nats.errors import Error
@@ -13,6 +14,7 @@ from services.dispatch.domain.inputs import Command, Fact
 from services.dispatch.use_cases.ports import (
     Entry,
     Fenced,
+    Newer,
     Position,
     Record,
     Shard,
@@ -21,14 +23,14 @@ from services.dispatch.use_cases.ports import (
 )
 from services.kernel.bus import Bus
 from services.kernel.publisher import overtaken
-from services.kernel.tail import tail
+from services.kernel.tail import Tailed, tail
 from services.kernel.telemetry import traceparent
+from services.kernel.unreadable import understood
 
-from .inputs import UnreadableInput, decode_input, encode_input
-from .records import decode_record, encode_record
+from .chain import Chain, leading_to
+from .inputs import decode_input, encode_input
+from .records import encode_record
 from .traces import Traces
-
-log = logging.getLogger(__name__)
 
 INPUTS = "DISPATCH_IN"
 JOURNAL = "DISPATCH_JOURNAL"
@@ -68,11 +70,9 @@ class JetStreamInputLog:
                 ]
 
     def _entry(self, sequence: int, at: int, data: bytes) -> Entry:
-        try:
-            return Entry(sequence, at, decode_input(data))
-        except (UnreadableInput, ValueError):
-            log.exception("unreadable input passed over", extra={"stream_sequence": sequence})
-            return Entry(sequence, at, None)
+        return Entry(
+            sequence, at, understood(INPUTS, partial(decode_input, data), sequence=sequence)
+        )
 
 
 class JetStreamIntake:
@@ -102,13 +102,27 @@ class JetStreamJournal:
         self._bus = bus
         self._owner_id = owner_id
 
-    async def read(self, shard: Shard, after: int) -> AsyncGenerator[list[Record], None]:
+    async def read(self, shard: Shard, after: Position) -> AsyncGenerator[list[Record], None]:
+        chain = Chain(JOURNAL, after)
+        async with aclosing(self._rest(shard, after.sequence)) as batches:
+            async for batch in batches:
+                yield [chain.follow(message.sequence, message.data) for message in batch]
+
+    async def untold(self, shard: Shard, position: Position) -> AsyncGenerator[list[Record], None]:
+        kept: list[Tailed] = []
+        async with aclosing(self._rest(shard, position.emitted)) as batches:
+            async for batch in batches:
+                kept += (it for it in batch if it.sequence <= position.sequence)
+        yield leading_to(position, kept)
+
+    async def _rest(self, shard: Shard, after: int) -> AsyncGenerator[list[Tailed], None]:
+        """Yield what lies behind a sequence, up to the last there is."""
         subjects = [journal_subject(shard)]
         async with aclosing(tail(self._bus, JOURNAL, subjects=subjects, after=after)) as batches:
             async for batch in batches:
                 if not batch:
                     return
-                yield [decode_record(message.sequence, message.data) for message in batch]
+                yield batch
                 if batch[-1].pending == 0:
                     return
 
@@ -127,17 +141,35 @@ class JetStreamJournal:
         data, chain = encode_record(
             cursor, steps, chain=since.chain, emitted=emitted, owner_id=self._owner_id
         )
+        last = since.sequence
+        while True:
+            try:
+                ack = await self._bus.js.publish(
+                    journal_subject(shard),
+                    data,
+                    timeout=APPEND_TIMEOUT_S,
+                    headers={Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(last)},
+                )
+            except APIError as refused:
+                if not overtaken(refused):
+                    raise Unknown from refused
+                last = await self._behind_strangers(shard, replace(since, sequence=last))
+            except (Error, TimeoutError, OSError) as silence:
+                raise Unknown from silence
+            else:
+                return Position(ack.seq, cursor, chain, emitted)
+
+    async def _behind_strangers(self, shard: Shard, since: Position) -> int:
+        """Return where to append when all that is behind a position is foreign. Raises Fenced."""
+        last = since.sequence
         try:
-            ack = await self._bus.js.publish(
-                journal_subject(shard),
-                data,
-                timeout=APPEND_TIMEOUT_S,
-                headers={Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(since.sequence)},
-            )
-        except APIError as refused:
-            if overtaken(refused):
-                raise Fenced from refused
-            raise Unknown from refused
-        except (Error, TimeoutError, OSError) as silence:
-            raise Unknown from silence
-        return Position(ack.seq, cursor, chain, emitted)
+            async with aclosing(self.read(shard, since)) as journal:
+                async for records in journal:
+                    if any(record.position.chain != since.chain for record in records):
+                        raise Fenced
+                    last = records[-1].position.sequence
+        except Newer as newer:
+            raise Fenced from newer
+        if last == since.sequence:
+            raise Fenced
+        return last

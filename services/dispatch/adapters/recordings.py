@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import cast
@@ -14,10 +15,11 @@ from services.dispatch.use_cases.ports import Entry, Record, Shard, Step
 from services.dispatch.use_cases.replay import Unreadable
 from services.kernel.bus import Bus
 from services.kernel.tail import Tailed, tail
+from services.kernel.unreadable import understood
 
-from .inputs import UnreadableInput, decode_input
+from .inputs import decode_input
 from .logs import INPUTS, JOURNAL, input_subject, journal_subject
-from .records import UnknownDecision, decode_record, encode_record
+from .records import decode_record, encode_record, signed
 
 
 class NoRecording(Exception):
@@ -27,14 +29,12 @@ class NoRecording(Exception):
 def opened(it: wire.Recorded) -> Entry | Record | Unreadable:
     """Read what a recording holds behind its snapshot."""
     if it.HasField("input"):
-        try:
-            return Entry(it.input.sequence, it.input.at_ms, decode_input(it.input.data))
-        except (UnreadableInput, ValueError):
-            return Entry(it.input.sequence, it.input.at_ms, None)
-    try:
-        return decode_record(it.record.sequence, it.record.data)
-    except (DecodeError, UnknownDecision, ValueError):
-        return Unreadable(it.record.sequence)
+        read = partial(decode_input, it.input.data)
+        known = understood(INPUTS, read, sequence=it.input.sequence)
+        return Entry(it.input.sequence, it.input.at_ms, known)
+    decode = partial(decode_record, it.record.sequence, it.record.data)
+    record = understood(JOURNAL, decode, sequence=it.record.sequence)
+    return Unreadable(it.record.sequence) if record is None else record
 
 
 def chained(cursor: int, steps: Sequence[Step], before: bytes) -> bytes:
@@ -43,7 +43,10 @@ def chained(cursor: int, steps: Sequence[Step], before: bytes) -> bytes:
 
 
 async def from_logs(bus: Bus, shard: Shard, snapshot: bytes) -> AsyncGenerator[wire.Recorded, None]:
-    """Yield what both logs hold behind the snapshot, up to the present end of the journal."""
+    """Yield what both logs hold behind the snapshot, up to the present end of the journal.
+
+    What says nothing of a chain never was a record of this journal, and is left out.
+    """
     begin = wire.Snapshot.FromString(snapshot)
     if snapshot:
         yield wire.Recorded(snapshot=begin)
@@ -52,6 +55,8 @@ async def from_logs(bus: Bus, shard: Shard, snapshot: bytes) -> AsyncGenerator[w
     records = _rest(bus, JOURNAL, journal_subject(shard), begin.journal_sequence)
     async with aclosing(inputs), aclosing(records):
         async for record in records:
+            if signed(record.data) is None:
+                continue
             up_to = _cursor_of(record.data)
             while cursor < up_to and (entry := await anext(inputs, None)) is not None:
                 cursor = entry.sequence

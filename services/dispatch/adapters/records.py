@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
+from google.protobuf.message import DecodeError
 
 from services.dispatch.domain import decisions as made
 from services.dispatch.domain.decisions import Action, OfferEnd, Reason
@@ -31,6 +32,8 @@ from .inputs import (
 )
 
 CHAIN_BYTES = 16
+_CHAIN_FIELD = bytes([wire.Record.CHAIN_FIELD_NUMBER << 3 | 2, CHAIN_BYTES])
+"""How the field that holds a chain begins."""
 
 
 def encode_record(
@@ -47,7 +50,10 @@ def encode_record(
 
 
 def decode_record(sequence: int, data: bytes) -> Record:
-    message = wire.Record.FromString(data)
+    return read_record(sequence, wire.Record.FromString(data))
+
+
+def read_record(sequence: int, message: wire.Record) -> Record:
     return Record(
         Position(sequence, message.input_cursor, message.chain, message.emitted),
         tuple(_read_step(step) for step in message.steps),
@@ -59,13 +65,32 @@ def next_chain(chain: bytes, body: bytes) -> bytes:
     return blake2b(chain + body, digest_size=CHAIN_BYTES).digest()
 
 
+class Signed(NamedTuple):
+    """What a record says: that `chain` is the hash of its `body` on top of the chain before."""
+
+    chain: bytes
+    body: bytes
+    message: wire.Record
+
+
+def signed(data: bytes) -> Signed | None:
+    """Return what a record says of itself; None for what says nothing.
+
+    Its body is taken as written: made again, what a newer version put in would change places.
+    """
+    try:
+        message = wire.Record.FromString(data)
+    except DecodeError:
+        return None
+    chain = message.chain
+    ends = data.rfind(_CHAIN_FIELD + chain) if len(chain) == CHAIN_BYTES else -1
+    return None if ends < 0 else Signed(chain, data[:ends], message)
+
+
 def follows(data: bytes, before: bytes) -> bool:
     """Say whether a record's hash is that of its own bytes on top of the chain before."""
-    message = wire.Record.FromString(data)
-    chain = message.chain
-    for name in ("chain", "emitted", "owner_id"):
-        message.ClearField(name)
-    return next_chain(before, message.SerializeToString(deterministic=True)) == chain
+    said = signed(data)
+    return said is not None and next_chain(before, said.body) == said.chain
 
 
 def _write_step(step: Step) -> wire.Step:

@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from typing import Any
+from typing import NamedTuple
 
 from services.dispatch.use_cases.ports import Shard
 from services.kernel.causes import cause_of
@@ -22,6 +22,13 @@ BLIND_S = 1.0
 """Who does not even see their own renewals for this long must not take others for dead."""
 _TTL = {"Nats-TTL": "10s"}
 _GOODBYE = {"KV-Operation": "PURGE", "Nats-Rollup": "sub", **_TTL}
+
+
+class Said(NamedTuple):
+    """What a replica says of itself."""
+
+    standby: AbstractSet[Shard]
+    leaving: bool
 
 
 class Roster:
@@ -57,7 +64,7 @@ class Roster:
 
     def stands_by(self, name: str, shard: Shard) -> bool:
         """Whether a replica is warm: it could lead the shard at once."""
-        return self.is_alive(name) and shard in _said(self._board.at(KEY + name))["standby"]
+        return self.is_alive(name) and shard in _said(self._board.at(KEY + name)).standby
 
     def stand_by(self, shard: Shard) -> None:
         if shard not in self._standby:
@@ -97,7 +104,7 @@ class Roster:
             if noted.value
             and self._recent(noted)
             and now() - noted.since >= age
-            and not _said(noted)["leaving"]
+            and not _said(noted).leaving
         }
         return (others | {self.name}) if not self.leaving else others - {self.name}
 
@@ -105,6 +112,14 @@ class Roster:
         return now() - noted.at < LEASE_S or not self._board.sees
 
 
-def _said(noted: Noted) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads(noted.value)
-    return said
+def said_in(value: bytes) -> Said:
+    """Read what a replica says of itself; raises one of many things over what is none."""
+    said = json.loads(value)
+    standby = said["standby"]
+    if not all(type(shard) is int for shard in standby):
+        raise ValueError("no shard is called so")
+    return Said(frozenset(standby), bool(said["leaving"]))
+
+
+def _said(noted: Noted) -> Said:
+    return said_in(noted.value)

@@ -1,15 +1,17 @@
 """A shard's state in the object store, so that recovery folds minutes and not months."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 from nats.errors import Error
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError
 
 from services.dispatch.domain.decisions import Reason
 from services.dispatch.domain.demand import Load
@@ -29,6 +31,7 @@ from services.dispatch.domain.state import State
 from services.dispatch.domain.tenant import Hours, Kept, Tenant
 from services.dispatch.use_cases.ports import Position, Shard, Unknown
 from services.kernel.bus import Bus
+from services.kernel.unreadable import understood
 
 from .archive import SnapshotArchive
 from .inputs import (
@@ -39,6 +42,7 @@ from .inputs import (
     write_queue,
     write_tenant,
 )
+from .objects import stored
 from .states import (
     Offers,
     Refusals,
@@ -53,6 +57,7 @@ from .states import (
 )
 
 BUCKET = "dispatch-snapshots"
+BEHIND_ALL = 2**64
 SLICE = 200
 """Objects written before others get their turn: a snapshot must not hold an offer up."""
 
@@ -104,20 +109,28 @@ class ObjectStoreSnapshots:
         self._archive = SnapshotArchive(bus)
 
     async def load(self, shard: Shard) -> tuple[State, Position] | None:
-        data = await self.saved(shard)
-        # In a thread: this process may lead another shard, whose offers must not wait.
-        return await asyncio.to_thread(read_snapshot, data) if data else None
+        return await self.before(shard, BEHIND_ALL, BEHIND_ALL)
+
+    async def before(self, shard: Shard, record: int, at: int) -> tuple[State, Position] | None:
+        """Return the last that can be read and is neither behind the record nor the moment."""
+        async with aclosing(self._kept(shard, record, at)) as kept:
+            async for data in kept:
+                # In a thread: this process may lead another shard, whose offers must not wait.
+                read = partial(read_snapshot, data)
+                found = await asyncio.to_thread(understood, BUCKET, read) if data else None
+                if found is not None and found[1].sequence <= record and found[0].at <= at:
+                    return found
+        return None
 
     async def saved(self, shard: Shard) -> bytes:
         """Return the last snapshot as it lies in the store; nothing when there is none."""
-        try:
-            store = await self._bus.js.object_store(BUCKET)
-            found = await store.get(f"shard-{shard}")
-        except NotFoundError:
-            return b""
-        except (Error, APIError, TimeoutError, OSError) as silence:
-            raise Unknown from silence
-        return found.data or b""
+        return await stored(self._bus, BUCKET, f"shard-{shard}")
+
+    async def _kept(self, shard: Shard, record: int, at: int) -> AsyncGenerator[bytes, None]:
+        yield await self.saved(shard)
+        async with aclosing(self._archive.before(shard, record, at)) as kept:
+            async for data in kept:
+                yield data
 
     def save(self, shard: Shard, state: State, position: Position) -> Coroutine[Any, Any, None]:
         return self._put(shard, _photograph(state, position))

@@ -27,17 +27,13 @@ from services.dispatch.domain.refusals import asked_again_at
 from services.dispatch.domain.state import State, evolve
 from services.dispatch.domain.tenant import Tenant
 
-from .ports import Millis, Position, Record, Unknown
+from .ports import Millis, Newer, Position, Record, Torn, Unknown
 
 LOOK_BACK_MS = 24 * 3_600_000
 """How long before the point in question the task's history is looked for, unless said."""
 LONGEST_S = 20.0
 END = 2**62
 """Behind every record, and after every moment."""
-
-
-class Torn(Exception):
-    """The journal does not go on from there: something between is no longer kept."""
 
 
 class Evidence(Protocol):
@@ -161,7 +157,7 @@ class Explain:
                 reached = await self._fold(question, life)
         except (TimeoutError, Unknown) as slow:
             raise TooLong from slow
-        except Torn as torn:
+        except (Newer, Torn) as torn:
             raise NotNow(
                 "EXPLANATION_TOO_OLD",
                 "The logs no longer hold all that led here; ask about something later.",

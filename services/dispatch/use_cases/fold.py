@@ -33,8 +33,8 @@ class Fold:
             if loaded is not None:
                 self.state, self.position = loaded
             self.saved = self.position
-        after, folded = self.position.sequence, 0
-        async with aclosing(self._ports.journal.read(self._shard, after)) as journal:
+        folded = 0
+        async with aclosing(self._ports.journal.read(self._shard, self.position)) as journal:
             async for records in journal:
                 for record in records:
                     for made in record.steps:

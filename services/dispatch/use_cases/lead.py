@@ -19,7 +19,7 @@ from services.kernel.telemetry import meter
 
 from .fold import Fold
 from .news import News
-from .ports import Entry, Fenced, Outlet, Ports, Position, Shard, Step, Unknown
+from .ports import Entry, Fenced, Newer, Outlet, Ports, Position, Shard, Step, Torn, Unknown
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,12 @@ SNAPSHOT_EVERY_MS = 60_000
 PAUSE_AFTER_TROUBLE_S = 0.5
 LOOK_UP_S = 0.25
 """A leader without work looks this often whether it still leads."""
+ASIDE_S = 10.0
+"""How long a replica that cannot read a journal keeps from taking its shard from who can."""
+WHY = {
+    Newer: "does not lead: a newer version wrote what stands in the journal; run that version",
+    Torn: "does not lead: the journal does not go on from what this replica knows; see the runbook",
+}
 LAST_WORDS_S = 5.0
 FLUSH_S = 0.1
 """What is not told by then is told again by the next leader, who waits for us."""
@@ -39,6 +45,7 @@ class Lead:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._led = meter().create_up_down_counter("centralita.dispatch.shards_led")
+        self._unfit = meter().create_up_down_counter("centralita.dispatch.shards_unfit")
 
     async def __call__(self, shard: Shard) -> None:
         """Run until cancelled."""
@@ -49,9 +56,20 @@ class Lead:
                 log.warning("stepped down: the journal has another writer", extra={"shard": shard})
             except Unknown:
                 log.warning("stepped down: the bus did not answer", extra={"shard": shard})
+            except (Newer, Torn) as unfit:
+                await self._stand_aside(shard, unfit)
             except Exception:
                 log.exception("stepped down", extra={"shard": shard})
             await asyncio.sleep(PAUSE_AFTER_TROUBLE_S)
+
+    async def _stand_aside(self, shard: Shard, unfit: Newer | Torn) -> None:
+        """Leave the shard to others for a while, and let it show that this replica has to."""
+        (record,) = unfit.args
+        about: dict[str, int | str] = {"shard": shard, "cause": type(unfit).__name__}
+        log.error(WHY[type(unfit)], extra={**about, "sequence": record})
+        self._unfit.add(1, about)
+        await asyncio.sleep(ASIDE_S)
+        self._unfit.add(-1, about)
 
     async def _term(self, shard: Shard) -> None:
         ports, fold = self._ports, Fold(self._ports, shard)
@@ -82,7 +100,7 @@ class Lead:
 
     async def _tell_again(self, shard: Shard, position: Position, outlet: Outlet) -> None:
         """Send what the leader before may not have sent; receivers know what they have seen."""
-        async with aclosing(self._ports.journal.read(shard, position.emitted)) as journal:
+        async with aclosing(self._ports.journal.untold(shard, position)) as journal:
             async for records in journal:
                 for record in records:
                     await outlet.emit(record.position.sequence, record.steps)

@@ -62,6 +62,14 @@ class Unknown(Exception):
     """No answer from the bus: what was sent may have happened or not."""
 
 
+class Newer(Exception):
+    """The journal goes on with what this version cannot read, so it must not lead."""
+
+
+class Torn(Exception):
+    """The journal does not go on from there: something between is lost, or was changed."""
+
+
 class InputLog(Protocol):
     """dispatch.in.<shard>: everything that concerns the routing of its tenants, in order."""
 
@@ -81,8 +89,15 @@ class Intake(Protocol):
 class Journal(Protocol):
     """dispatch.journal.<shard>: what was decided, one writer at a time."""
 
-    def read(self, shard: Shard, after: int) -> AsyncGenerator[list[Record], None]:
-        """Yield every record after a sequence, up to the last there is."""
+    def read(self, shard: Shard, after: Position) -> AsyncGenerator[list[Record], None]:
+        """Yield every record after a position, up to the last there is. Raises Newer, Torn.
+
+        Of what is not of this journal only its sequence is told, in a record without steps.
+        """
+        ...
+
+    def untold(self, shard: Shard, position: Position) -> AsyncGenerator[list[Record], None]:
+        """Yield the records up to a position of which is not known that their events are out."""
         ...
 
     async def end(self, shard: Shard) -> int:
@@ -92,7 +107,7 @@ class Journal(Protocol):
     async def append(
         self, shard: Shard, cursor: int, steps: Sequence[Step], *, since: Position, emitted: int
     ) -> Position:
-        """Commit steps if the journal still ends at `since`. Raises Fenced, Unknown."""
+        """Commit steps if no record of this journal is behind `since`. Raises Fenced, Unknown."""
         ...
 
 

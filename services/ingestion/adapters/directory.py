@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,6 @@ import grpc
 from centralita.directory.v1.directory_service_pb2 import ResolveChannelAccountRequest
 from centralita.directory.v1.directory_service_pb2_grpc import DirectoryServiceStub
 from centralita.directory.v1.events_pb2 import ChannelAccountChanged
-from google.protobuf.message import DecodeError
 
 from services.ingestion import messages
 from services.ingestion.domain.account import ChannelAccount
@@ -23,9 +22,10 @@ from services.ingestion.domain.errors import ChannelAccountNotFound, DependencyU
 from services.kernel.bus import Bus
 from services.kernel.ending import ended
 from services.kernel.ids import is_token
-from services.kernel.tail import tail
-from services.kernel.wire import filter_for, parsed
+from services.kernel.tail import heard, tail
+from services.kernel.wire import filter_for
 
+STREAM = "DIRECTORY"
 Key = tuple[str, str]
 
 FRESH = 60.0
@@ -167,9 +167,8 @@ async def cached(channel: grpc.aio.Channel, bus: Bus) -> AsyncIterator[CachedAcc
 
 async def _follow(bus: Bus, accounts: CachedAccounts) -> None:
     subjects = [filter_for(ChannelAccountChanged)]
-    async with aclosing(tail(bus, "DIRECTORY", subjects=subjects, new=True)) as batches:
+    async with aclosing(tail(bus, STREAM, subjects=subjects, new=True)) as batches:
         async for batch in batches:
             for one in batch:
-                with suppress(DecodeError):
-                    event = parsed(ChannelAccountChanged, one.data, one.headers)
+                if (event := heard(ChannelAccountChanged, STREAM, one)) is not None:
                     accounts.forget((event.tenant_id, event.channel_account_id))

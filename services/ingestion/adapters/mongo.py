@@ -13,7 +13,7 @@ from services.ingestion.domain.visitor import Visitor
 from services.ingestion.use_cases.webchat import StoredReply
 from services.kernel.again import again_if
 from services.kernel.clock import Clock
-from services.kernel.mongo import Database
+from services.kernel.mongo import Database, readable
 
 KEEP_DELIVERIES = timedelta(days=30)
 KEEP_REPLIES = timedelta(days=7)
@@ -129,16 +129,17 @@ class MongoReplies:
 
     async def after(self, visitor: Visitor, position: int, limit: int) -> Sequence[StoredReply]:
         query = {"visitor": str(visitor), "position": {"$gt": position}}
-        cursor = self._collection.find(query, sort=[("position", 1)], limit=limit)
-        return [
-            StoredReply(
-                message_id=found["message_id"],
-                position=found["position"],
-                text=found["text"],
-                sent_at=found["sent_at"],
-            )
-            for found in await cursor.to_list(limit)
-        ]
+        found = self._collection.find(query, sort=[("position", 1)])
+        return await readable(found, _stored_reply, limit)
+
+
+def _stored_reply(found: Mapping[str, Any]) -> StoredReply:
+    return StoredReply(
+        message_id=found["message_id"],
+        position=found["position"],
+        text=found["text"],
+        sent_at=found["sent_at"],
+    )
 
 
 def _key(tenant_id: str, message_id: str) -> str:

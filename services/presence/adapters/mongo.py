@@ -9,6 +9,7 @@ from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
 from services.kernel.clock import Clock
+from services.kernel.mongo import readable
 from services.kernel.outbox import entry
 from services.presence.domain.errors import Stale
 from services.presence.domain.history import change_of
@@ -96,7 +97,7 @@ class MongoPresences:
     async def page(self, tenant_id: str, after: str, size: int) -> Sequence[Presence]:
         wanted = {"tenant_id": tenant_id, "user_id": {"$gt": after}}
         found = self._collection.find(wanted, _WITHOUT).sort("user_id", ASCENDING)
-        return [to_presence(document) for document in await found.limit(size).to_list(size)]
+        return await readable(found, to_presence, size)
 
     async def cooled(self, now: datetime, most: int) -> Sequence[Key]:
         wanted = {"ban.until": {"$lte": now}}
@@ -105,4 +106,4 @@ class MongoPresences:
 
     async def connected(self) -> list[Presence]:
         found = self._collection.find({"connected": True}, _WITHOUT)
-        return [to_presence(document) async for document in found]
+        return await readable(found, to_presence)

@@ -7,6 +7,7 @@ from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
 from services.kernel.clock import Clock
+from services.kernel.mongo import readable
 from services.presence.domain.calls import Call
 from services.presence.domain.errors import Stale
 from services.presence.domain.leases import Key
@@ -52,5 +53,5 @@ class MongoCalls:
     async def stage_of(self, user: Key) -> Stage:
         tenant_id, agent_id = user
         found = self._collection.find({"tenant_id": tenant_id, "busy": agent_id})
-        stages = [to_call(document).stage_of(agent_id) async for document in found]
-        return max(stages, default=Stage.NONE)
+        calls = await readable(found, to_call)
+        return max((call.stage_of(agent_id) for call in calls), default=Stage.NONE)

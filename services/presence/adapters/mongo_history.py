@@ -16,6 +16,7 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from services.kernel.causes import cause_of
+from services.kernel.mongo import readable
 from services.presence.domain.history import Change
 from services.presence.domain.leases import Key
 
@@ -82,14 +83,14 @@ class MongoHistory:
             wanted["version"] = {"$lt": before_version}
         if before is not None:
             wanted["at"] = {"$lt": before}
-        found = self._collection.find(wanted).sort("version", DESCENDING).limit(most)
-        return [to_change(document) for document in await found.to_list(most)]
+        found = self._collection.find(wanted).sort("version", DESCENDING)
+        return await readable(found, to_change, most)
 
     async def since(self, user: Key, begins: datetime, ends: datetime) -> Sequence[Change]:
         earlier = await self.newest(user, 0, begins, 1)
         wanted = {**_of(user), "at": {"$gte": begins, "$lt": ends}}
         found = self._collection.find(wanted).sort("version", ASCENDING)
-        return [*earlier, *[to_change(document) async for document in found]]
+        return [*earlier, *await readable(found, to_change)]
 
     async def _store(self, changes: Sequence[Change]) -> None:
         try:

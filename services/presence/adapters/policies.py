@@ -1,21 +1,21 @@
 """The tenants' policies, kept in memory from the directory's stream."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 
 from centralita.directory.v1.events_pb2 import PresencePolicyChanged
-from google.protobuf.message import DecodeError
 
 from services.kernel.bus import Bus
 from services.kernel.ending import ended
-from services.kernel.tail import Tailed, tail
-from services.kernel.wire import filter_for, parsed
+from services.kernel.tail import Tailed, heard, tail
+from services.kernel.unreadable import understood
+from services.kernel.wire import filter_for
 from services.presence.domain.bans import USUAL, Policy
 from services.presence.messages import policy_of
 
-log = logging.getLogger(__name__)
+STREAM = "DIRECTORY"
 
 
 class KnownPolicies:
@@ -47,7 +47,7 @@ async def following_policies(bus: Bus) -> AsyncIterator[KnownPolicies]:
 
 async def _read(bus: Bus, policies: KnownPolicies, caught_up: asyncio.Event) -> None:
     subjects = [filter_for(PresencePolicyChanged)]
-    changes = tail(bus, "DIRECTORY", subjects=subjects, last_per_subject=True)
+    changes = tail(bus, STREAM, subjects=subjects, last_per_subject=True)
     async with aclosing(changes) as batches:
         async for batch in batches:
             _take(batch, policies)
@@ -57,7 +57,5 @@ async def _read(bus: Bus, policies: KnownPolicies, caught_up: asyncio.Event) -> 
 
 def _take(batch: Sequence[Tailed], policies: KnownPolicies) -> None:
     for one in batch:
-        try:
-            policies.take(parsed(PresencePolicyChanged, one.data, one.headers))
-        except (DecodeError, ValueError):
-            log.exception("unreadable policy", extra={"sequence": one.sequence})
+        if (event := heard(PresencePolicyChanged, STREAM, one)) is not None:
+            understood(STREAM, partial(policies.take, event), sequence=one.sequence)

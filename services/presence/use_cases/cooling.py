@@ -18,6 +18,13 @@ class EndBans:
         self._agents, self._presences, self._clock = agents, presences, clock
 
     async def sweep(self) -> None:
+        """End what is over; raises the first failure after all."""
         while users := await self._presences.cooled(self._clock(), AT_ONCE):
+            failed: Exception | None = None
             for user in users:
-                await self._agents.cool_down(user)
+                try:
+                    await self._agents.cool_down(user)
+                except Exception as trouble:  # noqa: BLE001 - raised below
+                    failed = failed or trouble
+            if failed is not None:
+                raise failed

@@ -5,18 +5,19 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
-from typing import TypeVar
+from functools import partial
 
 from centralita.directory.v1.events_pb2 import UserChanged
 from centralita.workspace.v1.events_pb2 import CardChanged
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from nats.errors import Error
 
 from services.kernel.bus import Bus, BusUnavailable
 from services.kernel.causes import cause_of
 from services.kernel.ending import ended
-from services.kernel.tail import Tailed, tail
-from services.kernel.wire import filter_for, parsed
+from services.kernel.tail import Tailed, heard, tail
+from services.kernel.unreadable import understood
+from services.kernel.wire import filter_for
 from services.workspace import messages
 from services.workspace.domain.board import Board
 from services.workspace.domain.frames import CardChange, Change, ViewerChange
@@ -24,11 +25,9 @@ from services.workspace.domain.last_words import LastWords
 from services.workspace.domain.viewer import Viewer
 from services.workspace.use_cases.live import Live
 
-from .last_words import STREAM
+from .last_words import STREAM, last_readable
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 EIGHTH = 8
 """An open card is told again after this part of the stream's age: the workspace may be away for
@@ -107,7 +106,11 @@ async def _board(bus: Bus, words: LastWords) -> Board:
     """
     board = Board()
     async for one in _latest(bus, STREAM, CardChanged):
-        if change := _heard(one, words):
+        change = _heard(one, words)
+        if change is None:
+            read = partial(messages.change, one.subject)
+            change = await last_readable(bus, one.subject, read)
+        if change is not None:
             board.apply(change)
     async for one in _latest(bus, "DIRECTORY", UserChanged):
         if viewer := _viewer(one):
@@ -139,24 +142,16 @@ async def _read(
 
 
 def _heard(one: Tailed, words: LastWords) -> Change | None:
-    change = _understood(
-        one, lambda: messages.change(one.sequence, one.subject, one.data, one.headers)
-    )
+    read = partial(messages.change, one.subject, one.sequence, one.data, one.headers)
+    change = understood(STREAM, read, sequence=one.sequence)
     if isinstance(change, CardChange):
         words.hear(change.card, change.position, one.at)
     return change
 
 
 def _viewer(one: Tailed) -> Viewer | None:
-    return _understood(one, lambda: messages.user(parsed(UserChanged, one.data, one.headers)))
-
-
-def _understood(one: Tailed, read: Callable[[], T]) -> T | None:
-    try:
-        return read()
-    except (DecodeError, ValueError):
-        log.exception("unreadable event", extra={"sequence": one.sequence})
-        return None
+    event = heard(UserChanged, "DIRECTORY", one)
+    return event and understood("DIRECTORY", partial(messages.user, event), sequence=one.sequence)
 
 
 async def _beat(live: Live, quiet: float) -> None:

@@ -189,7 +189,7 @@ class Centre:
 
         async def there() -> bool:
             return any(
-                event.headers["ce-type"].endswith(f".{kind}")
+                event.headers.get("ce-type", "").endswith(f".{kind}")
                 and task_id.encode() in event.data
                 and agent_id.encode() in event.data
                 for event in await journal_reader.stored(self._bus.js, "DISPATCH")

@@ -26,8 +26,9 @@ async def saved(bus: Bus, *records: int) -> SnapshotArchive:
 
 
 async def found(kept: SnapshotArchive, record: int, at: int = END, shard: int = 3) -> int:
-    data = await kept.before(shard, record, at)
-    return read_snapshot(data)[1].sequence if data else 0
+    async for data in kept.before(shard, record, at):
+        return read_snapshot(data)[1].sequence
+    return 0
 
 
 async def test_the_last_before_a_record_or_a_moment_is_found(bus: Bus) -> None:

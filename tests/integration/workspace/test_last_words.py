@@ -188,3 +188,30 @@ async def test_an_open_card_outlives_the_age_of_its_stream(
     assert last is not None
     assert last.opening == first.opening
     assert last.standing.state is CardState.CLOSED
+
+
+JUNK = (b"\xff", b"{}", b'{"stream":"SUBMISSIONS","seq":1}')
+
+
+async def test_a_card_goes_on_from_its_last_word_that_can_be_read(bus: Bus, tenant: str) -> None:
+    """Every later fact of the conversation failed over it."""
+    cards = LastOnCards(bus, utc_now)
+    before = Sources(tenant, "v-1")
+    await cards.save(before, before.told(OPENING))
+    for junk in JUNK:
+        await bus.js.publish(f"cc.{tenant}.workspace.v1.card.changed.v-1", junk)
+    await FoldFact(cards)(tenant, "v-1", RINGS)
+    assert await LastOnCards(bus, utc_now).read(tenant, "v-1") == before.told(OPENING).told(RINGS)
+
+
+async def test_a_viewer_follows_the_directory_past_a_word_that_cannot_be_read(
+    bus: Bus, tenant: str
+) -> None:
+    for junk in JUNK:
+        await bus.js.publish(f"cc.{tenant}.workspace.v1.viewer.changed.ana", junk)
+    sales = Viewer(tenant, "ana", Role.SUPERVISOR, frozenset({"sales"}), 1)
+    viewers = LastOnViewers(bus, utc_now)
+    await FollowUser(viewers)(sales)
+    read = await viewers.read(tenant, "ana")
+    assert read is not None
+    assert (read.role, read.queue_ids, read.version) == (Role.SUPERVISOR, frozenset({"sales"}), 1)

@@ -53,7 +53,7 @@ async def told(bus: Bus) -> list[CardChange]:
     found: list[CardChange] = []
     for position in range(state.first_seq, state.last_seq + 1):
         message = await bus.js.get_msg("WORKSPACE", position)
-        one = change(position, message.subject or "", message.data or b"", {})
+        one = change(message.subject or "", position, message.data or b"", {})
         if isinstance(one, CardChange):
             found.append(one)
     return found

@@ -25,8 +25,8 @@ from services.dispatch.domain.inputs import (
 )
 from services.dispatch.domain.state import State
 from services.dispatch.use_cases import explain
-from services.dispatch.use_cases.explain import Explain, Explanation, Question, Standing, Torn
-from services.dispatch.use_cases.ports import Position, Record
+from services.dispatch.use_cases.explain import Explain, Explanation, Question, Standing
+from services.dispatch.use_cases.ports import Position, Record, Torn
 from tests.unit.dispatch.recording import ACME, NINE, Recorder, busy
 
 

@@ -1,0 +1,73 @@
+"""Which records of a journal are its own: each says the hash of all before it and of itself.
+
+Whatever else lies under the subject is foreign, such as the ack of a publish that somebody steered
+here: it is passed over. A record that goes on from the last and cannot be read was decided by a
+newer version, and who cannot read it must not decide what follows. Anybody who may write here could
+make up a record that goes on: the bus lets nobody but the router.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from services.dispatch.use_cases.ports import Newer, Position, Record, Torn
+from services.kernel.tail import Tailed
+from services.kernel.unreadable import passed_over
+
+from .records import next_chain, read_record, signed
+
+STRAYS = 100
+"""Foreign records of which is remembered what they say they are."""
+
+
+class Chain:
+    """Follows a journal from a position on."""
+
+    def __init__(self, stream: str, position: Position) -> None:
+        self._stream = stream
+        self._position = position
+        self._strays: OrderedDict[bytes, None] = OrderedDict()
+
+    def follow(self, sequence: int, data: bytes) -> Record:
+        """Return the record; for a foreign one, one that moves the position and decides nothing.
+
+        Raises Newer. Raises Torn when it goes on from a record that did not: then not that one is
+        foreign, but something between is lost or was changed.
+        """
+        said = signed(data)
+        if said is None or next_chain(self._position.chain, said.body) != said.chain:
+            if said is not None and self._goes_on_from_a_stray(said.chain, said.body):
+                raise Torn(sequence)
+            passed_over(self._stream, "Foreign", sequence=sequence)
+            self._position = replace(self._position, sequence=sequence)
+            return Record(self._position, ())
+        try:
+            record = read_record(sequence, said.message)
+        except Exception as unknown:
+            raise Newer(sequence) from unknown
+        self._position = record.position
+        return record
+
+    def _goes_on_from_a_stray(self, chain: bytes, body: bytes) -> bool:
+        if any(next_chain(stray, body) == chain for stray in self._strays):
+            return True
+        self._strays[chain] = None
+        if len(self._strays) > STRAYS:
+            self._strays.popitem(last=False)
+        return False
+
+
+def leading_to(end: Position, messages: Sequence[Tailed]) -> list[Record]:
+    """Pick, of what lies before a position, the records that led there, and read them.
+
+    Without the hash before the first, whose each is shows from the end: from there backwards.
+    """
+    led: list[Record] = []
+    chain, body = end.chain, b""
+    for message in reversed(messages):
+        said = signed(message.data)
+        if said is None or (next_chain(said.chain, body) if led else said.chain) != chain:
+            continue  # foreign, and was said to be when it was passed over
+        led.append(read_record(message.sequence, said.message))
+        chain, body = said.chain, said.body
+    return led[::-1]
