@@ -100,6 +100,7 @@ async def test_another_text_that_another_replica_took_is_for_conversations_to_co
         grpc_address="127.0.0.1:0",
         http_address="127.0.0.1:0",
         directory_address=world.directory.address,
+        service_secret="ingestion",
         **settings,
     )
     assert (await world.post(saying("yes"))).status == 202
