@@ -33,7 +33,7 @@ class BusFacts:
                 self._said.forget(name)
                 await self._publish(event, f"{name}:{content}")
         except BaseException:  # a caller who leaves, too: whether it was stored is unknown
-            self._said.forget(name)
+            self._said.doubt(name)
             raise
         return duplicate
 

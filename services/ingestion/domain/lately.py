@@ -1,8 +1,15 @@
 """What was said under which id lately, so that another text under it is noticed at once."""
 
 from collections import OrderedDict
+from dataclasses import dataclass, replace
 
 from .errors import MessageIdReused
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    content: str
+    certain: bool = True
 
 
 class SaidLately:
@@ -10,19 +17,25 @@ class SaidLately:
 
     def __init__(self, most: int = 20_000) -> None:
         self._most = most
-        self._said: OrderedDict[str, str] = OrderedDict()
+        self._said: OrderedDict[str, _Said] = OrderedDict()
 
     def note(self, name: str, content: str) -> bool:
-        """Return whether it was known to say this; MessageIdReused if it said something else."""
-        known = self._said.get(name)
-        if known is not None and known != content:
+        """Return whether we were told this before; MessageIdReused if something else was said."""
+        before = self._said.pop(name, None)
+        same = before is not None and before.content == content
+        if before is not None and before.certain and not same:
+            self._said[name] = before
             raise MessageIdReused
-        self._said[name] = content
-        self._said.move_to_end(name)
+        self._said[name] = _Said(content)
         while len(self._said) > self._most:
             self._said.popitem(last=False)
-        return known is not None
+        return same
+
+    def doubt(self, name: str) -> None:
+        """We were told so, and whether it was stored is unknown: another text may be the first."""
+        if before := self._said.get(name):
+            self._said[name] = replace(before, certain=False)
 
     def forget(self, name: str) -> None:
-        """Unlearn what turned out not to be certain."""
+        """Somebody else was told first, and we do not know what."""
         self._said.pop(name, None)
