@@ -1,7 +1,5 @@
 """Conversations as the messages of the wire, and back."""
 
-import base64
-import binascii
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -13,6 +11,7 @@ from centralita.ingestion.v1.resources_pb2 import InboundMessage
 from google.protobuf.message import Message as ProtoMessage
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.kernel import page_tokens
 from services.kernel.text import Fault, TextFlaw, TextInvalid, fitted, flaw_of
 
 from .domain.conversation import Conversation, Incoming
@@ -178,17 +177,15 @@ def to_page_token(place: Place | None) -> str:
     """Return where the next page begins, in a form that nobody should read."""
     if place is None:
         return ""
-    told = f"{round(place.sent_at.timestamp() * 1000)}.{place.arrival}"
-    return base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
+    return page_tokens.encode(f"{round(place.sent_at.timestamp() * 1000)}.{place.arrival}")
 
 
 def to_place(page_token: str) -> Place | None:
     if not page_token:
         return None
     try:
-        padded = page_token + "=" * (-len(page_token) % 4)
-        return _place(base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii"))
-    except (binascii.Error, ValueError, OverflowError, OSError) as flaw:
+        return _place(page_tokens.decode(page_token))
+    except (ValueError, OverflowError, OSError) as flaw:
         raise PageTokenInvalid("Send the next_page_token of the page before.") from flaw
 
 

@@ -9,7 +9,6 @@ from grpc.aio import ServicerContext
 
 from services.kernel.identity import caller
 
-from .domain.errors import Invalid
 from .messages import write_acted
 from .use_cases.acts import ListActs
 
@@ -21,10 +20,7 @@ class AuditApi(AuditServiceServicer):
     async def ListActs(
         self, request: api.ListActsRequest, context: ServicerContext[Any, Any]
     ) -> api.ListActsResponse:
-        try:
-            since = request.since.ToDatetime(UTC) if request.HasField("since") else None
-        except ValueError as never:
-            raise Invalid("FIELD_INVALID", "Name a moment of our era.", field="since") from never
+        since = request.since.ToDatetime(UTC) if request.HasField("since") else None
         page = await self._list_acts(
             caller().tenant_id, since, request.page_size, request.page_token
         )

@@ -24,6 +24,9 @@ Codes = Mapping[Any, StatusCode]
 Keys are exception types; a mapping is invariant in them, hence Any.
 """
 
+LONGEST_DETAIL = 200
+"""Characters: the whole answer has to fit into 8 KiB of trailers, and may quote the request."""
+
 NO_DETAILS: Mapping[str, str] = {}
 
 
@@ -78,13 +81,17 @@ def answer_to(error: Exception, codes: Codes) -> Answer:
     for kind in type(error).__mro__:
         code = codes.get(kind)
         if code is not None and isinstance(error, Explained):
-            details = {key: str(value) for key, value in error.details.items()}
+            details = {key: _short(str(value)) for key, value in error.details.items()}
             return Answer(code, error.reason, str(error), details)
     if isinstance(error, DecodeError):
         return MALFORMED
     if isinstance(error, NotImplementedError):
         return UNIMPLEMENTED
     return OUTAGE if is_outage(error) else FAULT
+
+
+def _short(detail: str) -> str:
+    return detail if len(detail) <= LONGEST_DETAIL else detail[:LONGEST_DETAIL] + "…"
 
 
 def as_status(answer: Answer, domain: str) -> grpc.Status:

@@ -26,6 +26,7 @@ from .causes import cause_of
 from .identity import FOR_EVER, Caller, Guard, TokenExpired
 from .telemetry import continued, meter, tracer_of
 from .text import TextFlaw, TextInvalid, flaw_in
+from .times import TimeInvalid, insist_on_times
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,12 @@ TOO_LATE = Answer(
 RECONNECT = Answer(
     StatusCode.UNAVAILABLE, "RECONNECT", "This server is stopping; connect again and go on."
 )
+
+_CODES: Codes = {
+    **identity.CODES,
+    TextInvalid: StatusCode.INVALID_ARGUMENT,
+    TimeInvalid: StatusCode.INVALID_ARGUMENT,
+}
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -172,16 +179,16 @@ class Calls:
         return body
 
     def _judged(self, request: Any) -> Any:
-        """Return a request whose texts are as its proto says, or raise what refuses the first."""
+        """Return a request whose texts and times are good, or raise what refuses the first."""
         if (flaw := flaw_in(request)) is not None:
             raise self.refused_text(flaw)
+        insist_on_times(request)
         return request
 
     def _answer(self, name: str, error: Exception) -> Answer:
         if isinstance(error, Ended):
             return error.answer
-        codes = {**identity.CODES, TextInvalid: StatusCode.INVALID_ARGUMENT, **self.codes}
-        answer = answer_to(error, codes)
+        answer = answer_to(error, {**_CODES, **self.codes})
         if answer is FAULT:
             log.error("call failed", exc_info=error, extra={"method": name})
         elif not answer.expected or answer.code is StatusCode.UNAVAILABLE:

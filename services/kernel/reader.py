@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT = 1.0  # an idle server says this often that it still reads for us
 SILENCE = 2.5  # after so long without one the consumer is taken for lost
 ABANDONED = 2.0  # so soon the server drops a consumer that nobody listens to; we may not
+EPOCH = datetime.fromtimestamp(0, UTC)  # no stream has anything before
 ROUNDED = timedelta(microseconds=1)  # the server counts nanoseconds, `Tailed.at` may be this late
 
 
@@ -189,6 +190,6 @@ class Reader:
             return begin.evolve(
                 deliver_policy=DeliverPolicy.BY_START_TIME,
                 opt_start_seq=None,
-                opt_start_time=self._since - ROUNDED,
+                opt_start_time=max(self._since, EPOCH) - ROUNDED,
             )
         return begin

@@ -56,7 +56,7 @@ class Tokens:
             who = self._read(token, key)
         except jwt.ExpiredSignatureError:
             raise TokenExpired("The token has expired; get a new one.") from None
-        except (jwt.PyJWTError, ValueError, OverflowError, TypeError):
+        except (jwt.PyJWTError, ValueError, OverflowError, TypeError, RecursionError):
             raise TokenInvalid("The token is not valid here.") from None
         if len(self._known) >= _MOST_REMEMBERED:
             del self._known[next(iter(self._known))]

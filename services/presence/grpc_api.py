@@ -1,6 +1,5 @@
 """PresenceService over gRPC: translate, delegate, translate back."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -34,6 +33,7 @@ from centralita.presence.v1.presence_service_pb2_grpc import PresenceServiceServ
 from grpc import StatusCode
 from grpc.aio import ServicerContext
 
+from services.kernel import page_tokens
 from services.kernel.identity import caller
 
 from .domain import errors
@@ -127,7 +127,8 @@ class PresenceApi(PresenceServiceServicer):
             request.page_size,
         )
         return ListHistoryResponse(
-            changes=map(from_change, found), next_page_token=_token(str(last)) if last else ""
+            changes=map(from_change, found),
+            next_page_token=page_tokens.encode(str(last)) if last else "",
         )
 
     async def GetTimeInStatus(
@@ -147,10 +148,10 @@ class PresenceApi(PresenceServiceServicer):
     async def ListPresences(
         self, request: ListPresencesRequest, context: Context
     ) -> ListPresencesResponse:
-        after = _read_token(request.page_token)
+        after = _read_user(request.page_token)
         found, last = await self._read.some(caller().tenant_id, after, request.page_size)
         return ListPresencesResponse(
-            presences=map(self._shown, found), next_page_token=_token(last)
+            presences=map(self._shown, found), next_page_token=page_tokens.encode(last)
         )
 
     def _shown(self, it: Presence) -> PresenceMessage:
@@ -192,19 +193,19 @@ def _channels(request: SetChannelsRequest) -> frozenset[Channel]:
         raise errors.ChannelInvalid("Name chat, call or voicemail.") from None
 
 
-def _read_version(text: str) -> int:
+def _read_version(token: str) -> int:
     try:
-        return int(_read_token(text) or 0)
+        return page_tokens.number(page_tokens.decode(token)) if token else 0
     except ValueError:
-        raise errors.PageTokenInvalid("Send the next_page_token of the page before.") from None
+        raise _not_ours() from None
 
 
-def _token(told: str) -> str:
-    return urlsafe_b64encode(told.encode()).decode()
-
-
-def _read_token(text: str) -> str:
+def _read_user(token: str) -> str:
     try:
-        return urlsafe_b64decode(text.encode()).decode()
+        return page_tokens.decode(token)
     except ValueError:
-        raise errors.PageTokenInvalid("Send the next_page_token of the page before.") from None
+        raise _not_ours() from None
+
+
+def _not_ours() -> errors.PageTokenInvalid:
+    return errors.PageTokenInvalid("Send the next_page_token of the page before.")

@@ -1,6 +1,5 @@
 """What all resources have in common: read one, read a page, put, remove."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -8,6 +7,7 @@ from typing import Generic, TypeVar
 from services.directory.domain import fields
 from services.directory.domain.errors import FieldInvalid, Refusal, Stale
 from services.directory.domain.slot import Slot
+from services.kernel import page_tokens
 from services.kernel.again import again_if
 
 from .ports import Shelf
@@ -68,15 +68,14 @@ async def remove(shelf: Shelf[T], tenant_id: str, key: str, not_found: type[Refu
 
 
 def _closed(key: str) -> str:
-    return urlsafe_b64encode(key.encode()).decode().rstrip("=")
+    return page_tokens.encode(key)
 
 
 def _opened(token: str) -> str:
     if not token:
         return ""
     try:
-        key = urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("ascii")
-        return fields.slug("page_token", key)
+        return fields.slug("page_token", page_tokens.decode(token))
     except (ValueError, FieldInvalid):
         raise FieldInvalid(
             "page_token", "page_token", "send the next_page_token of the page before, unchanged."

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from services.dispatch.domain.decisions import Acted
 from services.dispatch.domain.errors import Invalid, Unanswered
+from services.kernel import page_tokens
 from services.kernel.clock import Clock
 
 from .ports import Unknown
@@ -40,9 +41,13 @@ class ListActs:
         """Raises Invalid, Unanswered."""
         if page_size > LONGEST_PAGE:
             raise Invalid("PAGE_SIZE_INVALID", "Ask for 1 to 200 at a time.")
-        if page_token and not (page_token.isascii() and page_token.isdigit()):
-            raise Invalid("PAGE_TOKEN_INVALID", "Send the token of the page before, or none.")
-        after, since = int(page_token[:19] or 0), since or self._clock() - _LATELY
+        try:
+            after = page_tokens.number(page_token) if page_token else 0
+        except ValueError:
+            raise Invalid(
+                "PAGE_TOKEN_INVALID", "Send the token of the page before, or none."
+            ) from None
+        since = since or self._clock() - _LATELY
         try:
             return await self._acts.read(tenant_id, after, since, page_size or USUAL_PAGE)
         except Unknown as silence:

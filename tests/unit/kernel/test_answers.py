@@ -14,6 +14,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 
 from services.kernel.answers import (
     FAULT,
+    LONGEST_DETAIL,
     MALFORMED,
     OUTAGE,
     Answer,
@@ -112,6 +113,13 @@ def test_a_status_carries_one_error_info_that_is_found_again() -> None:
     trailing = Metadata(*status.trailing_metadata)
     error = AioRpcError(status.code, Metadata(), trailing, details=status.details)
     assert reason_of(error) == "REFUSED"
+
+
+def test_an_answer_quotes_little_of_what_was_asked() -> None:
+    """Above 8 KiB of trailers gRPC drops them, and the caller is told neither code nor reason."""
+    answer = answer_to(Refusal("No.", id="\xfc" * 100_000), CODES)
+    assert len(answer.details["id"]) <= LONGEST_DETAIL + 1
+    assert answer.details["id"].startswith("\xfc" * LONGEST_DETAIL)
 
 
 def test_an_error_without_details_has_no_reason() -> None:

@@ -140,7 +140,11 @@ async def test_a_remembered_token_dies_with_its_key() -> None:
         await guard.verify(token)
 
 
-@pytest.mark.parametrize("token", ["", "x", "a.b.c", "é.é.é", "Bearer"])
+DEEP = f"{urlsafe_b64encode(b'[' * 100_000).decode()}.e30.AA"
+"""A header in which lists hold lists."""
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "é.é.é", "Bearer", "\udcff.\udcfe.", DEEP])
 async def test_what_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(TokenInvalid):
         await ROOT.guard().verify(token)

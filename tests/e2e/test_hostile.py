@@ -1,0 +1,266 @@
+"""Nothing that is sent, by nobody or by anybody, makes a service fail: it refuses, and says why."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from io import BytesIO
+from random import Random
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+import aiohttp
+import grpc
+import pytest
+from centralita.contacts.v1 import contacts_service_pb2 as contacts
+from centralita.directory.v1 import session_service_pb2 as session
+from centralita.directory.v1.session_service_pb2_grpc import SessionServiceStub
+from centralita.ingestion.v1.resources_pb2 import InboundMessage
+from centralita.options.v1.options_pb2 import access
+from google.api.annotations_pb2 import http as http_option  # type: ignore[import-untyped]  # no stubs
+from google.protobuf.descriptor import MethodDescriptor
+from yarl import URL
+
+from services.kernel.answers import reason_of
+from tests.e2e.people import PASSWORD, TENANT, sign
+from tests.e2e.standalone import Standalone
+from tests.hostile import Known, bodies, junk, mutants
+from tests.servicers import ANA, Contacts, served
+from tests.upstreams import SERVICES, WATCH, methods
+
+Asked: TypeAlias = "tuple[str, str, bytes, dict[str, str]]"
+"""Verb, path, body and headers."""
+
+SEED = 9
+AT_ONCE = 32
+FROM_A_PATH = ("a", "%00", "%C3%28", "..%2F", "%F0%9F%98%80", "*", "a" * 5_000)
+HEADERS: tuple[dict[str, str], ...] = (
+    {},
+    {"authorization": "Bearer \xff\xfe"},
+    {"authorization": "Bearer"},
+    {"authorization": "Bearer " + "W1tb" * 3_000},
+    {"authorization": "Basic a:b"},
+    {"content-type": "application/grpc-web+proto"},
+    {"content-type": "text/plain; charset=nonsense"},
+    {"content-encoding": "gzip"},
+    {"transfer-encoding": "chunked"},
+    {"traceparent": "00-\xff", "tracestate": "="},
+    {"centralita-signature": "t=99999999999999999999,v1=\xfc"},
+    {"last-event-id": "9" * 5_000},
+    {"origin": "\ud7ff".encode().decode("latin-1")},
+    {"x-forwarded-for": "a, ::1%\xff"},
+)
+SHOP, SHOP_SECRET = "shop", "demo-shop-secret-0123456789"
+CALLERS = ("ingestion", "conversations")
+FAILURES = {"INTERNAL", "UNKNOWN", "DATA_LOSS", "UNAVAILABLE"}
+COSTLY = {"SignIn": 10, "PutUser": 10, "ExplainTask": 3, "Simulate": 2, "Compare": 2}
+"""Methods that keep a core busy for each request that is good, and how many of these are sent."""
+KNOWN: Known = {
+    "tenant_id": TENANT,
+    "user_id": "ben",
+    "agent_id": "ana",
+    "assignee_id": "ana",
+    "queue_id": "support",
+    "target_queue_id": "sales",
+    "channel_account_id": "website",
+    "request_id": "r-1",
+    "time_zone": "Europe/Madrid",
+    "first_day": "2026-11-01",
+    "date": "2026-12-24",
+    "day": "2026-12-24",
+    "email": "ben@demo.example",
+    "password": PASSWORD,
+    "callback_url": "https://example.com/replies",
+    "allowed_origin": "https://example.com",
+    "page_token": "",
+}
+
+
+@dataclass
+class Installation:
+    """Every service by its name, the edge, and who may be somebody there."""
+
+    edge: str
+    http: aiohttp.ClientSession
+    services: dict[str, grpc.aio.Channel]
+    tokens: dict[str, str]
+
+    def as_whom(self, who: str) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Bearer {self.tokens[who]}"),) if who else ()
+
+
+@pytest.fixture
+async def installation(standalone: Standalone) -> AsyncIterator[Installation]:
+    home = standalone.home / "var"
+    addresses = dict(_addresses(json.loads((home / "envoy.json").read_text())))
+    secrets = json.loads((home / "secrets.json").read_text())["services"]
+    async with AsyncExitStack() as stack:
+        channels = {
+            name: await stack.enter_async_context(grpc.aio.insecure_channel(addresses[name]))
+            for name in SERVICES
+        }
+        directory = SessionServiceStub(channels["directory"])
+        tokens: dict[str, str] = {}
+        for role, email in (("owner", "olga@demo.example"), ("agent", "ana@demo.example")):
+            asked = session.SignInRequest(tenant_id=TENANT, email=email, password=PASSWORD)
+            tokens[role] = (await directory.SignIn(asked)).tokens.access_token
+        for name, secret in secrets.items():
+            told = session.IssueServiceTokenRequest(service=name, secret=secret)
+            tokens[name] = (await directory.IssueServiceToken(told)).access_token
+        client = await stack.enter_async_context(aiohttp.ClientSession())
+        edge = f"http://127.0.0.1:{standalone.port}"
+        yield Installation(edge, client, channels, tokens)
+
+
+def _addresses(envoy: Any) -> Iterable[tuple[str, str]]:
+    for cluster in envoy["static_resources"]["clusters"]:
+        (endpoints,) = cluster["load_assignment"]["endpoints"]
+        at = endpoints["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
+        yield cluster["name"], f"{at['address']}:{at['port_value']}"
+
+
+async def failure(
+    channel: grpc.aio.Channel, path: str, raw: bytes, metadata: tuple[tuple[str, str], ...]
+) -> str:
+    """Return how a call failed; empty for an answer, and for a refusal that gives its reason."""
+    streaming: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(path)
+    calling: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
+    try:
+        if path == WATCH:
+            async for _ in streaming(raw, metadata=metadata, timeout=20):
+                break
+        else:
+            await calling(raw, metadata=metadata, timeout=60)
+    except grpc.aio.AioRpcError as error:
+        code = error.code().name
+        if code in FAILURES or not reason_of(error):
+            return f"{path} {code} {error.details()} for {raw[:200]!r}"
+    return ""
+
+
+async def tried(
+    channel: grpc.aio.Channel,
+    path: str,
+    method: MethodDescriptor,
+    metadata: tuple[tuple[str, str], ...] = (),
+    most: int = 1_000,
+) -> tuple[int, list[str]]:
+    """Send a method all that is hostile, or so much of it; return how much, and what failed."""
+    chance = Random(f"{SEED}{path}")
+    most = min(most, COSTLY.get(method.name, most))
+    messages = [it.SerializeToString() for it in mutants(method.input_type, KNOWN)]
+    sent = chance.sample(messages, min(most, len(messages)))
+    sent += junk(method.input_type, KNOWN, chance)
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def one(raw: bytes) -> str:
+        async with turns:
+            return await failure(channel, path, raw, metadata)
+
+    return len(sent), [it for it in await asyncio.gather(*map(one, sent)) if it]
+
+
+def _able(method: MethodDescriptor) -> str:
+    """Return whom the fuzz lets in: nobody where anyone may, else the owner or a service."""
+    rule = method.GetOptions().Extensions[access]
+    if rule.anyone:
+        return ""
+    return "owner" if rule.least_role else next(it for it in CALLERS if it in rule.services)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_no_request_makes_a_method_fail(installation: Installation, service: str) -> None:
+    failures, total = [], 0
+    theirs = {path: it for path, it in methods().items() if path.split(".")[1] == service}
+    # What removes things comes last.
+    for path, method in sorted(theirs.items(), key=lambda it: ("Delete" in it[0], it[0])):
+        able = _able(method)
+        for who in ("", "agent", "owner", *CALLERS):
+            sent, failed = await tried(
+                installation.services[service],
+                path,
+                method,
+                installation.as_whom(who),
+                1_000 if who == able else 3,
+            )
+            total += sent
+            failures += failed
+    assert not failures
+    assert total > 50 * len(theirs)
+
+
+def routes() -> Iterable[tuple[str, str, MethodDescriptor]]:
+    for method in methods().values():
+        rule = method.GetOptions().Extensions[http_option]
+        if verb := rule.WhichOneof("pattern"):
+            yield verb.upper(), getattr(rule, verb), method
+
+
+async def test_no_request_makes_a_route_fail(installation: Installation) -> None:
+    asked = [it for route in routes() for it in _rest(*route)] + list(_webhooks())
+    owner = dict(installation.as_whom("owner"))
+    turns, statuses = asyncio.Semaphore(8), set[int]()
+
+    async def one(verb: str, path: str, body: bytes, headers: dict[str, str]) -> str:
+        url = URL(installation.edge + path, encoded=True)
+        told = {**owner, **headers}
+        async with (
+            turns,
+            installation.http.request(verb, url, data=BytesIO(body), headers=told) as answer,
+        ):
+            statuses.add(answer.status)
+            failed = answer.status in {500, 502, 503}
+            return f"{verb} {path[:200]} {answer.status} for {body[:200]!r}" if failed else ""
+
+    assert not [it for it in await asyncio.gather(*(one(*it) for it in asked)) if it]
+    assert len(asked) > 1_000
+    assert {200, 202, 400, 401, 404, 415} <= statuses, "it comes past the door"
+
+
+def _rest(verb: str, template: str, method: MethodDescriptor) -> Iterator[Asked]:
+    chance = Random(f"{SEED}{verb}{template}")
+    path = re.sub(r"\{(\w+)\}", lambda it: KNOWN.get(it[1], "x"), template)
+    sent = list(bodies(method.input_type, KNOWN))
+    most = COSTLY.get(method.name, 12)
+    for body in (*chance.sample(sent, min(most, len(sent))), b"[" * 5_000, b'{"\\ud800": 1}'):
+        yield verb, path, body, {"content-type": "application/json"}
+    for name in [field.name for field in method.input_type.fields]:
+        value = quote(chance.choice(["", "-1", "1e999", "\0", "nan", "9" * 400, "\xfc"]))
+        yield verb, f"{path}?{name}={value}&{name}.a={value}", b"", {}
+    if "{" in template:
+        for odd in FROM_A_PATH:
+            yield verb, re.sub(r"\{\w+\}", odd, template), b"{}", {}
+    for headers in chance.sample(HEADERS, 3):
+        yield verb, path, b"{}", headers
+
+
+def _webhooks() -> Iterator[Asked]:
+    for what in ("messages", "statuses", "wait", "refusals"):
+        for body in bodies(InboundMessage.DESCRIPTOR, KNOWN):
+            signed = {"centralita-signature": sign(SHOP_SECRET, body)}
+            yield "POST", f"/channels/{TENANT}/{SHOP}/{what}", body, signed
+        for headers in HEADERS:
+            yield "POST", f"/channels/{TENANT}/{SHOP}/{what}", b"{}", headers
+    for verb, what in (("POST", "sessions"), ("POST", "messages"), ("GET", "messages")):
+        for headers in HEADERS:
+            yield verb, f"/webchat/{TENANT}/web/{what}?after={'9' * 40}", b'{"text":1}', headers
+    for odd in FROM_A_PATH:
+        yield "POST", f"/channels/{odd}/{odd}/messages", b"{}", {}
+        yield "GET", f"/webchat/{odd}/{odd}/wait", b"", {}
+
+
+async def test_a_planted_bug_is_found() -> None:
+    """A servicer that does arithmetic on what it is sent, as ours did."""
+    planted = Contacts()
+
+    async def convert(request: contacts.GetContactRequest, _: Any) -> contacts.GetContactResponse:
+        int(request.contact_id.encode("ascii") or 0)
+        return contacts.GetContactResponse()
+
+    planted.does = convert
+    path = "/centralita.contacts.v1.ContactsService/GetContact"
+    async with served(planted) as service:
+        _, failures = await tried(service.channel, path, methods()[path], ANA)
+    assert any("INTERNAL" in it for it in failures)
