@@ -16,7 +16,7 @@ from centralita.ingestion.v1.events_pb2 import MessageReceived
 
 from services.ingestion.__main__ import service
 from services.ingestion.adapters import bells
-from services.ingestion.adapters.mongo import MongoReplies
+from services.ingestion.adapters.mongo import MongoReplies, create_indexes
 from services.ingestion.domain.account import Channel
 from services.ingestion.domain.delivery import Reply
 from services.ingestion.domain.visitor import Visitor, issue
@@ -188,7 +188,7 @@ async def test_a_visitor_does_not_see_another_s_replies(world: World) -> None:
 async def test_many_replies_at_once_leave_no_gap_for_a_reader(db: Database, tenant: str) -> None:
     replies = MongoReplies(db, utc_now)
     visitor, stop = Visitor(tenant, "web", "v1"), asyncio.Event()
-    await db["webchat_replies"].create_index([("visitor", 1), ("previous", 1)], unique=True)
+    await create_indexes(db)
 
     async def reader() -> list[str]:
         seen, after = [], 0

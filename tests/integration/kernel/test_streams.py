@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
 from services.kernel import streams
@@ -110,6 +110,45 @@ async def test_no_message_is_forgotten_that_is_needed_however_old_it_is(bus: Bus
     for one in await bus.js.streams_info():
         name = one.config.name
         assert one.config.discard == (DiscardPolicy.NEW if name in needed else DiscardPolicy.OLD)
+
+
+MINUTES, DAYS = 60, 86400
+WORK, PAST = RetentionPolicy.WORK_QUEUE, RetentionPolicy.LIMITS
+
+#: Written down a second time on purpose: retention, age, messages of a subject, window, in seconds.
+SHIPPED = {
+    "DIRECTORY": (PAST, 0, 1, 2 * MINUTES),
+    "SUBMISSIONS": (WORK, 0, -1, 0.1),
+    "INBOUND": (WORK, 0, -1, 2 * MINUTES),
+    "INGESTION": (PAST, 7 * DAYS, -1, 2 * MINUTES),
+    "OUTBOUND": (WORK, 0, -1, 2 * MINUTES),
+    "CONTACTS": (PAST, 7 * DAYS, -1, 2 * MINUTES),
+    "CONVERSATIONS": (PAST, 7 * DAYS, -1, 2 * MINUTES),
+    "PRESENCE": (PAST, 0, 1, 2 * MINUTES),
+    "DISPATCH": (PAST, 7 * DAYS, -1, 2 * MINUTES),
+    "AUDIT": (PAST, 400 * DAYS, -1, 2 * MINUTES),
+    "DISPATCH_IN": (PAST, 30 * DAYS, -1, 2 * MINUTES),
+    "DISPATCH_JOURNAL": (PAST, 30 * DAYS, -1, 2 * MINUTES),
+    "WORKSPACE": (PAST, 8 * DAYS, -1, 2 * MINUTES),
+    "DEAD": (PAST, 30 * DAYS, -1, 2 * MINUTES),
+    "ADVISORIES": (PAST, 7 * DAYS, -1, 2 * MINUTES),
+    "KV_dispatch-leases": (PAST, 0, 1, 2 * MINUTES),
+    "KV_presence-leases": (PAST, 0, 1, 2 * MINUTES),
+    "OBJ_dispatch-snapshots": (PAST, 0, -1, 2 * MINUTES),
+    "OBJ_dispatch-archive": (PAST, 30 * DAYS, -1, 2 * MINUTES),
+}
+
+
+async def test_the_server_keeps_each_stream_in_this_way_and_for_so_long(bus: Bus) -> None:
+    configs = [one.config for one in await bus.js.streams_info()]
+    assert {
+        it.name: (it.retention, it.max_age, it.max_msgs_per_subject, it.duplicate_window)
+        for it in configs
+    } == SHIPPED
+    assert {it.max_msgs for it in configs} == {-1}
+    assert {it.storage for it in configs} == {StorageType.FILE}
+    ends = {it.name: it.subject_delete_marker_ttl for it in configs if it.allow_msg_ttl}
+    assert ends == {"KV_dispatch-leases": None, "KV_presence-leases": 1 * MINUTES}
 
 
 @pytest.fixture

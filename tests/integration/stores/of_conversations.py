@@ -81,7 +81,7 @@ async def _reach_for(stores: Stores, me: str, others: Sequence[str]) -> None:
     """Name what is another's, where a caller of mine may."""
     for other in others:
         theirs, events = begun(other, "c1", 1)
-        mine = replace(theirs, lane=lane(me), version=1, message_count=1)
+        mine = replace(theirs, id=f"{other}-c2", lane=lane(me), version=1, message_count=1)
         await stores["conversations"].note_task(me, f"{other}-c2", 9, "stolen", "eve")
         await stores["conversations"].save(mine, *events)
         reply = reply_id(other, theirs.id, "ana", "r-1")
