@@ -7,6 +7,7 @@ from centralita.contacts.v1.contacts_service_pb2_grpc import add_ContactsService
 
 from services.kernel.bus import connected
 from services.kernel.clock import utc_now
+from services.kernel.health import health
 from services.kernel.identity import Guard
 from services.kernel.ids import new_id
 from services.kernel.keys import Jwks
@@ -27,6 +28,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
     async with (
         connected(settings.nats_url, name="contacts") as bus,
         database(settings.mongo_url, settings.mongo_database) as db,
+        health("contacts", bus, db) as well,
         outbox(db["contacts"], bus) as relay,
     ):
         await prepare(db["contacts"])
@@ -36,10 +38,11 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             settings.grpc_address,
             [Exposed(add_ContactsServiceServicer_to_server, api)],
             guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
+            health=well,
             codes=CODES,
             refused_text=refused_text,
         ) as address:
-            yield Running(grpc_address=address)
+            yield Running(grpc_address=address, health=well)
 
 
 if __name__ == "__main__":

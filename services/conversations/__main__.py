@@ -14,6 +14,7 @@ from services.kernel.channels import ServiceToken, channel
 from services.kernel.clock import utc_now
 from services.kernel.consume import consuming
 from services.kernel.ending import beside
+from services.kernel.health import health
 from services.kernel.identity import Guard
 from services.kernel.ids import new_id
 from services.kernel.keys import Jwks
@@ -57,6 +58,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
     async with (
         connected(settings.nats_url, name="conversations") as bus,
         database(settings.mongo_url, settings.mongo_database) as db,
+        health("conversations", bus, db) as well,
         outbox(db["conversations"], bus) as relay,
         channel(settings.contacts_address, token=token) as to_contacts,
         channel(settings.dispatch_address, token=token) as to_dispatch,
@@ -110,11 +112,12 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
                     )
                 ],
                 guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
+                health=well,
                 codes=CODES,
                 refused_text=refused_text,
             ) as address,
         ):
-            yield Running(grpc_address=address)
+            yield Running(grpc_address=address, health=well)
 
 
 if __name__ == "__main__":

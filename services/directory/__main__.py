@@ -15,6 +15,7 @@ from services.kernel.bus import Bus, connected
 from services.kernel.causes import cause_of
 from services.kernel.clock import Clock, utc_now
 from services.kernel.ending import beside
+from services.kernel.health import health
 from services.kernel.identity import Guard
 from services.kernel.keys import Jwks
 from services.kernel.mongo import database
@@ -53,6 +54,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
     async with (
         connected(settings.nats_url, name="directory") as bus,
         database(settings.mongo_url, settings.mongo_database) as db,
+        health("directory", bus, db) as well,
         store(db, bus, seal, utc_now) as kept,
         turning(KeyRing(MongoKeys(db, seal), utc_now, key_policy(settings)), settings) as ring,
         passwords_of(settings) as passwords,
@@ -70,12 +72,13 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
                     Exposed(add_SessionServiceServicer_to_server, SessionApi(signing_in)),
                 ],
                 guard=Guard(keys, settings.issuer, settings.audience),
+                health=well,
                 codes=CODES,
                 domain="centralita.directory",
             ) as grpc,
             beside(until_done(healing(bus, kept))),
         ):
-            yield Running(grpc_address=grpc, http_address=http)
+            yield Running(grpc_address=grpc, http_address=http, health=well)
 
 
 def directory_of(

@@ -18,6 +18,7 @@ from services.kernel.bus import connected
 from services.kernel.clock import utc_now
 from services.kernel.consume import consuming
 from services.kernel.ending import ended
+from services.kernel.health import health
 from services.kernel.identity import Guard
 from services.kernel.ids import new_id
 from services.kernel.keys import Jwks
@@ -76,6 +77,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
     log.info("begins", extra={"replica_id": owner_id})
     async with (
         connected(settings.nats_url, name="dispatch") as bus,
+        health("dispatch", bus) as well,
         leases(bus, owner_id, settings.shards, settings.settled_after.total_seconds()) as held,
     ):
         intake = JetStreamIntake(bus, settings.shards)
@@ -120,10 +122,11 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
                     ),
                 ],
                 guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
+                health=well,
                 codes=CODES,
             ) as address,
         ):
-            yield Running(grpc_address=address)
+            yield Running(grpc_address=address, health=well)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from services.kernel.bus import connected
 from services.kernel.channels import ServiceToken, channel
 from services.kernel.clock import utc_now
 from services.kernel.consume import consuming
+from services.kernel.health import health
 from services.kernel.identity import Guard
 from services.kernel.keys import Jwks
 from services.kernel.mongo import database
@@ -54,6 +55,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
     async with (
         connected(settings.nats_url, name="ingestion") as bus,
         database(settings.mongo_url, settings.mongo_database) as db,
+        health("ingestion", bus, db) as well,
         channel(settings.directory_address, token=token) as directory,
         channel(settings.conversations_address, token=token) as conversations,
         channel(settings.dispatch_address, token=token) as dispatch,
@@ -107,13 +109,14 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
                 settings.grpc_address,
                 [Exposed(add_IngestionServiceServicer_to_server, IngestionApi(accept))],
                 guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
+                health=well,
                 codes=CODES,
             ) as grpc_address,
             serving_http(
                 settings.http_address, routes, codes=CODES, middlewares=[cross_origin]
             ) as http_address,
         ):
-            yield Running(grpc_address=grpc_address, http_address=http_address)
+            yield Running(grpc_address=grpc_address, http_address=http_address, health=well)
 
 
 def _rates(settings: Settings, client: Rate) -> VisitorRates:

@@ -34,6 +34,15 @@ _OUTSIDE: _Kinds = (
     ("pymongo.errors", "PyMongoError"),
     ("aiohttp", "ClientError"),
 )
+_REFUSALS: _Kinds = (
+    ("nats.js.errors", "APIError"),
+    ("nats.js.errors", "NoStreamResponseError"),
+    ("pymongo.errors", "OperationFailure"),
+)
+_SILENCES: _Kinds = (
+    ("pymongo.errors", "ExecutionTimeout"),
+    ("pymongo.errors", "WTimeoutError"),
+)
 _INPUT: _Kinds = (
     ("nats.errors", "MaxPayloadError"),
     ("nats.errors", "BadSubjectError"),
@@ -84,6 +93,11 @@ def fault_of(error: BaseException) -> Fault:
     if isinstance(error, _DETERMINISTIC):
         return Fault.INPUT
     return Fault.UNKNOWN if error.__cause__ is None else fault_of(error.__cause__)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Say whether a store is there and did not keep what it was given."""
+    return _is_one(error, _REFUSALS) and not _is_one(error, _SILENCES)
 
 
 def is_outage(error: BaseException) -> bool:

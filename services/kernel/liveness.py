@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from .health import Health
 from .listening import listening
 from .telemetry import meter
 
@@ -18,10 +19,11 @@ _BEAT = 0.5
 
 
 class Liveness:
-    """What the probes answer: /livez from the loop's pulse, /readyz from `ready`."""
+    """What the probes answer: /livez from the loop's pulse, /readyz from `ready` and `health`."""
 
     def __init__(self) -> None:
         self.ready = False
+        self.health: Health | None = None
         self.address = ""
         self._beaten = time.monotonic()
         self._next: asyncio.TimerHandle | None = None
@@ -30,6 +32,11 @@ class Liveness:
     @property
     def alive(self) -> bool:
         return time.monotonic() - self._beaten < STUCK
+
+    @property
+    def able(self) -> bool:
+        """Whether the process answers, and what it writes is kept."""
+        return self.ready and self.alive and (self.health is None or self.health.well)
 
     def beat(self) -> None:
         now = time.monotonic()
@@ -76,7 +83,7 @@ def _handler(probe: Liveness) -> type[BaseHTTPRequestHandler]:
         timeout = 5
 
         def do_GET(self) -> None:
-            asked = {"/livez": probe.alive, "/readyz": probe.ready and probe.alive}
+            asked = {"/livez": probe.alive, "/readyz": probe.able}
             well = asked.get(self.path)
             self.send_response(404 if well is None else 200 if well else 503)
             self.send_header("Content-Length", "0")

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 from .ending import ended
 from .env import Dataclass, Misconfigured, from_env_or_exit
 from .garbage import collect_seldom
+from .health import Health
 from .liveness import Liveness, liveness
 from .telemetry import log_as, telemetry
 
@@ -30,6 +31,7 @@ class Running:
 
     grpc_address: str = ""
     http_address: str = ""
+    health: Health | None = None
 
 
 def run_from_env(
@@ -112,7 +114,7 @@ async def _live(
     stop: asyncio.Event,
 ) -> None:
     async with service(settings) as running:
-        probe.ready = not stop.is_set()
+        probe.health, probe.ready = running.health, not stop.is_set()
         log.info("serving", extra={"address": running.grpc_address or running.http_address})
         await stop.wait()
         log.info("stopping")

@@ -8,13 +8,14 @@ from typing import Any, Generic, TypeVar, cast
 
 import grpc
 from centralita.options.v1.options_pb2 import AccessOptions
-from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
-from grpc_health.v1.health import aio as health
+from grpc_health.v1.health import aio as health_servicers
+from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from .answers import Codes
 from .calls import Calls, Handler
+from .health import Health
 from .identity import Guard, rules_of
 from .listening import listening
 from .text import TextFlaw, TextInvalid
@@ -57,14 +58,16 @@ async def serving(  # noqa: PLR0913 - a server is these things
     codes: Codes,
     domain: str = "",
     refused_text: Callable[[TextFlaw], Exception] = TextInvalid,
+    health: Health | None = None,
     grace: float = GRACE,
 ) -> AsyncIterator[str]:
     """Serve at host:port (port 0 chooses one) and yield the address that was bound.
 
     `codes` maps what the service refuses to gRPC codes. `domain` is the ErrorInfo domain; left
     out, it is the package of the first servicer without its version. `refused_text` is the
-    service's own word for a text that breaks its rule. On exit: health says NOT_SERVING, streams
-    end with UNAVAILABLE RECONNECT, other calls have `grace` seconds.
+    service's own word for a text that breaks its rule. While `health` is not well, health says
+    NOT_SERVING. So it does on exit: streams end with UNAVAILABLE RECONNECT, other calls have
+    `grace` seconds.
     """
     methods = {name: handlers for it in exposed for name, handlers in _methods_of(it).items()}
     domain = domain or next(iter(methods), "centralita").rsplit(".", 2)[0]
@@ -72,7 +75,7 @@ async def serving(  # noqa: PLR0913 - a server is these things
     server = grpc.aio.server(options=OPTIONS)
     for name, handlers in methods.items():
         _expose(server, calls, name, handlers, rules_of(name))
-    status = health.HealthServicer()
+    status = health_servicers.HealthServicer()
     anyone = AccessOptions(anyone=True)
     for name, handlers in _methods_of(Exposed(add_HealthServicer_to_server, status)).items():
         _expose(server, calls, name, handlers, dict.fromkeys(handlers, anyone))
@@ -80,8 +83,15 @@ async def serving(  # noqa: PLR0913 - a server is these things
     with listening("GRPC_ADDRESS", address):
         port = server.add_insecure_port(address)
     await server.start()
-    for name in methods:
-        await status.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def tell(well: bool) -> None:  # noqa: FBT001 - the whole of what there is to tell
+        said = HealthCheckResponse.SERVING if well else HealthCheckResponse.NOT_SERVING
+        for name in methods:
+            await status.set(name, said)
+
+    await tell(health is None or health.well)
+    if health is not None:
+        health.tell(tell)
     try:
         yield f"{address.rpartition(':')[0]}:{port}"
     finally:

@@ -10,6 +10,7 @@ from services.kernel.bus import connected
 from services.kernel.clock import utc_now
 from services.kernel.consume import consuming
 from services.kernel.ending import beside
+from services.kernel.health import health
 from services.kernel.identity import Guard
 from services.kernel.keys import Jwks
 from services.kernel.mongo import database
@@ -44,6 +45,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
     async with (
         connected(settings.nats_url, name="presence") as bus,
         database(settings.mongo_url, settings.mongo_database) as db,
+        health("presence", bus, db) as well,
         outbox(db["presences"], bus) as relay,
         following_policies(bus) as policies,
         following_abilities(bus) as abilities,
@@ -78,10 +80,11 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
                 settings.grpc_address,
                 [Exposed(add_PresenceServiceServicer_to_server, api)],
                 guard=guard,
+                health=well,
                 codes=CODES,
             ) as address,
         ):
-            yield Running(grpc_address=address)
+            yield Running(grpc_address=address, health=well)
 
 
 if __name__ == "__main__":

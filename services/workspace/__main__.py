@@ -11,6 +11,7 @@ from centralita.workspace.v1.workspace_service_pb2_grpc import (
 from services.kernel.bus import connected
 from services.kernel.clock import utc_now
 from services.kernel.consume import consuming
+from services.kernel.health import health
 from services.kernel.identity import Guard
 from services.kernel.keys import Jwks
 from services.kernel.run import Running, run_from_env
@@ -36,7 +37,10 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
     guard = Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience)
     live = Live(replay=settings.replay_changes, buffer=settings.watch_buffer, now=time.monotonic)
     words = LastWords()
-    async with connected(settings.nats_url, name="workspace") as bus:
+    async with (
+        connected(settings.nats_url, name="workspace") as bus,
+        health("workspace", bus) as well,
+    ):
         cards, viewers = LastOnCards(bus, utc_now), LastOnViewers(bus, utc_now)
         api = WorkspaceApi(ListCards(live), Watch(live, JetStream(bus)), live)
         async with (
@@ -52,10 +56,11 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
                 settings.grpc_address,
                 [Exposed(add_WorkspaceServiceServicer_to_server, api)],
                 guard=guard,
+                health=well,
                 codes=CODES,
             ) as address,
         ):
-            yield Running(grpc_address=address)
+            yield Running(grpc_address=address, health=well)
 
 
 if __name__ == "__main__":

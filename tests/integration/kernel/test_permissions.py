@@ -22,7 +22,7 @@ STREAMS = (
     *("ADVISORIES", "AUDIT", "CONTACTS", "CONVERSATIONS", "DEAD", "DIRECTORY", "DISPATCH"),
     *("DISPATCH_IN", "DISPATCH_JOURNAL", "INBOUND", "INGESTION", "OUTBOUND", "PRESENCE"),
     *("SUBMISSIONS", "WORKSPACE", "KV_dispatch-leases", "KV_presence-leases"),
-    *("OBJ_dispatch-archive", "OBJ_dispatch-snapshots"),
+    *("KV_health", "OBJ_dispatch-archive", "OBJ_dispatch-snapshots"),
 )
 
 FACTS: Mapping[str, tuple[str, ...]] = {
@@ -110,6 +110,7 @@ PLACES = (
     *("webchat.t.a.v", "$KV.dispatch-leases.k", "$KV.presence-leases.k"),
     *("$O.dispatch-snapshots.C.n", "$O.dispatch-snapshots.M.n"),
     *("$O.dispatch-archive.C.n", "$O.dispatch-archive.M.n"),
+    *(f"$KV.health.{service}" for service in FACTS),
 )
 
 # What else they say: each line is a reason of its own.
@@ -133,7 +134,7 @@ SAID: Mapping[str, tuple[str, ...]] = {
         ),
     ),
     "dispatch": (
-        *(place for place in PLACES if "dispatch" in place),
+        *(place for place in PLACES if "dispatch" in place and "health" not in place),
         *("_INBOX_dispatch.i", "$JS.API.STREAM.NAMES"),
         *(f"$JS.API.STREAM.PURGE.OBJ_dispatch-{name}" for name in ("archive", "snapshots")),
     ),
@@ -232,6 +233,8 @@ def may_say(user: str) -> set[str]:
     """Return what a user may say of all that."""
     own = [one for one in ALL_DURABLES if one.owner == user]
     said = {*facts(user), *SAID.get(user, ())}
+    if user in FACTS:
+        said.add(f"$KV.health.{user}")
     said.update(*(one.needed() for one in own), (f"dead.{one}" for one in own))
     said.update(f"$JS.API.STREAM.MSG.GET.{stream}" for stream in LOOKED_UP.get(user, ()))
     for stream in READ.get(user, ()):
