@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from services.kernel.answers import reason_of
 from services.kernel.client_network import HEADER, client_network
+from services.kernel.env import Misconfigured
 from services.kernel.serve import serving
 from tests.servicers import (
     ANA,
@@ -225,6 +226,6 @@ async def test_reflection_lists_the_services(version: str) -> None:
 
 async def test_a_port_that_is_taken_is_not_shared() -> None:
     async with served() as it:
-        with pytest.raises(RuntimeError):
+        with pytest.raises(Misconfigured):
             async with serving(it.address, [], guard=ISSUER.guard(), codes={}):
                 pass
