@@ -37,6 +37,14 @@ _PUBLIC: Mapping[str, tuple[type[Message], str]] = {
 }
 
 
+_ENDING = {
+    public.SupervisorActed.ACTION_TASK_CANCELLED,
+    public.SupervisorActed.ACTION_TASK_COMPLETED,
+    public.SupervisorActed.ACTION_AFTER_SERVICE_FINISHED,
+}
+"""Acts of somebody who ends work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """One message of a stream."""
@@ -133,7 +141,7 @@ def _events_of(shard: str, record: Stored) -> dict[str, tuple[type[Message], str
             if kind in _PUBLIC:
                 made, subject = _PUBLIC[kind]
                 said = _said(made, getattr(decision, kind))
-                if isinstance(said, public.SupervisorActed):
+                if isinstance(said, public.SupervisorActed) and said.action in _ENDING:
                     acted[said.task_id] = said.actor_id
                 elif "ended_by" in made.DESCRIPTOR.fields_by_name:
                     said.ended_by = acted.get(said.task_id, "")  # type: ignore[attr-defined] # the three ends have both

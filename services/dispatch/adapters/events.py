@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.dispatch.domain import decisions as made
+from services.dispatch.domain.decisions import Action
 from services.dispatch.messages import write_acted, write_overflow
 
 
@@ -19,16 +20,22 @@ def event_of(decision: made.Decision) -> Message | None:
 
 
 def told(decisions: Iterable[made.Decision]) -> Iterator[tuple[made.Decision, Message | None]]:
-    """Return the decisions of a step with their events; an end names who acted in the step."""
+    """Return the decisions of a step with their events; an end names who brought it about.
+
+    Not whoever acted otherwise: what was taken back and found its queue closed was ended by nobody.
+    """
     acted: dict[str, str] = {}
     for decision in decisions:
         event = event_of(decision)
-        if isinstance(decision, made.Acted):
+        if isinstance(decision, made.Acted) and decision.action in ENDING:
             acted[decision.task_id] = decision.actor_id
         elif isinstance(event, ENDS):
             event.ended_by = acted.get(event.task_id, "")
         yield decision, event
 
+
+ENDING = {Action.TASK_CANCELLED, Action.TASK_COMPLETED, Action.AFTER_SERVICE_FINISHED}
+"""Acts of somebody who ends work."""
 
 ENDS = (public.AfterServiceStarted, public.TaskCancelled, public.TaskCompleted)
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from centralita.dispatch.v1.events_pb2 import TaskCancelled
 
+from services.dispatch.adapters.events import told
 from services.dispatch.domain.decisions import Cancelled, Decision, Overflowed
 from services.dispatch.domain.inputs import (
     Channel,
@@ -11,6 +13,8 @@ from services.dispatch.domain.inputs import (
     OpeningsForeseen,
     PresenceObserved,
     QueueConfigured,
+    Role,
+    TakeBackTask,
 )
 from services.dispatch.domain.policy import (
     BusinessHours,
@@ -274,3 +278,15 @@ def test_openings_of_settings_that_are_no_longer_so_change_nothing(desk: Desk) -
     desk.queue("sales", policy=Policy(hours=BusinessHours("Europe/Madrid")))
     assert desk.give(OpeningsForeseen(ACME, "sales", 7, (), NINE + HOUR)) == []
     assert desk.give(OpeningsForeseen(ACME, "support", 0, (), NINE + HOUR)) == []
+
+
+def test_what_is_taken_back_after_closing_time_is_ended_by_nobody(desk: Desk) -> None:
+    open_until(desk, desk.now + 1_000, Overflow())
+    desk.works("ana")
+    desk.submit("t1")
+    desk.accept("ana", "t1")
+    desk.wait(2_000)
+    order = TakeBackTask(ACME, "t1", "boss", Role.MANAGER, request_id="r1", reply_to="here")
+    events = [event for _, event in told(desk.give(order))]
+    (end,) = (event for event in events if isinstance(event, TaskCancelled))
+    assert end.ended_by == ""
