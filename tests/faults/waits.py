@@ -71,12 +71,16 @@ def deserted(ledger: "Ledger", tenant_id: str, task: Task) -> bool:
 
 def openings_set(ledger: "Ledger", it: wire.OpeningsSet) -> None:
     key = (it.tenant_id, it.openings.queue_id)
-    ledger.insist(ledger.queues[key].policy.HasField("business_hours"), "hours of no queue")
+    known = ledger.queue(*key).policy.HasField("business_hours")
+    ledger.insist(known, "hours of no queue")
     ledger.openings[key] = it.openings
 
 
 def queue_turned(ledger: "Ledger", it: wire.QueueTurned) -> None:
-    openings = ledger.openings[it.tenant_id, it.queue_id]
+    openings = ledger.openings.get((it.tenant_id, it.queue_id))
+    if openings is None:
+        ledger.insist(False, f"{it.queue_id} turns and has no hours")
+        return
     moments = [openings.until_ms]
     is_open = ledger.at >= openings.until_ms
     for span in openings.openings:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
-from centralita.directory.v1.resources_pb2 import AfterService, BusinessHours, OpenDate, Overflow
+from centralita.directory.v1.resources_pb2 import AfterService, BusinessHours, OpenSpan, Overflow
 from centralita.dispatch.v1 import dispatch_service_pb2 as api
 from centralita.dispatch.v1.events_pb2 import OFFER_END_CANCELLED
 from grpc import StatusCode
@@ -235,12 +235,13 @@ async def test_the_after_service_holds_its_agent_until_they_finish(desk: Centre)
 
 
 async def test_a_queue_out_of_hours_sends_its_tasks_elsewhere(desk: Centre) -> None:
-    never = BusinessHours(
+    not_near_today = (datetime.now(UTC).isoweekday() + 2) % 7 + 1
+    closed = BusinessHours(
         time_zone="Europe/Madrid",
-        exceptions=[OpenDate(date="2020-01-01")],
+        weekly=[OpenSpan(weekday=not_near_today, opens=0, closes=1)],
         overflow=Overflow(message="We are closed."),
     )
-    await desk.queue(business_hours=never)
+    await desk.queue(business_hours=closed)
     await desk.openings_are_known()
     await desk.opens("c-1")
     await desk.heard("TaskOverflowed", "c-1")
