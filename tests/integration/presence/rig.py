@@ -66,8 +66,14 @@ class Installation:
     async def replica(self) -> AsyncIterator["Replica"]:
         async with (
             service(self.settings) as running,
-            grpc.aio.insecure_channel(running.grpc_address) as channel,
+            self.replica_at(running.grpc_address) as it,
         ):
+            yield it
+
+    @asynccontextmanager
+    async def replica_at(self, address: str) -> AsyncIterator["Replica"]:
+        """Call a replica that runs elsewhere."""
+        async with grpc.aio.insecure_channel(address) as channel:
             yield Replica(PresenceServiceStub(channel), self.issuer)
 
 

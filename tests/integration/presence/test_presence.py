@@ -2,17 +2,28 @@
 
 import asyncio
 import time
+from pathlib import Path
+from typing import ClassVar
 
 import grpc
 import pytest
 from centralita.directory.v1.resources_pb2 import Capacity
 from centralita.presence.v1.events_pb2 import Cause, PresenceChanged, Status
 from centralita.presence.v1.presence_service_pb2 import CannotReceive, ListPresencesRequest
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
 
+from services.kernel import mongo
 from services.kernel.answers import reason_of
 from services.kernel.bus import Bus
 from services.kernel.mongo import Database
+from services.kernel.reachable import StoreReachable
 from tests.integration.presence.rig import LEASE, Agent, Installation, Router, installation
+from tests.processes import ServiceProcess
 from tests.streams import until
 
 SECONDS = LEASE.total_seconds()
@@ -66,18 +77,54 @@ async def test_a_dead_device_is_noticed_within_its_lease_and_a_second(
     assert SECONDS - 0.2 <= took <= SECONDS + 1
 
 
-async def test_heartbeats_write_no_event_and_nothing_to_the_store(
-    rig: Installation, db: Database, bus: Bus, tenant: str
+class Commands(StoreReachable, CommandListener):
+    """What the store is asked, but for what a service looks up by itself each second."""
+
+    SWEEPS: ClassVar = ({"outbox.id"}, {"ban.until"})
+
+    def __init__(self, asked: list[str]) -> None:
+        super().__init__()
+        self._asked = asked
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if set(event.command.get("filter", {})) not in self.SWEEPS:
+            self._asked.append(event.command_name)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Its start was noted."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Its start was noted."""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the commands that services send to the store from here on, as they send them."""
+    found: list[str] = []
+    monkeypatch.setattr(mongo, "StoreReachable", lambda: Commands(found))
+    return found
+
+
+async def test_heartbeats_write_no_event_and_ask_the_store_nothing(
+    asked: list[str], calm: Installation, db: Database, bus: Bus, tenant: str
 ) -> None:
-    async with rig.replica() as it:
+    async with calm.replica() as it:
         ana = it.agent(tenant)
         before = await ana.beat()
-        for _ in range(20):
-            await ana.beat()
-        after = await ana.presence()
-    assert after.version == before.version == 1
+
+        async def told_and_kept() -> bool:
+            told = await db["presences"].count_documents({"outbox": []})
+            return bool(told and await db["history"].count_documents({}))
+
+        await until(told_and_kept)
+        assert {"update", "insert"} <= set(asked)
+        asked.clear()
+        for number in range(20):
+            await ana.beat(f"d{number % 2}")
+        after = await ana.beat()
+        assert asked == []
+    assert after == before
     assert (await bus.js.stream_info("PRESENCE")).state.messages == 1
-    assert await db["presences"].count_documents({}) == 1
 
 
 async def test_a_renewal_at_the_other_replica_keeps_the_agent(
@@ -96,13 +143,40 @@ async def test_a_renewal_at_the_other_replica_keeps_the_agent(
         assert await offline_within(ana, SECONDS + 3) <= SECONDS + 1
 
 
-async def test_when_a_replica_dies_the_other_one_notices_its_devices(
+async def test_when_a_replica_leaves_the_other_one_notices_its_devices(
     rig: Installation, tenant: str
 ) -> None:
     async with rig.replica() as two:
         async with rig.replica() as one:
             await one.agent(tenant).beat()
         assert await offline_within(two.agent(tenant), SECONDS + 3) <= SECONDS + 1
+
+
+async def test_when_a_replica_is_killed_the_other_one_notices_its_devices(
+    rig: Installation, tenant: str, tmp_path: Path
+) -> None:
+    told = rig.settings
+    one = ServiceProcess(
+        tmp_path,
+        "presence",
+        {
+            "NATS_URL": told.nats_url,
+            "MONGO_URL": told.mongo_url,
+            "MONGO_DATABASE": told.mongo_database,
+            "JWKS_URL": told.jwks_url,
+            "ISSUER": told.issuer,
+            "LEASE_SECONDS": str(SECONDS),
+        },
+    )
+    try:
+        await asyncio.to_thread(one.start)
+        async with rig.replica() as two, rig.replica_at(one.grpc) as dying:
+            await dying.agent(tenant).beat()
+            assert (await two.agent(tenant).presence()).connected
+            one.kill()
+            assert await offline_within(two.agent(tenant), SECONDS + 3) <= SECONDS + 1
+    finally:
+        one.kill()
 
 
 async def test_a_replica_that_starts_gives_everyone_a_lease_and_knows_who_is_there(

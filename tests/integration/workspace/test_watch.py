@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import grpc
@@ -16,6 +17,8 @@ from centralita.workspace.v1.workspace_service_pb2 import (
 )
 
 from services.kernel.answers import reason_of
+from services.workspace.use_cases.live import Watcher
+from tests.held import held, let_go
 from tests.integration.workspace.rig import Client, Installation, Others
 from tests.streams import until
 
@@ -242,3 +245,15 @@ async def test_lists_have_tabs_orders_and_pages(rig: Installation, others: Other
                 await it.stub.ListCards(request, metadata=ana.token)
             assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
             assert reason_of(refused.value) == reason
+
+
+async def test_whoever_stops_watching_is_forgotten(rig: Installation, others: Others) -> None:
+    await others.user("ana", "sales")
+    async with rig.replica() as it, AsyncExitStack() as watching:
+        for number in range(20):
+            role, user = ("agent", "ana") if number % 2 else ("supervisor", f"sue-{number}")
+            client = Client(it.token(others.tenant_id, user, role))
+            await watching.enter_async_context(client.watching(it))
+        await until(lambda: held(Watcher) == 20)
+        await watching.aclose()
+        await let_go(Watcher)
