@@ -2,9 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from services.kernel import streams
 from services.kernel.bus import connected
@@ -21,11 +22,12 @@ ORDER = (
     "workspace",
     "ingestion",
 )
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @contextmanager
-def distributed(home: Path) -> Iterator[str]:
-    """Start everything; yield the edge's host:port."""
+def distributed(home: Path, extra: Mapping[str, str] = NOTHING) -> Iterator[str]:
+    """Start everything, each with `extra` in its environment; yield the edge's host:port."""
     with ExitStack() as stack:
         nats = stack.enter_context(nats_server(home / "nats"))
         mongo = stack.enter_context(mongo_server(home / "mongo"))
@@ -37,6 +39,7 @@ def distributed(home: Path) -> Iterator[str]:
             "SEED_FILE": str(ROOT / "deploy/seed/demo.toml"),
             "SERVICE_SECRETS": ",".join(f"{name}={word}" for name, word in shared.items()),
             "ALLOW_PRIVATE_CALLBACKS": "true",
+            **extra,
         }
         places: dict[str, str] = {}
         for name in ORDER:

@@ -16,6 +16,7 @@ from services.kernel.bus import Bus, BusUnavailable
 from services.kernel.causes import cause_of
 from services.kernel.ending import ended
 from services.kernel.tail import Tailed, heard, tail
+from services.kernel.telemetry import continued, tracer
 from services.kernel.unreadable import understood
 from services.kernel.wire import filter_for
 from services.workspace import messages
@@ -28,6 +29,8 @@ from services.workspace.use_cases.live import Live
 from .last_words import STREAM, last_readable
 
 log = logging.getLogger(__name__)
+
+_PUSH = "workspace push"
 
 EIGHTH = 8
 """An open card is told again after this part of the stream's age: the workspace may be away for
@@ -134,11 +137,20 @@ async def _read(
 ) -> None:
     async with aclosing(tail(bus, STREAM, after=after)) as batches:
         async for batch in batches:
-            if batch:
-                changes = [change for one in batch if (change := _heard(one, words))]
-                live.receive(changes, batch[-1].sequence)
+            for one in batch:
+                _push(one, live, words)
             if not batch or not batch[-1].pending:
                 caught_up.set()
+
+
+def _push(one: Tailed, live: Live, words: LastWords) -> None:
+    """Give a change to whoever watches, as the last step of the trace that led to it."""
+    change = _heard(one, words)
+    if change is None:
+        live.receive((), one.sequence)
+        return
+    with tracer().start_as_current_span(_PUSH, continued(one.headers)):
+        live.receive((change,), one.sequence)
 
 
 def _heard(one: Tailed, words: LastWords) -> Change | None:

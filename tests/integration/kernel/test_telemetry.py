@@ -1,20 +1,13 @@
 """Spans and metrics leave when there is somewhere to send them, with names and without words."""
 
-# ruff: noqa: N802 - gRPC names its methods so
-
 import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
-from opentelemetry.proto.collector.metrics.v1 import (
-    metrics_service_pb2,
-    metrics_service_pb2_grpc,
-)
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+from tests.collector import Collector, collecting
 
 ROOT = Path(__file__).parents[3]
 METHOD = "centralita.contacts.v1.ContactsService/ResolveContact"
@@ -43,66 +36,23 @@ asyncio.run(main())
 """
 
 
-class Collector(
-    trace_service_pb2_grpc.TraceServiceServicer, metrics_service_pb2_grpc.MetricsServiceServicer
-):
-    def __init__(self) -> None:
-        self.received: list[Any] = []
-
-    async def Export(self, request: Any, context: Any) -> Any:
-        self.received.append(request)
-        if isinstance(request, trace_service_pb2.ExportTraceServiceRequest):
-            return trace_service_pb2.ExportTraceServiceResponse()
-        return metrics_service_pb2.ExportMetricsServiceResponse()
-
-    @property
-    def spans(self) -> list[Any]:
-        return [
-            span
-            for request in self.received
-            for resource in getattr(request, "resource_spans", ())
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        return {
-            metric.name: metric
-            for request in self.received
-            for resource in getattr(request, "resource_metrics", ())
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
-
-
 async def collected(tmp_path: Path) -> Collector:
     """Run the program against a collector of its own; return what was collected."""
-    collector = Collector()
-    server = grpc.aio.server()
-    for generated in (trace_service_pb2_grpc, metrics_service_pb2_grpc):
-        untyped: Any = generated
-        name = next(name for name in vars(untyped) if name.startswith("add_"))
-        getattr(untyped, name)(collector, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        program = tmp_path / "program.py"
-        program.write_text(PROGRAM)
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    async with collecting() as (collector, endpoint):
         it = await asyncio.create_subprocess_exec(
             sys.executable,
             str(program),
             env={
                 **os.environ,
                 "PYTHONPATH": f"{ROOT}:{ROOT / 'proto' / 'gen'}",
-                "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
             },
             stderr=asyncio.subprocess.PIPE,
         )
         _, errors = await asyncio.wait_for(it.communicate(), 40)
         assert it.returncode == 0, errors.decode()
-    finally:
-        await server.stop(0)
     return collector
 
 
