@@ -15,6 +15,7 @@ from services.kernel.mongo import database
 from services.kernel.outbox import outbox
 from services.kernel.run import Running, run_from_env
 from services.kernel.serve import Exposed, serving
+from services.kernel.standing import hearing_standing
 
 from .adapters.mongo import MongoContacts, prepare
 from .grpc_api import CODES, ContactsApi
@@ -30,6 +31,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         database(settings.mongo_url, settings.mongo_database) as db,
         health("contacts", bus, db) as well,
         outbox(db["contacts"], bus) as relay,
+        hearing_standing(bus) as standing,
     ):
         await prepare(db["contacts"])
         contacts = MongoContacts(db["contacts"], relay, utc_now)
@@ -37,7 +39,9 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         async with serving(
             settings.grpc_address,
             [Exposed(add_ContactsServiceServicer_to_server, api)],
-            guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
+            guard=Guard(
+                Jwks(settings.jwks_url), settings.issuer, settings.audience, standing=standing
+            ),
             health=well,
             codes=CODES,
             refused_text=refused_text,

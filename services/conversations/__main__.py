@@ -22,6 +22,7 @@ from services.kernel.mongo import database
 from services.kernel.outbox import outbox
 from services.kernel.run import Running, run_from_env
 from services.kernel.serve import Exposed, serving
+from services.kernel.standing import hearing_standing
 
 from .adapters import mongo_conversations, mongo_messages
 from .adapters.contacts import GrpcContacts
@@ -100,6 +101,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             close=Close(conversations, store, go_on, assignments, utc_now),
         )
         async with (
+            hearing_standing(bus) as standing,
             # Nobody reads why a message was unusable, and what was accepted must not vanish.
             consuming(bus, handlers(following), final=(Refusal, Unusable)),
             beside(reconcile_for_ever(reconcile, settings.reconcile_every)),
@@ -111,7 +113,9 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
                         ConversationsApi(working, known),
                     )
                 ],
-                guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
+                guard=Guard(
+                    Jwks(settings.jwks_url), settings.issuer, settings.audience, standing=standing
+                ),
                 health=well,
                 codes=CODES,
                 refused_text=refused_text,

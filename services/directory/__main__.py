@@ -28,6 +28,7 @@ from .adapters.passwords import ArgonPasswords, Cost, argon_passwords
 from .adapters.published import PublishedStates
 from .adapters.seal import Seal
 from .adapters.seed_file import read_seed
+from .adapters.standing import StoredStanding
 from .adapters.store import Store, store
 from .adapters.tokens import JwtTokens, OwnKeys, key_set
 from .domain import errors
@@ -55,7 +56,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         connected(settings.nats_url, name="directory") as bus,
         database(settings.mongo_url, settings.mongo_database) as db,
         health("directory", bus, db) as well,
-        store(db, bus, seal, utc_now) as kept,
+        store(db, bus, seal, utc_now, settings.access_token_lifetime) as kept,
         turning(KeyRing(MongoKeys(db, seal), utc_now, key_policy(settings)), settings) as ring,
         passwords_of(settings) as passwords,
     ):
@@ -71,7 +72,12 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
                     Exposed(add_DirectoryServiceServicer_to_server, DirectoryApi(directory)),
                     Exposed(add_SessionServiceServicer_to_server, SessionApi(signing_in)),
                 ],
-                guard=Guard(keys, settings.issuer, settings.audience),
+                guard=Guard(
+                    keys,
+                    settings.issuer,
+                    settings.audience,
+                    standing=StoredStanding(kept.users, kept.sessions),
+                ),
                 health=well,
                 codes=CODES,
                 domain="centralita.directory",
@@ -90,8 +96,8 @@ def directory_of(
         queues=Read(kept.queues, "queue_id", errors.QueueNotFound),
         groups=Read(kept.groups, "group_id", errors.GroupNotFound),
         accounts=Read(kept.accounts, "channel_account_id", errors.ChannelAccountNotFound),
-        put_user=users.PutUser(kept.users, kept.queues, passwords, clock),
-        delete_user=users.DeleteUser(kept.users, kept.references, clock),
+        put_user=users.PutUser(kept.users, kept.queues, passwords, kept.sessions, clock),
+        delete_user=users.DeleteUser(kept.users, kept.references, kept.sessions, clock),
         put_queue=resources.PutQueue(kept.queues, kept.groups),
         delete_queue=resources.DeleteQueue(kept.queues, kept.references),
         put_group=resources.PutGroup(kept.groups, kept.users),

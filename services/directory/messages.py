@@ -15,6 +15,7 @@ from .domain.group import Group, RingStrategy
 from .domain.presence_policy import CustomStatus, PresencePolicy, WayBack
 from .domain.queue import USUAL_PAUSE, USUAL_RING, Queue
 from .domain.routing import SkillLevel, TaskChannel
+from .domain.sign_in import Session
 from .domain.slot import Slot
 from .domain.tenant import Tenant
 from .domain.user import MAX_CHATS, Capacity, Role, User
@@ -188,6 +189,7 @@ def user_changed(slot: Slot[User]) -> events_pb2.UserChanged:
         event.capacity.CopyFrom(_from_capacity(slot.value.capacity))
         event.skills.extend(_from_skills(slot.value.skills))
         event.channels.extend(_from_channels(slot.value.channels))
+        event.incarnation = slot.incarnation
     return event
 
 
@@ -198,6 +200,7 @@ def queue_changed(slot: Slot[Queue]) -> events_pb2.QueueChanged:
         version=slot.version,
         removed=slot.value is None,
         queue=from_queue(slot) if slot.value is not None else None,
+        incarnation=slot.incarnation,
     )
 
 
@@ -208,6 +211,7 @@ def group_changed(slot: Slot[Group]) -> events_pb2.GroupChanged:
         version=slot.version,
         removed=slot.value is None,
         group=from_group(slot) if slot.value is not None else None,
+        incarnation=slot.incarnation,
     )
 
 
@@ -218,6 +222,13 @@ def channel_account_changed(slot: Slot[ChannelAccount]) -> events_pb2.ChannelAcc
         version=slot.version,
         removed=slot.value is None,
         channel_account=from_channel_account(slot) if slot.value is not None else None,
+        incarnation=slot.incarnation,
+    )
+
+
+def session_ended(session: Session) -> events_pb2.SessionEnded:
+    return events_pb2.SessionEnded(
+        tenant_id=session.tenant_id, user_id=session.user_id, session_id=session.id
     )
 
 

@@ -24,6 +24,7 @@ from services.kernel.ids import new_id
 from services.kernel.keys import Jwks
 from services.kernel.run import Running, run_from_env
 from services.kernel.serve import Exposed, serving
+from services.kernel.standing import hearing_standing
 
 from .adapters.acts import JetStreamActs
 from .adapters.asking import ExplainElsewhere
@@ -99,6 +100,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
             leading(Lead(ports), held, settings.shards),
             consuming(bus, handlers(intake), final=(Refusal,)),
             replies(bus) as inbox,
+            hearing_standing(bus) as standing,
             serving(
                 settings.grpc_address,
                 [
@@ -121,7 +123,9 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
                         AuditApi(ListActs(JetStreamActs(bus), utc_now)),
                     ),
                 ],
-                guard=Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience),
+                guard=Guard(
+                    Jwks(settings.jwks_url), settings.issuer, settings.audience, standing=standing
+                ),
                 health=well,
                 codes=CODES,
             ) as address,

@@ -35,7 +35,9 @@ def handlers(intake: Intake) -> NatsRouter:
     """Every handler appends one fact; the event's id keeps a redelivery from counting twice."""
     router = NatsRouter()
 
-    async def tell(fact: Fact) -> None:
+    async def tell(fact: Fact, *, before: Fact | None = None) -> None:
+        if before is not None:
+            await intake.append(before, dedup_id=f"in-{meta().event_id}-before")
         await intake.append(fact, dedup_id=f"in-{meta().event_id}")
 
     @router.subscriber(
@@ -66,14 +68,14 @@ def handlers(intake: Intake) -> NatsRouter:
     )
     async def configure_queue(event: QueueChanged) -> None:
         """A queue has new settings."""
-        await tell(queue_configured(event))
+        await tell(queue_configured(event), before=removal_before(event))
 
     @router.subscriber(
         **consumer(GroupChanged, stream="DIRECTORY", durable="dispatch-configure-group")
     )
     async def configure_group(event: GroupChanged) -> None:
         """A group has other members or rings them differently."""
-        await tell(group_configured(event))
+        await tell(group_configured(event), before=removal_before(event))
 
     @router.subscriber(
         **consumer(UserChanged, stream="DIRECTORY", durable="dispatch-configure-agent")
@@ -91,7 +93,8 @@ def handlers(intake: Intake) -> NatsRouter:
                 read_skills(event.skills),
                 capacity,
                 channels,
-            )
+            ),
+            before=removal_before(event),
         )
 
     @router.subscriber(
@@ -120,6 +123,23 @@ def handlers(intake: Intake) -> NatsRouter:
         )
 
     return router
+
+
+def removal_before(event: QueueChanged | GroupChanged | UserChanged) -> Fact | None:
+    """Return the removal of the one of the same id before, if there was one.
+
+    That state may have been overwritten before we read it. Who knows it hears nothing new.
+    """
+    version = event.incarnation - 1
+    if version <= 0:
+        return None
+    match event:
+        case QueueChanged():
+            return QueueConfigured(event.tenant_id, event.queue_id, version, removed=True)
+        case GroupChanged():
+            return GroupConfigured(event.tenant_id, event.group_id, version, removed=True)
+        case _:
+            return AgentConfigured(event.tenant_id, event.user_id, version, removed=True)
 
 
 def queue_configured(event: QueueChanged) -> QueueConfigured:

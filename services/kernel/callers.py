@@ -25,6 +25,10 @@ class Caller:
     role: Role.ValueType = Role.ROLE_UNSPECIFIED
     service: str = ""
     expires_at: datetime = FOR_EVER
+    session_id: str = ""
+    """The sign-in the token comes from. Empty: its issuer names none."""
+    user_version: int | None = None
+    """As of which change of the user the token speaks. None: its issuer does not say."""
 
 
 ANYONE = Caller()
@@ -74,6 +78,10 @@ class TokenExpired(NotAdmitted):
     reason = "TOKEN_EXPIRED"
 
 
+class TokenRevoked(NotAdmitted):
+    reason = "TOKEN_REVOKED"
+
+
 class RoleTooLow(NotAdmitted):
     reason = "ROLE_TOO_LOW"
 
@@ -90,6 +98,7 @@ CODES: Mapping[type[Exception], StatusCode] = {
     TokenMissing: StatusCode.UNAUTHENTICATED,
     TokenInvalid: StatusCode.UNAUTHENTICATED,
     TokenExpired: StatusCode.UNAUTHENTICATED,
+    TokenRevoked: StatusCode.UNAUTHENTICATED,
     RoleTooLow: StatusCode.PERMISSION_DENIED,
     ServiceNotAllowed: StatusCode.PERMISSION_DENIED,
     RuleMissing: StatusCode.PERMISSION_DENIED,

@@ -166,6 +166,7 @@ class Calls:
                     generator: AsyncGenerator[Any, None] = behaviour(request, context)
                     async with aclosing(generator) as messages:
                         async for message in messages:
+                            await self.guard.as_of_now(who)
                             await context.write(serialize(message))
             except TimeoutError as end:
                 if not running.expired():

@@ -16,12 +16,14 @@ from .callers import (
     TokenExpired,
     TokenInvalid,
     TokenMissing,
+    TokenRevoked,
     acting_as,
     be,
     caller,
     role_name,
 )
 from .keys import Keys
+from .standing import Standing, Unheard
 from .tokens import Claims, Tokens
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "TokenExpired",
     "TokenInvalid",
     "TokenMissing",
+    "TokenRevoked",
     "acting_as",
     "be",
     "caller",
@@ -57,12 +60,21 @@ def rules_of(service: str) -> dict[str, AccessOptions]:
 
 
 class Guard:
-    """Admits callers to methods. One per server. `claims` names an issuer's own claims."""
+    """Admits callers to methods. One per server.
+
+    `claims` names an issuer's own claims; `standing` knows who was removed or signed out since.
+    """
 
     def __init__(
-        self, keys: Keys, issuer: str, audience: str = "centralita", claims: Claims | None = None
+        self,
+        keys: Keys,
+        issuer: str,
+        audience: str = "centralita",
+        claims: Claims | None = None,
+        standing: Standing | None = None,
     ) -> None:
         self._tokens = Tokens(keys, issuer, audience, claims or Claims())
+        self._standing = standing or Unheard()
 
     async def admit(self, rule: AccessOptions | None, authorization: str) -> Caller:
         """Return the caller, or raise what refuses them. Without a rule nobody is admitted."""
@@ -73,9 +85,13 @@ class Guard:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise TokenMissing("Send a token in the authorization header, as Bearer.")
-        who = await self.verify(token.strip())
+        who = await self.as_of_now(await self.verify(token.strip()))
         _check(rule, who)
         return who
+
+    async def as_of_now(self, who: Caller) -> Caller:
+        """Return a caller with the rank they have now, or raise TokenRevoked."""
+        return await self._standing.of(who) if who.user_id else who
 
     async def verify(self, token: str) -> Caller:
         """Return whom a token speaks for, or raise TokenInvalid, TokenExpired, KeysUnavailable."""

@@ -34,6 +34,7 @@ _OF_STREAMS = _OF_ALL | {
     "max_age",
     "max_msgs_per_subject",
     "duplicate_window",
+    "ttl_per_message",
 }
 
 
@@ -107,6 +108,7 @@ def _stream(name: str, table: Mapping[str, Any]) -> StreamConfig:
         max_age=table.get("max_age", 0),
         max_msgs_per_subject=table.get("max_msgs_per_subject", -1),
         duplicate_window=table.get("duplicate_window", 120),
+        allow_msg_ttl=table.get("ttl_per_message"),
     )
 
 

@@ -27,6 +27,8 @@ class Claims:
     user: str = "sub"
     role: str = "role"
     service: str = "service"
+    session: str = "sid"
+    version: str = "ver"
 
 
 class Tokens:
@@ -86,7 +88,15 @@ class Tokens:
         tenant_id, role = claims.get(names.tenant), claims.get(names.role)
         if not _is_name(tenant_id) or not _is_name(user_id):
             raise TokenInvalid("The token names no tenant or no user.")
-        return Caller(tenant_id, user_id, _rank(role), expires_at=expires_at)
+        session_id, version = claims.get(names.session), claims.get(names.version)
+        return Caller(
+            tenant_id,
+            user_id,
+            _rank(role),
+            expires_at=expires_at,
+            session_id=session_id if _is_name(session_id) else "",
+            user_version=version if isinstance(version, int) else None,
+        )
 
 
 def _rank(role: object) -> Role.ValueType:

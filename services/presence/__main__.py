@@ -17,6 +17,7 @@ from services.kernel.mongo import database
 from services.kernel.outbox import outbox
 from services.kernel.run import Running, run_from_env
 from services.kernel.serve import Exposed, serving
+from services.kernel.standing import hearing_standing
 
 from .adapters import mongo_calls, mongo_history
 from .adapters.abilities import following_abilities
@@ -32,7 +33,7 @@ from .handlers import end_bans, handlers, keeping_watch
 from .settings import Settings
 from .use_cases.agents import Agents
 from .use_cases.cooling import EndBans
-from .use_cases.devices import Disconnect, Heartbeat
+from .use_cases.devices import Disconnect, EndUser, Heartbeat
 from .use_cases.reading import ReadHistory, ReadPresences
 from .use_cases.watching import Watchman
 from .use_cases.working import CountRefusals, FollowCalls
@@ -40,7 +41,6 @@ from .use_cases.working import CountRefusals, FollowCalls
 
 @asynccontextmanager
 async def service(settings: Settings) -> AsyncIterator[Running]:
-    guard = Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience)
     lease, now = settings.lease_seconds, time.monotonic
     async with (
         connected(settings.nats_url, name="presence") as bus,
@@ -49,7 +49,11 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         outbox(db["presences"], bus) as relay,
         following_policies(bus) as policies,
         following_abilities(bus) as abilities,
+        hearing_standing(bus) as standing,
     ):
+        guard = Guard(
+            Jwks(settings.jwks_url), settings.issuer, settings.audience, standing=standing
+        )
         await prepare(db["presences"])
         await mongo_calls.prepare(db["calls"])
         await mongo_history.prepare(db["history"])
@@ -71,11 +75,15 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
                 Watchman(agents, leases, book, lease, now),
                 presences,
                 leases.flush,
-                utc_now,
+                standing,
             ),
             beside(history.keep_up()),
             beside(end_bans(EndBans(agents, presences, utc_now).sweep)),
-            consuming(bus, handlers(calls, CountRefusals(agents, policies)), final=(Refusal,)),
+            consuming(
+                bus,
+                handlers(calls, CountRefusals(agents, policies), EndUser(agents, leases, history)),
+                final=(Refusal,),
+            ),
             serving(
                 settings.grpc_address,
                 [Exposed(add_PresenceServiceServicer_to_server, api)],

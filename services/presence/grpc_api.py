@@ -84,7 +84,10 @@ class PresenceApi(PresenceServiceServicer):
         self._still = lru_cache(maxsize=REMEMBERED)(partial(_beaten, lease=heartbeat.lease))
 
     async def Heartbeat(self, request: HeartbeatRequest, context: Context) -> HeartbeatResponse:
-        found = await self._heartbeat(_user(), request.device_id)
+        who = caller()
+        found = await self._heartbeat(
+            (who.tenant_id, who.user_id), request.device_id, who.session_id, who.user_version or 0
+        )
         return self._still(found, self._read.hindrance(found))
 
     async def Disconnect(self, request: DisconnectRequest, context: Context) -> DisconnectResponse:

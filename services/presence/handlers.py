@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Protocol
 
+from centralita.directory.v1.events_pb2 import SessionEnded, UserChanged
 from centralita.directory.v1.resources_pb2 import TASK_CHANNEL_CALL
 from centralita.dispatch.v1.events_pb2 import (
     AfterServiceStarted,
@@ -25,9 +26,10 @@ from centralita.presence.v1.events_pb2 import PresenceChanged
 from faststream.nats import NatsRouter
 
 from services.kernel.bus import Bus
-from services.kernel.clock import Clock
+from services.kernel.clock import utc_now
 from services.kernel.consume import consumer
 from services.kernel.ending import ended
+from services.kernel.standing import HeardStanding
 from services.kernel.tail import heard, tail
 from services.kernel.unreadable import understood
 
@@ -35,7 +37,8 @@ from .domain.bans import Refusal
 from .domain.leases import Key
 from .domain.presence import Presence
 from .domain.status import Cause, Stage
-from .messages import LEASES, is_end, is_goodbye, lease_of
+from .messages import LEASES, SESSION, is_end, is_goodbye, lease_of
+from .use_cases.devices import EndUser
 from .use_cases.watching import Watchman
 from .use_cases.working import CountRefusals, FollowCalls
 
@@ -65,12 +68,22 @@ BLAMELESS = {
 """Those that are not, and are told: any other is work that went on elsewhere, or was called off."""
 
 
-def handlers(calls: FollowCalls, refusals: CountRefusals) -> NatsRouter:
+def handlers(calls: FollowCalls, refusals: CountRefusals, end_user: EndUser) -> NatsRouter:
     """Calls show on the badge. Of other work only offers that are let pass matter."""
     router = NatsRouter()
     _offers(router, calls, refusals)
     _work(router, calls, refusals)
+    _users(router, end_user)
     return router
+
+
+def _users(router: NatsRouter, end_user: EndUser) -> None:
+    @router.subscriber(**consumer(UserChanged, stream="DIRECTORY", durable="presence-user-changed"))
+    async def user_changed(event: UserChanged) -> None:
+        """A user was removed; of one who was made again, the removal may have been overwritten."""
+        removal = event.version if event.removed else event.incarnation - 1
+        if removal > 0:
+            await end_user((event.tenant_id, event.user_id), removal)
 
 
 def _offers(router: NatsRouter, calls: FollowCalls, refusals: CountRefusals) -> None:
@@ -155,7 +168,7 @@ async def keeping_watch(
     watchman: Watchman,
     presences: Known,
     send_renewals: Callable[[], Awaitable[None]],
-    clock: Clock,
+    standing: HeardStanding,
 ) -> AsyncIterator[None]:
     """Follow leases and presences, and disconnect whoever is gone.
 
@@ -165,10 +178,15 @@ async def keeping_watch(
     for one in await presences.connected():
         presences.remember(one)
         watchman.heard_of((one.tenant_id, one.user_id), connected=True)
+
+    def session_ended(event: SessionEnded) -> None:
+        watchman.session_ended((event.tenant_id, event.user_id), event.session_id)
+
+    standing.on_session_ended(session_ended)
     with bus.on_resume(watchman.sees_again):
         async with asyncio.TaskGroup() as tasks:  # a reader that fails takes the service with it
             watching = [
-                tasks.create_task(_follow_leases(bus, watchman, clock)),
+                tasks.create_task(_follow_leases(bus, watchman, standing)),
                 tasks.create_task(_follow_presences(bus, watchman, presences)),
                 tasks.create_task(_sweep(bus, watchman, send_renewals)),
             ]
@@ -179,17 +197,20 @@ async def keeping_watch(
                 await send_renewals()
 
 
-async def _follow_leases(bus: Bus, watchman: Watchman, clock: Clock) -> None:
+async def _follow_leases(bus: Bus, watchman: Watchman, standing: HeardStanding) -> None:
     async with aclosing(tail(bus, LEASES, last_per_subject=True)) as batches:
         async for batch in batches:
-            now = clock()
+            now = utc_now()
             for one in batch:
                 lease = understood(LEASES, partial(lease_of, one.subject), sequence=one.sequence)
                 if lease is None:
                     continue
                 user, device_id = lease
                 if not one.headers or not is_end(one.headers):
-                    watchman.heard(user, device_id, (now - one.at).total_seconds())
+                    session_id = one.headers.get(SESSION, "")
+                    watchman.heard(user, device_id, (now - one.at).total_seconds(), session_id)
+                    if standing.has_ended(user[0], session_id) or standing.removed(*user):
+                        watchman.let_go(user, device_id)
                 elif is_goodbye(one.headers):
                     watchman.heard_goodbye(user, device_id)
 

@@ -23,6 +23,8 @@ from .domain.status import Badge, Channel
 
 LEASES = "KV_presence-leases"
 """The stream behind the bucket."""
+SESSION = "Centralita-Session"
+"""The header of a lease that names the sign-in it was taken with."""
 _PREFIX = "$KV.presence-leases."
 
 

@@ -16,6 +16,7 @@ from services.kernel.identity import Guard
 from services.kernel.keys import Jwks
 from services.kernel.run import Running, run_from_env
 from services.kernel.serve import Exposed, serving
+from services.kernel.standing import hearing_standing
 
 from .adapters.last_words import LastOnCards, LastOnViewers
 from .adapters.stream import JetStream, following
@@ -34,13 +35,16 @@ from .use_cases.watch import Watch
 
 @asynccontextmanager
 async def service(settings: Settings) -> AsyncIterator[Running]:
-    guard = Guard(Jwks(settings.jwks_url), settings.issuer, settings.audience)
     live = Live(replay=settings.replay_changes, buffer=settings.watch_buffer, now=time.monotonic)
     words = LastWords()
     async with (
         connected(settings.nats_url, name="workspace") as bus,
         health("workspace", bus) as well,
+        hearing_standing(bus) as standing,
     ):
+        guard = Guard(
+            Jwks(settings.jwks_url), settings.issuer, settings.audience, standing=standing
+        )
         cards, viewers = LastOnCards(bus, utc_now), LastOnViewers(bus, utc_now)
         api = WorkspaceApi(ListCards(live), Watch(live, JetStream(bus)), live)
         async with (

@@ -92,6 +92,13 @@ class Book:
         """Return a task's own priority, or what its queue gives those that have none."""
         return it.task.priority or self.queue(it.tenant_id, it.task.queue_id).priority
 
+    def forget_removed(self, it: wire.AgentSet) -> None:
+        """Whoever gets the id of a removed agent has held nobody's task."""
+        if it.agent.removed:
+            gone = it.tenant_id, it.agent.agent_id
+            of = self.last_agents.items()
+            self.last_agents = {key: held for key, held in of if (key[0], held[0]) != gone}
+
     def agent(self, tenant_id: str, agent_id: str) -> Agent:
         return self.agents.setdefault((tenant_id, agent_id), Agent())
 

@@ -173,6 +173,7 @@ class Ledger(Book):
         agent = self.agent(it.tenant_id, it.agent.agent_id)
         before = agent.receives()
         agent.config = it.agent
+        self.forget_removed(it)
         agent.turns = {
             queue_id: turn
             for queue_id, turn in agent.turns.items()
@@ -208,7 +209,6 @@ class Ledger(Book):
         if task.place == HELD:
             self._unload(it.tenant_id, key[1], task.agent_id)
             task.waits_since = self.at
-        task.priority = self.priority(it)
         task.place, task.revision, task.agent_id = WAITS, it.revision, ""
         self.settle(it.tenant_id, task)
 

@@ -181,6 +181,7 @@ def arrives(ledger: "Ledger", it: wire.Queued, task: Task) -> bool:
     elif kind == "voicemail":
         meant.channel = directory.TASK_CHANNEL_VOICEMAIL
     task.bound_for = ("", "")
+    task.priority = ledger.priority(it)
     task.submitted = meant
     return bool(it.task == meant) and kind in {"", "queue_id", "group_id", "voicemail"}
 

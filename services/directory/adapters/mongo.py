@@ -97,6 +97,7 @@ class MongoShelf(Generic[T]):
                 "tenant_id": slot.tenant_id,
                 "key": slot.id,
                 "value": None if slot.value is None else self._form.store(slot.value),
+                "incarnation": slot.incarnation,
             },
             "$push": {"outbox": {"$each": self._entries(after)}},
             "$inc": {"version": 1},
@@ -126,6 +127,7 @@ class MongoShelf(Generic[T]):
             found["key"],
             None if value is None else self._form.load(value),
             found["version"],
+            found.get("incarnation", 0),
         )
 
 

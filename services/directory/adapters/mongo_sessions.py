@@ -1,7 +1,9 @@
 """Sign-in attempts, sessions and signing keys in MongoDB. Nothing here opens anything stolen."""
 
+import math
+from contextlib import suppress
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,8 +13,11 @@ from pymongo.errors import DuplicateKeyError
 from services.directory.domain.errors import Stale
 from services.directory.domain.keys import SigningKey
 from services.directory.domain.sign_in import FORGOTTEN_AFTER, Attempts, Session
+from services.directory.messages import session_ended
+from services.kernel.clock import Clock
 from services.kernel.ids import new_id
 from services.kernel.mongo import Database
+from services.kernel.outbox import Outbox, entry
 
 from .seal import Seal
 
@@ -56,29 +61,58 @@ class MongoAttempts:
 
 
 class MongoSessions:
-    def __init__(self, db: Database) -> None:
-        self._collection = db["sessions"]
+    """Sessions, and those that ended while tokens of theirs may be good: these are told.
+
+    An ended session is written down with its event before it is forgotten: who dies in between
+    leaves a session that can be ended again.
+    """
+
+    def __init__(self, db: Database, relay: Outbox, clock: Clock, told_for: timedelta) -> None:
+        self._sessions, self._ended = db["sessions"], db["ended_sessions"]
+        self._relay, self._clock, self._told_for = relay, clock, told_for
 
     async def prepare(self) -> None:
-        await self._collection.create_index(
+        await self._sessions.create_index(
             [("idle_until", ASCENDING)], name="ended", expireAfterSeconds=0
+        )
+        await self._sessions.create_index(
+            [("tenant_id", ASCENDING), ("user_id", ASCENDING)], name="user"
+        )
+        await self._ended.create_index(
+            [("forgotten_at", ASCENDING)], name="forgotten", expireAfterSeconds=0
         )
 
     async def begin(self, session: Session) -> None:
-        await self._collection.insert_one({"_id": session.id, **_without_id(session)})
+        await self._sessions.insert_one({"_id": session.id, **_without_id(session)})
 
     async def at(self, session_id: str) -> Session | None:
-        found = await self._collection.find_one({"_id": session_id})
+        found = await self._sessions.find_one({"_id": session_id})
         return None if found is None else Session(id=found.pop("_id"), **found)
 
     async def advance(self, before: Session, after: Session) -> bool:
-        done = await self._collection.update_one(
+        done = await self._sessions.update_one(
             {"_id": before.id, "token_hash": before.token_hash}, {"$set": _without_id(after)}
         )
         return bool(done.matched_count)
 
-    async def end(self, session_id: str) -> None:
-        await self._collection.delete_one({"_id": session_id})
+    async def end(self, session: Session) -> None:
+        now = self._clock()
+        told = entry(session_ended(session), now)
+        told["headers"]["Nats-TTL"] = f"{math.ceil(self._told_for.total_seconds())}s"
+        with suppress(DuplicateKeyError):
+            await self._ended.insert_one(
+                {"_id": session.id, "forgotten_at": now + self._told_for, "outbox": [told]}
+            )
+        await self._sessions.delete_one({"_id": session.id})
+        self._relay.nudge(session.id)
+
+    async def end_all(self, tenant_id: str, user_id: str) -> None:
+        found = self._sessions.find({"tenant_id": tenant_id, "user_id": user_id})
+        async for each in found:
+            await self.end(Session(id=each.pop("_id"), **each))
+
+    async def has_ended(self, session_id: str) -> bool:
+        return await self._ended.find_one({"_id": session_id}, {"_id": 1}) is not None
 
 
 class MongoKeys:

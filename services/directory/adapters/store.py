@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from services.directory import messages
 from services.directory.domain.channel_account import ChannelAccount
@@ -20,6 +21,9 @@ from . import documents, queue_documents
 from .mongo import Form, MongoReferences, MongoShelf, MongoUsers
 from .mongo_sessions import MongoAttempts, MongoSessions
 from .seal import Seal
+
+A_WHILE = timedelta(minutes=1)
+"""By so much what ended is told for longer than its tokens are good: clocks and queues differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,13 @@ class Store:
 
 
 @asynccontextmanager
-async def store(db: Database, bus: Bus, seal: Seal, clock: Clock) -> AsyncIterator[Store]:
+async def store(
+    db: Database,
+    bus: Bus,
+    seal: Seal,
+    clock: Clock,
+    token_lifetime: timedelta = timedelta(minutes=15),
+) -> AsyncIterator[Store]:
     """Open every collection; its state events leave while the block runs."""
     sealed = documents.ChannelAccountDocuments(seal)
     tenants: Form[Tenant] = Form(documents.from_tenant, documents.to_tenant)
@@ -60,6 +70,7 @@ async def store(db: Database, bus: Bus, seal: Seal, clock: Clock) -> AsyncIterat
         outbox(db["groups"], bus) as of_groups,
         outbox(db["channel_accounts"], bus) as of_accounts,
         outbox(db["presence_policies"], bus) as of_policies,
+        outbox(db["ended_sessions"], bus) as of_sessions,
     ):
         opened = Store(
             tenants=MongoShelf(db["tenants"], tenants, clock),
@@ -70,7 +81,7 @@ async def store(db: Database, bus: Bus, seal: Seal, clock: Clock) -> AsyncIterat
             policies=MongoShelf(db["presence_policies"], policies, clock, of_policies),
             references=MongoReferences(db),
             attempts=MongoAttempts(db),
-            sessions=MongoSessions(db),
+            sessions=MongoSessions(db, of_sessions, clock, token_lifetime + A_WHILE),
         )
         await opened.users.prepare()
         await opened.references.prepare()

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt import PyJWK
 
 from services.directory.domain.keys import SigningKey
-from services.directory.domain.user import Role
+from services.directory.domain.slot import Slot
+from services.directory.domain.user import User
 from services.directory.use_cases.keys import KeyRing
 from services.directory.use_cases.ports import AccessToken
 from services.kernel.clock import Clock
@@ -32,13 +33,23 @@ class JwtTokens:
         self._audience = audience
         self._lifetime = lifetime
 
-    def for_user(self, tenant_id: str, user_id: str, role: Role) -> AccessToken:
-        return self._signed({"sub": user_id, "tenant": tenant_id, "role": role.name.lower()})
+    def for_user(self, user: Slot[User], session_id: str) -> AccessToken:
+        if user.value is None:
+            raise ValueError("Nobody is there to sign for.")
+        return self._signed(
+            {
+                "sub": user.id,
+                "tenant": user.tenant_id,
+                "role": user.value.role.name.lower(),
+                "ver": user.version,
+                "sid": session_id,
+            }
+        )
 
     def for_service(self, service: str) -> AccessToken:
         return self._signed({"sub": f"service:{service}", "service": service})
 
-    def _signed(self, who: dict[str, str]) -> AccessToken:
+    def _signed(self, who: dict[str, str | int]) -> AccessToken:
         now = self._clock()
         key = self._ring.signer()
         claims = {

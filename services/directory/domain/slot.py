@@ -21,6 +21,8 @@ class Slot(Generic[T_co]):
     id: str
     value: T_co | None = None
     version: int = 0
+    incarnation: int = 0
+    """The version with which what is there was made; 0: it was there before this was counted."""
 
     def expecting(self, version: int) -> None:
         """Refuse a caller who has read another version; 0 takes whatever is there."""
@@ -33,7 +35,9 @@ class Slot(Generic[T_co]):
             )
 
     def holding(self, value: N) -> "Slot[N]":
-        return Slot(self.tenant_id, self.id, value, self.version)
+        """Return the slot with this in it: made anew if nothing was there."""
+        incarnation = self.version + 1 if self.value is None else self.incarnation
+        return Slot(self.tenant_id, self.id, value, self.version, incarnation)
 
     def emptied(self) -> "Slot[T_co]":
-        return replace(self, value=None)
+        return replace(self, value=None, incarnation=0)

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 from services.directory.domain.keys import SigningKey
 from services.directory.domain.sign_in import Attempts, Session
 from services.directory.domain.slot import Slot
-from services.directory.domain.user import Role, User
+from services.directory.domain.user import User
 
 T = TypeVar("T")
 
@@ -105,7 +105,11 @@ class Sessions(Protocol):
     async def advance(self, before: Session, after: Session) -> bool:
         """Write `after` if the session still has the token of `before`."""
 
-    async def end(self, session_id: str) -> None: ...
+    async def end(self, session: Session) -> None:
+        """Forget a session, and tell those who hear its tokens. Repeatable."""
+
+    async def end_all(self, tenant_id: str, user_id: str) -> None:
+        """End every session of a user."""
 
 
 class Keys(Protocol):
@@ -128,6 +132,8 @@ class AccessToken:
 
 
 class Tokens(Protocol):
-    def for_user(self, tenant_id: str, user_id: str, role: Role) -> AccessToken: ...
+    def for_user(self, user: Slot[User], session_id: str) -> AccessToken:
+        """Sign for a user as they are now."""
+        ...
 
     def for_service(self, service: str) -> AccessToken: ...

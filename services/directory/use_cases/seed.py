@@ -90,10 +90,11 @@ class ApplySeed:
         return await self._created(self._shelves.users, tenant_id, key, user)
 
     async def _created(self, shelf: Shelf[T], tenant_id: str, key: str, value: T) -> int:
-        if (await shelf.at(tenant_id, key)).version:
+        before = await shelf.at(tenant_id, key)
+        if before.version:
             return 0
         try:
-            await shelf.save(Slot(tenant_id, key, value))
+            await shelf.save(before.holding(value))
         except Stale:
             return 0  # another replica creates the same
         except EmailTaken:

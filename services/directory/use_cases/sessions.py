@@ -70,8 +70,7 @@ class OpenSession:
             ends_at=ends_at,
         )
         await self._sessions.begin(session)
-        access = self._tokens.for_user(slot.tenant_id, slot.id, role)
-        return SignedIn(access, refresh_token, slot.id, role)
+        return SignedIn(self._tokens.for_user(slot, session_id), refresh_token, slot.id, role)
 
 
 class SignIn:
@@ -140,19 +139,20 @@ class RefreshSession:
         session = await self._sessions.at(session_id)
         if session is None:
             raise SessionEnded
-        user, known = _with_password(await self._users.at(session.tenant_id, session.user_id))
+        slot = await self._users.at(session.tenant_id, session.user_id)
+        user, known = _with_password(slot)
         same_password = known is not None and known.id == session.password_id
         current = hmac.compare_digest(_hashed(refresh_token), session.token_hash)
         if user is None or not same_password or not current or not session.alive(now):
             # A token that was replaced is in two hands, and we cannot tell whose is the thief's.
-            await self._sessions.end(session_id)
+            await self._sessions.end(session)
             raise SessionEnded
         successor = _new_refresh_token(session_id)
         after = session.rotated(_hashed(successor), now, self._policy.idle)
         if not await self._sessions.advance(session, after):
-            await self._sessions.end(session_id)  # used twice at the same moment
+            await self._sessions.end(session)  # used twice at the same moment
             raise SessionEnded
-        access = self._tokens.for_user(session.tenant_id, session.user_id, user.role)
+        access = self._tokens.for_user(slot, session_id)
         return SignedIn(access, successor, session.user_id, user.role)
 
 
@@ -166,7 +166,9 @@ class SignOut:
             session_id = _session_of(refresh_token)
         except SessionEnded:
             return
-        await self._sessions.end(session_id)
+        session = await self._sessions.at(session_id)
+        if session is not None:
+            await self._sessions.end(session)
 
 
 class IssueServiceToken:

@@ -21,7 +21,7 @@ from services.kernel.again import again_if
 from services.kernel.clock import Clock
 from services.kernel.ids import new_id
 
-from .ports import Passwords, References, Shelf, Users, Word
+from .ports import Passwords, References, Sessions, Shelf, Users, Word
 from .shelves import filled
 
 GIVEN_UP_AFTER = timedelta(seconds=10)
@@ -30,17 +30,26 @@ GIVEN_UP_AFTER = timedelta(seconds=10)
 
 class PutUser:
     def __init__(
-        self, users: Users, queues: Shelf[Queue], passwords: Passwords, clock: Clock
+        self,
+        users: Users,
+        queues: Shelf[Queue],
+        passwords: Passwords,
+        sessions: Sessions,
+        clock: Clock,
     ) -> None:
         self._users = users
         self._queues = queues
         self._passwords = passwords
+        self._sessions = sessions
         self._clock = clock
 
     async def __call__(
         self, actor: Role, slot: Slot[User], password: str = "", *, version: int = 0
     ) -> Slot[User]:
-        """Write the user of `slot`. An empty password leaves the one there is."""
+        """Write the user of `slot`. An empty password leaves the one there is.
+
+        A new one ends the sessions of before.
+        """
         fields.slug("user.user_id", slot.id)
         if slot.value is None:
             raise ValueError("A user to put is needed.")
@@ -54,7 +63,10 @@ class PutUser:
         may_change(actor, before.value, user)  # before the expensive hash
         if password:
             user = replace(user, password=await self._kept(password))
-        return await self._put(actor, slot.holding(user), version)
+        after = await self._put(actor, slot.holding(user), version)
+        if password:
+            await self._sessions.end_all(slot.tenant_id, slot.id)
+        return after
 
     @again_if(Stale)
     async def _put(self, actor: Role, wanted: Slot[User], version: int) -> Slot[User]:
@@ -74,14 +86,20 @@ class PutUser:
 
 
 class DeleteUser:
-    def __init__(self, users: Users, references: References, clock: Clock) -> None:
+    def __init__(
+        self, users: Users, references: References, sessions: Sessions, clock: Clock
+    ) -> None:
         self._users = users
         self._references = references
+        self._sessions = sessions
         self._clock = clock
 
-    @again_if(Stale)
     async def __call__(self, actor: Role, tenant_id: str, user_id: str) -> None:
-        fields.slug("user_id", user_id)
+        await self._remove(actor, tenant_id, fields.slug("user_id", user_id))
+        await self._sessions.end_all(tenant_id, user_id)
+
+    @again_if(Stale)
+    async def _remove(self, actor: Role, tenant_id: str, user_id: str) -> None:
         before = filled(await self._users.at(tenant_id, user_id), UserNotFound)
         may_change(actor, before.value, None)
         user_of = await self._references.to_user(tenant_id, user_id)

@@ -18,6 +18,7 @@ from .decisions import (
     PauseOver,
     PresenceSet,
     Queued,
+    QueueModeSet,
     QueueSet,
     Reason,
     RefusalsForgotten,
@@ -62,6 +63,7 @@ from .inputs import (
     OpeningsForeseen,
     PresenceObserved,
     QueueConfigured,
+    QueueMode,
     ReportUnreachable,
     Role,
     SetQueueMode,
@@ -112,6 +114,8 @@ def _queue_configured(tenant: Tenant, it: QueueConfigured, at: int) -> Decisions
     if known is not None and known.version >= it.version:
         return
     yield QueueSet(it)
+    if it.removed and it.queue_id in tenant.modes:
+        yield QueueModeSet(it.tenant_id, it.queue_id, QueueMode.OPEN)
     for task in list(tenant.index.kept(it.queue_id)):
         if in_vain(tenant, task):
             yield widened(tenant, task, at)

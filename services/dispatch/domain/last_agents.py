@@ -21,6 +21,10 @@ class LastAgents:
                 break
             del held[oldest]
 
+    def forget(self, agent_id: str) -> None:
+        """Who is gone held nothing: the next one of the same id is somebody else."""
+        self._held = {it: held for it, held in self._held.items() if held[0] != agent_id}
+
     def of(self, contact_id: str, *, since: int) -> str:
         """Return who held the contact's last task, if that was after `since`."""
         agent_id, at = self._held.get(contact_id, ("", 0))

@@ -99,13 +99,12 @@ def _queue_set(state: State, it: QueueSet, at: int) -> None:
     queue = it.queue
     tenant = state.tenant(queue.tenant_id)
     tenant.queues[queue.queue_id] = queue
+    if queue.removed:
+        tenant.paces.pop(queue.queue_id, None)
     if queue.policy.hours is None:
         tenant.hours.pop(queue.queue_id, None)
-    waiting = [
-        task
-        for task in tenant.tasks.values()
-        if task.submitted.queue_id == queue.queue_id and task.waits
-    ]
+    of_queue = (it for it in tenant.tasks.values() if it.submitted.queue_id == queue.queue_id)
+    waiting = [task for task in of_queue if task.waits]
     for task in waiting:
         tenant.take_out(task, at)
     tenant.index.select(queue)
@@ -147,6 +146,8 @@ def _agent_set(state: State, it: AgentSet, at: int) -> None:
     agent = tenant.agent(it.agent.agent_id)
     was_receiving = agent.receiving
     agent.config = it.agent
+    if it.agent.removed:
+        tenant.last_agents.forget(agent.id)
     for queue_id in set(agent.turns) - set(it.agent.queue_ids):
         del agent.turns[queue_id]
     _present(state, tenant, agent, at, was_receiving=was_receiving)
@@ -281,7 +282,7 @@ def _assigned(state: State, it: Assigned, at: int) -> None:
     task = tenant.tasks[it.task_id]
     tenant.take_out(task, at, started=True)
     if task.wait is not None:
-        tenant.paces[it.queue_id].over(task.wait, at)
+        tenant.pace(it.queue_id).over(task.wait, at)
         task.wait = None
     if it.agent_id not in task.offers:
         _load(state, tenant, task, it.agent_id, at)

@@ -178,7 +178,7 @@ class Tenant:
             task.wait = None  # there was an agent at once: that is no wait to learn from
         queue_id = task.submitted.queue_id
         waited = started and task.wait is not None
-        self._pace(queue_id).left(self.lines.length(queue_id), at, started=waited)
+        self.pace(queue_id).left(self.lines.length(queue_id), at, started=waited)
 
     def begin_wait(self, task: Task, at: int, *, new: bool) -> None:
         """Note that a task stands in its queue's line; foretell the wait of a new one."""
@@ -186,7 +186,7 @@ class Tenant:
         if task.submitted.group_id:
             task.wait = None
             return
-        self._pace(queue_id).joined(self.lines.length(queue_id), at)
+        self.pace(queue_id).joined(self.lines.length(queue_id), at)
         if new:
             task.wait = Wait(at, self.foretell(task, at))
 
@@ -199,7 +199,8 @@ class Tenant:
             return None
         return pace.estimate(self.lines.rank(task.submitted.task_id), at)
 
-    def _pace(self, queue_id: str) -> Pace:
+    def pace(self, queue_id: str) -> Pace:
+        """Return what is known of how fast a queue goes, from now on if nothing is."""
         pace = self.paces.get(queue_id)
         if pace is None:
             pace = self.paces[queue_id] = Pace()

@@ -17,7 +17,7 @@ from services.kernel.causes import cause_of
 from services.kernel.clock import Clock
 from services.presence.domain.errors import LeasesUnknown
 from services.presence.domain.leases import Key
-from services.presence.messages import LEASES, is_end, lease_subject
+from services.presence.messages import LEASES, SESSION, is_end, lease_subject
 
 log = logging.getLogger(__name__)
 
@@ -33,46 +33,62 @@ class BucketLeases:
     def __init__(self, bus: Bus, lease: timedelta, clock: Clock) -> None:
         self._bus, self._clock = bus, clock
         self._lease = lease.total_seconds()
-        self._renewed: set[str] = set()
+        self._renewed: dict[str, str] = {}
         ttl = f"{math.ceil(self._lease) + _SPARE}s"
-        self._renewal = {"Nats-TTL": ttl}
+        self._ttl = ttl
         self._goodbye = {"KV-Operation": "PURGE", "Nats-Rollup": "sub", "Nats-TTL": ttl}
 
-    async def take(self, user: Key, device_id: str) -> None:
+    async def take(self, user: Key, device_id: str, session_id: str) -> None:
         try:
             subject = lease_subject(user, device_id)
-            await self._bus.js.publish(subject, headers=self._renewal, timeout=_PATIENCE)
+            renewal = self._renewal(session_id)
+            await self._bus.js.publish(subject, headers=renewal, timeout=_PATIENCE)
         except (Error, OSError, TimeoutError, APIError) as trouble:
             log.warning("a lease is not stored yet", extra={"cause": cause_of(trouble)})
 
-    def renew(self, user: Key, device_id: str) -> None:
-        self._renewed.add(lease_subject(user, device_id))
+    def renew(self, user: Key, device_id: str, session_id: str) -> None:
+        self._renewed[lease_subject(user, device_id)] = session_id
 
     async def flush(self) -> None:
         """Send the renewals of the last moment, all with one write to the connection."""
-        renewed, self._renewed = self._renewed, set()
+        renewed, self._renewed = self._renewed, {}
         try:
-            for subject in renewed:
-                await self._bus.nc.publish(subject, headers=self._renewal)
+            for subject, session_id in renewed.items():
+                await self._bus.nc.publish(subject, headers=self._renewal(session_id))
         except Error as trouble:  # the client's buffer is full, in a long outage
             log.debug("renewals are not stored", extra={"cause": cause_of(trouble)})
 
     async def give_back(self, user: Key, device_id: str) -> None:
         try:
             subject = lease_subject(user, device_id)
-            self._renewed.discard(subject)
+            self._renewed.pop(subject, None)
             await self._bus.js.publish(subject, headers=self._goodbye, timeout=_PATIENCE)
         except (Error, OSError, TimeoutError, APIError) as trouble:
             raise LeasesUnknown("Try again; or do nothing, the lease ends by itself.") from trouble
 
-    async def left(self, user: Key) -> float:
-        js = self._bus.js
+    def _renewal(self, session_id: str) -> dict[str, str]:
+        ttl = {"Nats-TTL": self._ttl}
+        return {**ttl, SESSION: session_id} if session_id else ttl
+
+    async def end(self, user: Key) -> None:
         try:
-            of_user = lease_subject(user, "*")
+            async with asyncio.timeout(_PROMPT):
+                for subject in await self._subjects(user):
+                    self._renewed.pop(subject, None)
+                    await self._bus.js.publish(subject, headers=self._goodbye)
+        except (Error, OSError, TimeoutError, APIError) as trouble:
+            raise LeasesUnknown("The bucket does not answer.") from trouble
+
+    async def _subjects(self, user: Key) -> list[str]:
+        of_user = lease_subject(user, "*")
+        state = (await self._bus.js.stream_info(LEASES, subjects_filter=of_user)).state
+        return list(state.subjects or ())
+
+    async def left(self, user: Key) -> float:
+        try:
             left = 0.0
             async with asyncio.timeout(_PROMPT):
-                state = (await js.stream_info(LEASES, subjects_filter=of_user)).state
-                for subject in state.subjects or ():
+                for subject in await self._subjects(user):
                     left = max(left, await self._left(subject))
         except (Error, OSError, TimeoutError, APIError) as trouble:
             raise LeasesUnknown("The bucket does not answer.") from trouble

@@ -39,6 +39,7 @@ def from_presence(it: Presence) -> Document:
         "cause": int(it.cause),
         "actor_id": it.actor_id,
         "version": it.version,
+        "user_version": it.user_version,
     }
 
 
@@ -62,6 +63,7 @@ def to_presence(found: Found) -> Presence:
         cause=Cause(found["cause"]),
         actor_id=found["actor_id"],
         version=found["version"],
+        user_version=found.get("user_version", 0),
     )
 
 

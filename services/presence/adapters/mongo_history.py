@@ -75,6 +75,9 @@ class MongoHistory:
                 except PyMongoError as trouble:
                     log.warning("the history is behind", extra={"cause": cause_of(trouble)})
 
+    async def forget(self, user: Key, before_version: int) -> None:
+        await self._collection.delete_many({**_of(user), "version": {"$lt": before_version}})
+
     async def newest(
         self, user: Key, before_version: int, before: datetime | None, most: int
     ) -> Sequence[Change]:

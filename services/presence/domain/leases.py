@@ -18,6 +18,7 @@ class LeaseBook:
 
     def __init__(self) -> None:
         self._leases: dict[Key, dict[str, float]] = {}
+        self._sessions: dict[Key, dict[str, str]] = {}
         self._heap: list[tuple[float, Key]] = []
         self._queued: dict[Key, float] = {}
 
@@ -34,6 +35,15 @@ class LeaseBook:
             self._queue(user, until)
         return known is not None and known > now
 
+    def bind(self, user: Key, device_id: str, session_id: str) -> None:
+        """The device calls with tokens of this sign-in."""
+        self._sessions.setdefault(user, {})[device_id] = session_id
+
+    def devices_of(self, user: Key, session_id: str) -> list[str]:
+        """List the devices that called last with tokens of this sign-in."""
+        bound = self._sessions.get(user, {}).items()
+        return [device_id for device_id, session in bound if session == session_id]
+
     def shorten(self, user: Key, device_id: str, until: float) -> None:
         """A device gave its lease back: look at its user at `until`, unless others hold one."""
         devices = self._leases.get(user, {})
@@ -48,6 +58,7 @@ class LeaseBook:
     def forget(self, user: Key) -> None:
         """The user is disconnected."""
         self._leases.pop(user, None)
+        self._sessions.pop(user, None)
         self._queued.pop(user, None)
 
     def due(self, now: float) -> list[Key]:
@@ -61,7 +72,10 @@ class LeaseBook:
             devices = self._leases[user]
             last = max(devices.values())
             if last > now:
-                self._leases[user] = {one: at for one, at in devices.items() if at > now}
+                left = {one: at for one, at in devices.items() if at > now}
+                self._leases[user] = left
+                if bound := self._sessions.get(user):
+                    self._sessions[user] = {one: bound[one] for one in left if one in bound}
                 self._queue(user, last)
             else:
                 found.append(user)

@@ -47,6 +47,8 @@ class Presence:
     actor_id: str = ""
     """The supervisor behind the last change. Empty: nobody but the agent."""
     version: int = 0
+    user_version: int = 0
+    """The newest version of the user, as the directory counts, that this is known to be about."""
 
     @property
     def badge(self) -> Badge:
@@ -67,7 +69,7 @@ class Presence:
         staying = self.next is None or self.stage is Stage.DIALING
         return self.intent == READY and self.ban is None and staying
 
-    def connect(self, now: datetime, keep_choice: timedelta) -> "Presence":
+    def connect(self, now: datetime, keep_choice: timedelta, user_version: int = 0) -> "Presence":
         """A device is there. What was chosen survives an absence shorter than `keep_choice`.
 
         Who comes back later has begun anew: Online, not Ready, so that nobody is offered work
@@ -75,7 +77,8 @@ class Presence:
         """
         if self.connected:
             return self
-        back = replace(self, connected=True, left_at=None)
+        known = max(self.user_version, user_version)
+        back = replace(self, connected=True, left_at=None, user_version=known)
         if self.left_at is None or now - self.left_at >= keep_choice:
             back = replace(back, intent=ONLINE, next=None, next_by="", channels=())
         return self._after(back, now, Cause.CONNECTED)
@@ -85,6 +88,18 @@ class Presence:
         if not self.connected:
             return self
         return self._after(replace(self, connected=False, left_at=now), now, cause)
+
+    def end(self, now: datetime, user_version: int) -> "Presence":
+        """The user was removed with this version: nothing is left to who gets the same id.
+
+        The version goes on rising, because readers ignore what is not newer.
+        """
+        if self.user_version >= user_version:
+            return self
+        nobody = Presence(
+            self.tenant_id, self.user_id, version=self.version, user_version=user_version
+        )
+        return self._after(nobody, now, Cause.DISCONNECTED)
 
     def choose(self, now: datetime, chosen: Badge, *, by: str = "") -> "Presence":
         """The agent chose, or the supervisor `by` for them; during a call it is kept for later.

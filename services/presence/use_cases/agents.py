@@ -28,8 +28,16 @@ class Agents:
         known = self._presences.recalled(user)
         return known if known is not None and known.connected else None
 
-    async def connect(self, user: Key) -> Presence:
-        return await self._change(user, lambda it: it.connect(self._clock(), self._keep_choice))
+    async def connect(self, user: Key, user_version: int = 0) -> Presence:
+        return await self._change(
+            user, lambda it: it.connect(self._clock(), self._keep_choice, user_version)
+        )
+
+    async def end(self, user: Key, user_version: int) -> Presence | None:
+        """The user was removed with this version. None: nothing was kept of them."""
+        if await self._presences.read(user) is None:
+            return None
+        return await self._read_and_change(user, lambda it: it.end(self._clock(), user_version))
 
     async def disconnect(self, user: Key, cause: Cause) -> Presence:
         return await self._change(user, lambda it: it.disconnect(self._clock(), cause))

@@ -9,7 +9,7 @@ from services.presence.domain.presence import Presence
 from services.presence.domain.status import Cause
 
 from .agents import Agents
-from .ports import Leases, Monotonic
+from .ports import History, Leases, Monotonic
 
 SETTLING = 1.0
 """Seconds in which the replica a device said goodbye to has told the rest."""
@@ -35,14 +35,18 @@ class Heartbeat:
         self._agents, self._leases, self._book = agents, leases, book
         self.lease, self._now = lease, now
 
-    async def __call__(self, user: Key, device_id: str) -> Presence:
+    async def __call__(
+        self, user: Key, device_id: str, session_id: str = "", user_version: int = 0
+    ) -> Presence:
         _insist_on_device(device_id)
         now = self._now()
-        if self._book.renew(user, device_id, now + self.lease.total_seconds(), now=now):
-            self._leases.renew(user, device_id)
+        known = self._book.renew(user, device_id, now + self.lease.total_seconds(), now=now)
+        self._book.bind(user, device_id, session_id)
+        if known:
+            self._leases.renew(user, device_id, session_id)
         else:
-            await self._leases.take(user, device_id)
-        return self._agents.connected(user) or await self._agents.connect(user)
+            await self._leases.take(user, device_id, session_id)
+        return self._agents.connected(user) or await self._agents.connect(user, user_version)
 
 
 class Disconnect:
@@ -64,3 +68,19 @@ class Disconnect:
 def _insist_on_device(device_id: str) -> None:
     if not is_token(device_id):
         raise DeviceIdInvalid("A device names itself by 1 to 64 of [A-Za-z0-9_-].")
+
+
+class EndUser:
+    """A user was removed: their leases end, and nothing is left of what they chose and did.
+
+    Repeatable, and harmless to who was given the same id since: `user_version` is the removal's.
+    """
+
+    def __init__(self, agents: Agents, leases: Leases, history: History) -> None:
+        self._agents, self._leases, self._history = agents, leases, history
+
+    async def __call__(self, user: Key, user_version: int) -> None:
+        await self._leases.end(user)
+        after = await self._agents.end(user, user_version)
+        if after is not None and after.user_version == user_version:
+            await self._history.forget(user, after.version)

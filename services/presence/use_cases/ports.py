@@ -48,16 +48,20 @@ class Abilities(Protocol):
 class Leases(Protocol):
     """The leases all replicas share."""
 
-    async def take(self, user: Key, device_id: str) -> None:
+    async def take(self, user: Key, device_id: str, session_id: str) -> None:
         """Store a first lease. An outage is no error: the next renewal stores it."""
         ...
 
-    def renew(self, user: Key, device_id: str) -> None:
+    def renew(self, user: Key, device_id: str, session_id: str) -> None:
         """Store a renewal soon; nobody waits for it."""
         ...
 
     async def give_back(self, user: Key, device_id: str) -> None:
         """Remove a lease, or raise LeasesUnknown."""
+        ...
+
+    async def end(self, user: Key) -> None:
+        """Remove all leases of a user, or raise LeasesUnknown."""
         ...
 
     async def left(self, user: Key) -> float:
@@ -84,6 +88,10 @@ class History(Protocol):
 
     async def keep(self, change: Change) -> None:
         """Store a change, unless it is known to be. Repeatable at any point by anyone."""
+        ...
+
+    async def forget(self, user: Key, before_version: int) -> None:
+        """Remove the changes of a user before this one."""
         ...
 
     async def newest(

@@ -9,7 +9,7 @@ from services.presence.domain.leases import GRACE, Key, LeaseBook
 from services.presence.domain.status import Cause
 
 from .agents import Agents
-from .devices import SETTLING
+from .devices import SETTLING, Disconnect
 from .ports import Leases, Monotonic
 
 AGAIN = 0.5
@@ -35,9 +35,11 @@ class Watchman:
         now: Monotonic,
     ) -> None:
         self._agents, self._leases, self._book = agents, leases, book
+        self._disconnect = Disconnect(agents, leases, book, now)
         self._lease, self._now = lease.total_seconds(), now
         self._blind = False
         self._cut_off: set[Key] = set()
+        self._leaving: set[tuple[Key, str]] = set()
         self._few = asyncio.Semaphore(AT_ONCE)
 
     async def sweep(self) -> None:
@@ -45,6 +47,9 @@ class Watchman:
 
         Connect who has one and was declared gone at the moment it was taken.
         """
+        leaving, self._leaving = self._leaving, set()
+        for user, device_id in leaving:
+            await self._let_go(user, device_id)
         cut_off, self._cut_off = self._cut_off, set()
         settled = [self._settle(user) for user in self._book.due(self._now())]
         settled += [self._bring_back(user) for user in cut_off]
@@ -61,8 +66,18 @@ class Watchman:
         self._blind = False
         self._book.grace(self._now() + self._lease)
 
-    def heard(self, user: Key, device_id: str, age: float) -> None:
+    def session_ended(self, user: Key, session_id: str) -> None:
+        """Whoever called with tokens of this sign-in has signed out: so have their devices."""
+        for device_id in self._book.devices_of(user, session_id):
+            self.let_go(user, device_id)
+
+    def let_go(self, user: Key, device_id: str) -> None:
+        """Give back the lease of a device that may not call any more, with the next sweep."""
+        self._leaving.add((user, device_id))
+
+    def heard(self, user: Key, device_id: str, age: float, session_id: str = "") -> None:
         """A lease was taken or renewed, here or elsewhere, `age` seconds ago."""
+        self._book.bind(user, device_id, session_id)
         left = self._lease - max(age, 0.0)
         if left > 0:
             self._book.renew(user, device_id, self._now() + left)
@@ -84,6 +99,12 @@ class Watchman:
             self._cut_off.add(user)
         else:
             self._book.forget(user)
+
+    async def _let_go(self, user: Key, device_id: str) -> None:
+        try:
+            await self._disconnect(user, device_id)
+        except LeasesUnknown:
+            self._leaving.add((user, device_id))
 
     async def _bring_back(self, user: Key) -> None:
         async with self._few:

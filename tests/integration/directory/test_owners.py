@@ -43,13 +43,13 @@ async def with_owners(kept: Store, tenant: str, *names: str) -> None:
 
 
 def demotion(kept: Store, tenant: str, name: str) -> Any:
-    put = PutUser(kept.users, kept.queues, NoPasswords(), utc_now)
+    put = PutUser(kept.users, kept.queues, NoPasswords(), kept.sessions, utc_now)
     lesser = Slot(tenant, name, User(f"{name}@x.example", name, Role.AGENT))
     return put(Role.OWNER, lesser)
 
 
 def removal(kept: Store, tenant: str, name: str) -> Any:
-    return DeleteUser(kept.users, kept.references, utc_now)(Role.OWNER, tenant, name)
+    return DeleteUser(kept.users, kept.references, kept.sessions, utc_now)(Role.OWNER, tenant, name)
 
 
 @pytest.mark.parametrize("round_", range(5))

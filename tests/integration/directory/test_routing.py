@@ -132,7 +132,7 @@ async def test_a_whole_queue_is_answered_stored_and_told_alike(
     assert (await adam.PutQueue(PutQueueRequest(queue=put))).queue.version == 1, "it is the same"
     await settled(db)
     assert (await states(bus))[f"{PREFIX}.queue.changed.vip"] == events_pb2.QueueChanged(
-        tenant_id="demo", queue_id="vip", version=1, queue=put
+        tenant_id="demo", queue_id="vip", version=1, queue=put, incarnation=1
     )
 
 

@@ -40,6 +40,7 @@ KINDS = {
         events_pb2.GroupChanged,
         events_pb2.ChannelAccountChanged,
         events_pb2.PresencePolicyChanged,
+        events_pb2.SessionEnded,
     )
 }
 
@@ -60,7 +61,8 @@ async def settled(db: Database) -> None:
     """Wait until every outbox is empty."""
 
     async def empty() -> bool:
-        names = ("users", "queues", "groups", "channel_accounts", "presence_policies")
+        resources = ("users", "queues", "groups", "channel_accounts", "presence_policies")
+        names = (*resources, "ended_sessions")
         waiting = [await db[it].count_documents({"outbox.0": {"$exists": True}}) for it in names]
         return not any(waiting)
 

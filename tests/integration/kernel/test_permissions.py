@@ -32,7 +32,7 @@ FACTS: Mapping[str, tuple[str, ...]] = {
     ),
     "directory": (
         *("user.changed.u", "queue.changed.q", "group.changed.g", "channel-account.changed.c"),
-        "presence-policy.changed.t",
+        *("presence-policy.changed.t", "session.ended.s"),
     ),
     "dispatch": (
         *("task.queued.chat", "task.offered.call", "task.assigned.chat", "task.completed.call"),
@@ -61,6 +61,7 @@ DURABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "ingestion": {"SUBMISSIONS": ("accept-message",), "OUTBOUND": ("deliver-reply",)},
     "presence": {
+        "DIRECTORY": ("user-changed",),
         "DISPATCH": (
             *("task-queued", "task-offered", "task-assigned", "task-completed", "offer-ended"),
             "after-service-started",
@@ -78,10 +79,11 @@ DURABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 # Whose stream a service reads from a point on, keeping no place in it.
 READ: Mapping[str, tuple[str, ...]] = {
+    "contacts": ("DIRECTORY",),
     "conversations": ("DIRECTORY",),
     "directory": ("DIRECTORY",),
     "dispatch": (
-        *("AUDIT", "DISPATCH_IN", "DISPATCH_JOURNAL", "KV_dispatch-leases"),
+        *("AUDIT", "DIRECTORY", "DISPATCH_IN", "DISPATCH_JOURNAL", "KV_dispatch-leases"),
         *("OBJ_dispatch-archive", "OBJ_dispatch-snapshots"),
     ),
     "ingestion": ("DIRECTORY",),
@@ -257,6 +259,7 @@ NEVER_SENT_AGAIN = {
     *("cc.t.contacts.v1.contact.created", "cc.t.contacts.v1.contact.updated"),
     *("cc.t.dispatch.v1.supervisor.acted", "cc.t.ingestion.v1.message.refused"),
     "cc.t.directory.v1.channel-account.changed.c",
+    "cc.t.directory.v1.session.ended.s",
     *("cc.t.workspace.v1.card.changed.c", "cc.t.workspace.v1.viewer.changed.u"),
 }
 

@@ -128,14 +128,16 @@ class Agent:
             if not page.next_page_token:
                 return found[::-1]
 
-    async def shows(self, status: Status.ValueType, *, within: float = 5) -> Presence:
-        """Wait until the badge shows this."""
+    async def shows(
+        self, status: Status.ValueType, *, within: float = 5, user_id: str = ""
+    ) -> Presence:
+        """Wait until the badge shows this: one's own, or a colleague's."""
 
         async def shown() -> bool:
-            return (await self.presence()).status == status
+            return (await self.presence(user_id)).status == status
 
         await until(shown, within=within)
-        return await self.presence()
+        return await self.presence(user_id)
 
     async def be_ready(self) -> Presence:
         await self.beat()

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from services.directory.domain.errors import Stale
 from services.directory.domain.sign_in import Attempts, Session
 from services.directory.domain.slot import Slot
-from services.directory.domain.user import Role, User
+from services.directory.domain.user import User
 from services.directory.use_cases.ports import AccessToken, Word
 
 T = TypeVar("T")
@@ -130,15 +130,21 @@ class MemorySessions:
         self.known[before.id] = after
         return True
 
-    async def end(self, session_id: str) -> None:
-        self.known.pop(session_id, None)
+    async def end(self, session: Session) -> None:
+        self.known.pop(session.id, None)
+
+    async def end_all(self, tenant_id: str, user_id: str) -> None:
+        for it in list(self.known.values()):
+            if (it.tenant_id, it.user_id) == (tenant_id, user_id):
+                await self.end(it)
 
 
 class SpokenTokens:
     """Tokens that say what they are for."""
 
-    def for_user(self, tenant_id: str, user_id: str, role: Role) -> AccessToken:
-        return AccessToken(f"{tenant_id}/{user_id}/{role.name}", timedelta(minutes=15))
+    def for_user(self, user: Slot[User], session_id: str) -> AccessToken:
+        role = user.value.role.name if user.value is not None else ""
+        return AccessToken(f"{user.tenant_id}/{user.id}/{role}", timedelta(minutes=15))
 
     def for_service(self, service: str) -> AccessToken:
         return AccessToken(f"service:{service}", timedelta(minutes=15))

@@ -22,7 +22,13 @@ from services.directory.domain.user import Role, User
 from services.directory.use_cases.resources import DeleteQueue, PutChannelAccount, PutQueue
 from services.directory.use_cases.shelves import Read
 from services.directory.use_cases.users import DeleteUser, PutUser
-from tests.unit.directory.fakes import CountingPasswords, MemoryShelf, MemoryUsers, Time
+from tests.unit.directory.fakes import (
+    CountingPasswords,
+    MemorySessions,
+    MemoryShelf,
+    MemoryUsers,
+    Time,
+)
 
 
 class Named:
@@ -46,8 +52,8 @@ class House:
         self.users = MemoryUsers()
         self.queues: MemoryShelf[Queue] = MemoryShelf()
         self.passwords = CountingPasswords()
-        self.put = PutUser(self.users, self.queues, self.passwords, Time())
-        self.delete = DeleteUser(self.users, Named(), Time())
+        self.put = PutUser(self.users, self.queues, self.passwords, MemorySessions(), Time())
+        self.delete = DeleteUser(self.users, Named(), MemorySessions(), Time())
 
 
 def slot(role: Role = Role.AGENT, *queues: str, name: str = "ana") -> Slot[User]:

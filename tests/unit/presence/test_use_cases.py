@@ -86,10 +86,10 @@ class Replica:
 
     # Leases
 
-    async def take(self, user: Key, device_id: str) -> None:
-        self.renew(user, device_id)
+    async def take(self, user: Key, device_id: str, session_id: str) -> None:
+        self.renew(user, device_id, session_id)
 
-    def renew(self, user: Key, device_id: str) -> None:
+    def renew(self, user: Key, device_id: str, session_id: str) -> None:
         self.stored_renewals += 1
         if not self._world.down:
             self._world.taken[user, device_id] = self._world.seconds
@@ -98,6 +98,11 @@ class Replica:
         if self._world.down:
             raise LeasesUnknown("No answer.")
         self._world.taken.pop((user, device_id), None)
+
+    async def end(self, user: Key) -> None:
+        for who, device_id in list(self._world.taken):
+            if who == user:
+                await self.give_back(user, device_id)
 
     async def left(self, user: Key) -> float:
         await asyncio.sleep(0)

@@ -26,7 +26,7 @@ from centralita.directory.v1 import resources_pb2 as centralita_dot_directory_do
 from centralita.options.v1 import options_pb2 as centralita_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$centralita/directory/v1/events.proto\x12\x17\x63\x65ntralita.directory.v1\x1a\'centralita/directory/v1/resources.proto\x1a#centralita/options/v1/options.proto\"\x91\x03\n\x0bUserChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0f\n\x07removed\x18\x04 \x01(\x08\x12)\n\x04role\x18\x05 \x01(\x0e\x32\x1b.centralita.options.v1.Role\x12\x11\n\tqueue_ids\x18\x06 \x03(\t\x12\x15\n\rchat_capacity\x18\x07 \x01(\r\x12\x33\n\x06skills\x18\x08 \x03(\x0b\x32#.centralita.directory.v1.SkillLevel\x12\x36\n\x08\x63hannels\x18\t \x03(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x33\n\x08\x63\x61pacity\x18\n \x01(\x0b\x32!.centralita.directory.v1.Capacity:E\xaa\xd4\x18\x41\n\tdirectory\x12\x32\x63\x63.{tenant_id}.directory.v1.user.changed.{user_id}\x18\x01\"\xcd\x01\n\x0cQueueChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x10\n\x08queue_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0f\n\x07removed\x18\x04 \x01(\x08\x12-\n\x05queue\x18\x05 \x01(\x0b\x32\x1e.centralita.directory.v1.Queue:G\xaa\xd4\x18\x43\n\tdirectory\x12\x34\x63\x63.{tenant_id}.directory.v1.queue.changed.{queue_id}\x18\x01\"\xcd\x01\n\x0cGroupChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x10\n\x08group_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0f\n\x07removed\x18\x04 \x01(\x08\x12-\n\x05group\x18\x05 \x01(\x0b\x32\x1e.centralita.directory.v1.Group:G\xaa\xd4\x18\x43\n\tdirectory\x12\x34\x63\x63.{tenant_id}.directory.v1.group.changed.{group_id}\x18\x01\"\x87\x02\n\x15\x43hannelAccountChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x1a\n\x12\x63hannel_account_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0f\n\x07removed\x18\x04 \x01(\x08\x12@\n\x0f\x63hannel_account\x18\x05 \x01(\x0b\x32\'.centralita.directory.v1.ChannelAccount:[\xaa\xd4\x18W\n\tdirectory\x12Hcc.{tenant_id}.directory.v1.channel-account.changed.{channel_account_id}\x18\x01\"\xc8\x01\n\x15PresencePolicyChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x37\n\x06policy\x18\x03 \x01(\x0b\x32\'.centralita.directory.v1.PresencePolicy:R\xaa\xd4\x18N\n\tdirectory\x12?cc.{tenant_id}.directory.v1.presence-policy.changed.{tenant_id}\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$centralita/directory/v1/events.proto\x12\x17\x63\x65ntralita.directory.v1\x1a\'centralita/directory/v1/resources.proto\x1a#centralita/options/v1/options.proto\"\xa6\x03\n\x0bUserChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0f\n\x07removed\x18\x04 \x01(\x08\x12)\n\x04role\x18\x05 \x01(\x0e\x32\x1b.centralita.options.v1.Role\x12\x11\n\tqueue_ids\x18\x06 \x03(\t\x12\x15\n\rchat_capacity\x18\x07 \x01(\r\x12\x33\n\x06skills\x18\x08 \x03(\x0b\x32#.centralita.directory.v1.SkillLevel\x12\x36\n\x08\x63hannels\x18\t \x03(\x0e\x32$.centralita.directory.v1.TaskChannel\x12\x33\n\x08\x63\x61pacity\x18\n \x01(\x0b\x32!.centralita.directory.v1.Capacity\x12\x13\n\x0bincarnation\x18\x14 \x01(\x04:E\xaa\xd4\x18\x41\n\tdirectory\x12\x32\x63\x63.{tenant_id}.directory.v1.user.changed.{user_id}\x18\x01\"\xe2\x01\n\x0cQueueChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x10\n\x08queue_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0f\n\x07removed\x18\x04 \x01(\x08\x12-\n\x05queue\x18\x05 \x01(\x0b\x32\x1e.centralita.directory.v1.Queue\x12\x13\n\x0bincarnation\x18\x14 \x01(\x04:G\xaa\xd4\x18\x43\n\tdirectory\x12\x34\x63\x63.{tenant_id}.directory.v1.queue.changed.{queue_id}\x18\x01\"\xe2\x01\n\x0cGroupChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x10\n\x08group_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0f\n\x07removed\x18\x04 \x01(\x08\x12-\n\x05group\x18\x05 \x01(\x0b\x32\x1e.centralita.directory.v1.Group\x12\x13\n\x0bincarnation\x18\x14 \x01(\x04:G\xaa\xd4\x18\x43\n\tdirectory\x12\x34\x63\x63.{tenant_id}.directory.v1.group.changed.{group_id}\x18\x01\"\x9c\x02\n\x15\x43hannelAccountChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x1a\n\x12\x63hannel_account_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0f\n\x07removed\x18\x04 \x01(\x08\x12@\n\x0f\x63hannel_account\x18\x05 \x01(\x0b\x32\'.centralita.directory.v1.ChannelAccount\x12\x13\n\x0bincarnation\x18\x14 \x01(\x04:[\xaa\xd4\x18W\n\tdirectory\x12Hcc.{tenant_id}.directory.v1.channel-account.changed.{channel_account_id}\x18\x01\"\xc8\x01\n\x15PresencePolicyChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x37\n\x06policy\x18\x03 \x01(\x0b\x32\'.centralita.directory.v1.PresencePolicy:R\xaa\xd4\x18N\n\tdirectory\x12?cc.{tenant_id}.directory.v1.presence-policy.changed.{tenant_id}\x18\x01\"\x91\x01\n\x0cSessionEnded\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t:I\xaa\xd4\x18\x45\n\tdirectory\x12\x36\x63\x63.{tenant_id}.directory.v1.session.ended.{session_id}\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,14 +43,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANNELACCOUNTCHANGED']._serialized_options = b'\252\324\030W\n\tdirectory\022Hcc.{tenant_id}.directory.v1.channel-account.changed.{channel_account_id}\030\001'
   _globals['_PRESENCEPOLICYCHANGED']._loaded_options = None
   _globals['_PRESENCEPOLICYCHANGED']._serialized_options = b'\252\324\030N\n\tdirectory\022?cc.{tenant_id}.directory.v1.presence-policy.changed.{tenant_id}\030\001'
+  _globals['_SESSIONENDED']._loaded_options = None
+  _globals['_SESSIONENDED']._serialized_options = b'\252\324\030E\n\tdirectory\0226cc.{tenant_id}.directory.v1.session.ended.{session_id}\030\001'
   _globals['_USERCHANGED']._serialized_start=144
-  _globals['_USERCHANGED']._serialized_end=545
-  _globals['_QUEUECHANGED']._serialized_start=548
-  _globals['_QUEUECHANGED']._serialized_end=753
-  _globals['_GROUPCHANGED']._serialized_start=756
-  _globals['_GROUPCHANGED']._serialized_end=961
-  _globals['_CHANNELACCOUNTCHANGED']._serialized_start=964
-  _globals['_CHANNELACCOUNTCHANGED']._serialized_end=1227
-  _globals['_PRESENCEPOLICYCHANGED']._serialized_start=1230
-  _globals['_PRESENCEPOLICYCHANGED']._serialized_end=1430
+  _globals['_USERCHANGED']._serialized_end=566
+  _globals['_QUEUECHANGED']._serialized_start=569
+  _globals['_QUEUECHANGED']._serialized_end=795
+  _globals['_GROUPCHANGED']._serialized_start=798
+  _globals['_GROUPCHANGED']._serialized_end=1024
+  _globals['_CHANNELACCOUNTCHANGED']._serialized_start=1027
+  _globals['_CHANNELACCOUNTCHANGED']._serialized_end=1311
+  _globals['_PRESENCEPOLICYCHANGED']._serialized_start=1314
+  _globals['_PRESENCEPOLICYCHANGED']._serialized_end=1514
+  _globals['_SESSIONENDED']._serialized_start=1517
+  _globals['_SESSIONENDED']._serialized_end=1662
 # @@protoc_insertion_point(module_scope)

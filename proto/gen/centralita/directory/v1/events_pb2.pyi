@@ -36,6 +36,7 @@ class UserChanged(_message.Message):
     SKILLS_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     user_id: _builtins.str
     version: _builtins.int
@@ -45,6 +46,10 @@ class UserChanged(_message.Message):
     role: _options_pb2.Role.ValueType
     chat_capacity: _builtins.int
     """Of before `capacity`: its chats, and 0 where they are unset."""
+    incarnation: _builtins.int
+    """The version with which it was made: what is known of lower ones belongs to another of the same
+    id, which was removed. 0: not known.
+    """
     @_builtins.property
     def queue_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Queues the user answers, sorted."""
@@ -74,10 +79,11 @@ class UserChanged(_message.Message):
         skills: _abc.Iterable[_resources_pb2.SkillLevel] | None = ...,
         channels: _abc.Iterable[_resources_pb2.TaskChannel.ValueType] | None = ...,
         capacity: _resources_pb2.Capacity | None = ...,
+        incarnation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "channels", b"channels", "chat_capacity", b"chat_capacity", "queue_ids", b"queue_ids", "removed", b"removed", "role", b"role", "skills", b"skills", "tenant_id", b"tenant_id", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "channels", b"channels", "chat_capacity", b"chat_capacity", "incarnation", b"incarnation", "queue_ids", b"queue_ids", "removed", b"removed", "role", b"role", "skills", b"skills", "tenant_id", b"tenant_id", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -94,10 +100,15 @@ class QueueChanged(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     REMOVED_FIELD_NUMBER: _builtins.int
     QUEUE_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     queue_id: _builtins.str
     version: _builtins.int
     removed: _builtins.bool
+    incarnation: _builtins.int
+    """The version with which it was made: what is known of lower ones belongs to another of the same
+    id, which was removed. 0: not known.
+    """
     @_builtins.property
     def queue(self) -> _resources_pb2.Queue:
         """Empty when removed."""
@@ -110,10 +121,11 @@ class QueueChanged(_message.Message):
         version: _builtins.int = ...,
         removed: _builtins.bool = ...,
         queue: _resources_pb2.Queue | None = ...,
+        incarnation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "queue_id", b"queue_id", "removed", b"removed", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incarnation", b"incarnation", "queue", b"queue", "queue_id", b"queue_id", "removed", b"removed", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -130,10 +142,15 @@ class GroupChanged(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     REMOVED_FIELD_NUMBER: _builtins.int
     GROUP_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     group_id: _builtins.str
     version: _builtins.int
     removed: _builtins.bool
+    incarnation: _builtins.int
+    """The version with which it was made: what is known of lower ones belongs to another of the same
+    id, which was removed. 0: not known.
+    """
     @_builtins.property
     def group(self) -> _resources_pb2.Group:
         """Empty when removed."""
@@ -146,10 +163,11 @@ class GroupChanged(_message.Message):
         version: _builtins.int = ...,
         removed: _builtins.bool = ...,
         group: _resources_pb2.Group | None = ...,
+        incarnation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["group", b"group"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "group_id", b"group_id", "removed", b"removed", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "group_id", b"group_id", "incarnation", b"incarnation", "removed", b"removed", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -166,10 +184,15 @@ class ChannelAccountChanged(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     REMOVED_FIELD_NUMBER: _builtins.int
     CHANNEL_ACCOUNT_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     channel_account_id: _builtins.str
     version: _builtins.int
     removed: _builtins.bool
+    incarnation: _builtins.int
+    """The version with which it was made: what is known of lower ones belongs to another of the same
+    id, which was removed. 0: not known.
+    """
     @_builtins.property
     def channel_account(self) -> _resources_pb2.ChannelAccount:
         """Empty when removed."""
@@ -182,10 +205,11 @@ class ChannelAccountChanged(_message.Message):
         version: _builtins.int = ...,
         removed: _builtins.bool = ...,
         channel_account: _resources_pb2.ChannelAccount | None = ...,
+        incarnation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["channel_account", b"channel_account"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_account", b"channel_account", "channel_account_id", b"channel_account_id", "removed", b"removed", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_account", b"channel_account", "channel_account_id", b"channel_account_id", "incarnation", b"incarnation", "removed", b"removed", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -218,3 +242,33 @@ class PresencePolicyChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PresencePolicyChanged: _TypeAlias = PresencePolicyChanged  # noqa: Y015
+
+@_typing.final
+class SessionEnded(_message.Message):
+    """A sign-in is over before its last token is: signed out, or ended by a new password, a removal or
+    a stolen refresh token. Forgotten when no token of it is good any more.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    user_id: _builtins.str
+    session_id: _builtins.str
+    """What the tokens of the session name as `sid`."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_id", b"session_id", "tenant_id", b"tenant_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionEnded: _TypeAlias = SessionEnded  # noqa: Y015

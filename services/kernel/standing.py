@@ -1,0 +1,140 @@
+"""A token says who somebody was; whether they still are is heard from the directory.
+
+Tokens live a quarter of an hour and cannot be taken back. So every service keeps in memory what the
+directory has said since: who was removed, who is of a lower rank now, who signed out.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from centralita.directory.v1.events_pb2 import SessionEnded, UserChanged
+from centralita.options.v1.options_pb2 import Role
+
+from .bus import Bus
+from .callers import Caller, TokenRevoked
+from .ending import ended
+from .tail import Tailed, heard, tail
+from .wire import filter_for
+
+STREAM = "DIRECTORY"
+LONGEST_TOKEN = 86_400.0
+"""Seconds for which an ended session is remembered: longer than any token of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A user as of one version; `incarnation` is the version with which they were made."""
+
+    version: int
+    incarnation: int
+    role: Role.ValueType
+    removed: bool
+
+    def judge(self, who: Caller) -> Caller:
+        """Return the caller with their present rank; TokenRevoked when it is not them any more.
+
+        A token that is as new as what is known is right by itself. One that does not say how new
+        it is was signed by another issuer, which may know users that the directory does not.
+        """
+        said = who.user_version
+        if said is not None and said >= self.version:
+            return who
+        if self.removed or (said is not None and said < self.incarnation):
+            raise revoked()
+        lower = self.role and self.role < who.role
+        return replace(who, role=self.role) if lower else who
+
+
+class Standing(Protocol):
+    async def of(self, who: Caller) -> Caller:
+        """Return the caller with the rank they have now, or raise TokenRevoked."""
+        ...
+
+
+class Unheard:
+    """Nobody tells: tokens are believed until they end."""
+
+    async def of(self, who: Caller) -> Caller:
+        return who
+
+
+class HeardStanding:
+    """What the directory has said on the bus."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._users: dict[tuple[str, str], Known] = {}
+        self._ended: dict[tuple[str, str], float] = {}
+        self._listeners: list[Callable[[SessionEnded], None]] = []
+
+    async def of(self, who: Caller) -> Caller:
+        if self.has_ended(who.tenant_id, who.session_id):
+            raise revoked()
+        known = self._users.get((who.tenant_id, who.user_id))
+        return who if known is None else known.judge(who)
+
+    def has_ended(self, tenant_id: str, session_id: str) -> bool:
+        """Tell whether a session is over of which tokens may still be about."""
+        return (tenant_id, session_id) in self._ended
+
+    def on_session_ended(self, listener: Callable[[SessionEnded], None]) -> None:
+        """Call `listener` with each session that ends from now on, once its tokens are refused."""
+        self._listeners.append(listener)
+
+    def removed(self, tenant_id: str, user_id: str) -> bool:
+        """Tell whether there was such a user and is no more."""
+        known = self._users.get((tenant_id, user_id))
+        return known is not None and known.removed
+
+    def user_changed(self, event: UserChanged) -> None:
+        key = event.tenant_id, event.user_id
+        known = self._users.get(key)
+        if known is None or event.version > known.version:
+            self._users[key] = Known(event.version, event.incarnation, event.role, event.removed)
+
+    def session_ended(self, event: SessionEnded) -> None:
+        now = self._now()
+        self._ended[event.tenant_id, event.session_id] = now + LONGEST_TOKEN
+        while self._ended[oldest := next(iter(self._ended))] <= now:
+            del self._ended[oldest]
+        for listener in self._listeners:
+            listener(event)
+
+
+def revoked() -> TokenRevoked:
+    return TokenRevoked("The session has ended, or its user was removed. Sign in again.")
+
+
+@asynccontextmanager
+async def hearing_standing(bus: Bus) -> AsyncIterator[HeardStanding]:
+    """Follow the directory. Entered once all that it has said so far is known."""
+    standing, caught_up = HeardStanding(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:  # a reader that fails takes the service with it
+        following = tasks.create_task(_follow(bus, standing, caught_up))
+        try:
+            await caught_up.wait()
+            yield standing
+        finally:
+            await ended(following)
+
+
+async def _follow(bus: Bus, standing: HeardStanding, caught_up: asyncio.Event) -> None:
+    subjects = [filter_for(UserChanged), filter_for(SessionEnded)]
+    async with aclosing(tail(bus, STREAM, subjects=subjects, last_per_subject=True)) as news:
+        async for batch in news:
+            for each in batch:
+                _hear(standing, each)
+            if not batch or batch[-1].pending == 0:
+                caught_up.set()
+
+
+def _hear(standing: HeardStanding, each: Tailed) -> None:
+    if ".session.ended." in each.subject:
+        if (over := heard(SessionEnded, STREAM, each)) is not None:
+            standing.session_ended(over)
+    elif (changed := heard(UserChanged, STREAM, each)) is not None:
+        standing.user_changed(changed)
