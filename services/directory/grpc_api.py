@@ -11,6 +11,7 @@ from centralita.directory.v1.session_service_pb2_grpc import SessionServiceServi
 from grpc import StatusCode
 from grpc.aio import ServicerContext
 
+from services.kernel.client_network import client_network
 from services.kernel.identity import caller
 
 from . import messages
@@ -257,7 +258,9 @@ class SessionApi(SessionServiceServicer):
     async def SignIn(
         self, request: session_pb.SignInRequest, context: Context
     ) -> session_pb.SignInResponse:
-        done = await self._do.sign_in(request.tenant_id, request.email, request.password)
+        done = await self._do.sign_in(
+            request.tenant_id, request.email, request.password, client_network()
+        )
         return session_pb.SignInResponse(
             tokens=_tokens(done), user_id=done.user_id, role=messages.from_role(done.role)
         )

@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError
 
 from services.directory.domain.errors import Stale
 from services.directory.domain.keys import SigningKey
-from services.directory.domain.sign_in import FORGOTTEN_AFTER, Attempts, Session
+from services.directory.domain.sign_in import FORGOTTEN_AFTER, TRUSTED_FOR, Attempts, Session
 from services.directory.messages import session_ended
 from services.kernel.clock import Clock
 from services.kernel.ids import new_id
@@ -23,12 +23,17 @@ from .seal import Seal
 
 
 class MongoAttempts:
-    """Keyed by a hash of tenant and address, so that no list of guessed names arises."""
+    """Keyed by hashes of tenant, name and source, so that no list of guessed names arises."""
 
     def __init__(self, db: Database) -> None:
-        self._collection = db["sign_in_attempts"]
+        self._collection, self._trusted = db["sign_in_attempts"], db["trusted_sources"]
 
     async def prepare(self) -> None:
+        await self._trusted.create_index(
+            [("last_at", ASCENDING)],
+            name="forgotten",
+            expireAfterSeconds=int(TRUSTED_FOR.total_seconds()),
+        )
         await self._collection.create_index(
             [("last_at", ASCENDING)],
             name="forgotten",
@@ -58,6 +63,19 @@ class MongoAttempts:
 
     async def forget(self, key: str) -> None:
         await self._collection.delete_one({"_id": key})
+
+    async def add(self, key: str, count: int, now: datetime) -> None:
+        await self._collection.update_one(
+            {"_id": key},
+            {"$inc": {"failures": count, "version": 1}, "$set": {"last_at": now}},
+            upsert=True,
+        )
+
+    async def trusts(self, key: str) -> bool:
+        return await self._trusted.find_one({"_id": key}, {"_id": 1}) is not None
+
+    async def trust(self, key: str, now: datetime) -> None:
+        await self._trusted.update_one({"_id": key}, {"$set": {"last_at": now}}, upsert=True)
 
 
 class MongoSessions:

@@ -10,6 +10,9 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type
 
+MOST_WAITING = 64
+"""Verifications under way and in line: one more would wait for two seconds and longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -27,16 +30,24 @@ class ArgonPasswords:
             time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=1, type=Type.ID
         )
         self._executor = executor
+        self._waiting = 0
         self._nobody = self._hasher.hash("nobody signs in with this")
 
     async def hash(self, plain: str) -> str:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self._hasher.hash, plain)
 
+    def busy(self) -> bool:
+        return self._waiting >= MOST_WAITING
+
     async def verify(self, hashed: str | None, plain: str) -> bool:
-        right = await asyncio.get_running_loop().run_in_executor(
-            self._executor, self._verified, hashed or self._nobody, plain
-        )
+        self._waiting += 1
+        try:
+            right = await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._verified, hashed or self._nobody, plain
+            )
+        finally:
+            self._waiting -= 1
         return right and hashed is not None
 
     def _verified(self, hashed: str, plain: str) -> bool:

@@ -4,29 +4,35 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 FREE_FAILURES = 5
+"""Of one name from one source."""
+FREE_OF_SOURCE = 50
+"""Of one source, at whatever names: an office signs in from one address."""
+FREE_SOURCES = 10
+"""Of one name, each of which has used up its own."""
 LONGEST_WAIT = timedelta(seconds=60)
 FORGOTTEN_AFTER = timedelta(hours=1)
+TRUSTED_FOR = timedelta(days=90)
+"""A source that signed a user in is not held up by what others do to their name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Sign-ins of one name in one tenant that have not yet been proven right."""
+    """Sign-ins that have not yet been proven right: of one name from one source, say."""
 
     key: str
     failures: int = 0
     last_at: datetime | None = None
     version: int = 0
 
-    def wait(self, now: datetime) -> timedelta:
+    def wait(self, now: datetime, free: int = FREE_FAILURES) -> timedelta:
         """Return how long the next attempt has to wait; zero: it may come now.
 
-        Five are free, then 1, 2, 4 ... 60 seconds. Nobody can be locked out for longer by
-        a stranger who guesses at their name.
+        So many are free, then 1, 2, 4 ... 60 seconds.
         """
         failures = self._remembered(now)
-        if self.last_at is None or failures < FREE_FAILURES:
+        if self.last_at is None or failures < free:
             return timedelta()
-        doublings = min(failures - FREE_FAILURES, 10)
+        doublings = min(failures - free, 10)
         rest = self.last_at + min(timedelta(seconds=2**doublings), LONGEST_WAIT) - now
         return max(rest, timedelta())
 

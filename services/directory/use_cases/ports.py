@@ -82,6 +82,9 @@ class References(Protocol):
 
 
 class Passwords(Protocol):
+    def busy(self) -> bool:
+        """Tell whether so many passwords wait to be looked at that no more should come."""
+
     async def hash(self, plain: str) -> str: ...
 
     async def verify(self, hashed: str | None, plain: str) -> bool:
@@ -95,6 +98,15 @@ class AttemptLog(Protocol):
         """Write, or raise Stale."""
 
     async def forget(self, key: str) -> None: ...
+
+    async def add(self, key: str, count: int, now: datetime) -> None:
+        """Count on, whatever was counted meanwhile."""
+
+    async def trusts(self, key: str) -> bool:
+        """Tell whether this name was signed in from this source before."""
+
+    async def trust(self, key: str, now: datetime) -> None:
+        """Note that this name was signed in from this source."""
 
 
 class Sessions(Protocol):

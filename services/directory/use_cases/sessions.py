@@ -16,7 +16,12 @@ from services.directory.domain.errors import (
     SignInThrottled,
     Stale,
 )
-from services.directory.domain.sign_in import Session
+from services.directory.domain.sign_in import (
+    FREE_FAILURES,
+    FREE_OF_SOURCE,
+    FREE_SOURCES,
+    Session,
+)
 from services.directory.domain.slot import Slot
 from services.directory.domain.user import PASSWORD_LENGTH, Password, Role, User
 from services.kernel.again import again_if
@@ -26,6 +31,10 @@ from .ports import AccessToken, AttemptLog, Passwords, Sessions, Tokens, Users
 
 LONGEST_TOKEN = 200
 """Characters; ours have 66."""
+
+
+A_MOMENT = timedelta(seconds=1)
+"""After so long whoever came in a crowd tries again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +97,25 @@ class SignIn:
         self._open_session = open_session
         self._clock = clock
 
-    async def __call__(self, tenant_id: str, email: str, password: str) -> SignedIn:
+    async def __call__(
+        self, tenant_id: str, email: str, password: str, source: str = ""
+    ) -> SignedIn:
+        """Sign in from `source`, an address that the edge vouches for.
+
+        A stranger's guesses count against the stranger. Only when many sources have used up what
+        is free does everybody wait who has not signed in from where they are before.
+        """
         for field, value in (("tenant_id", tenant_id), ("email", email), ("password", password)):
             if not value:
                 raise FieldInvalid(field, "required", "must not be empty.")
-        key = hashlib.sha256(f"{tenant_id}\n{email.lower()}".encode()).hexdigest()
-        await self._begin(key)
+        name = _hashed(f"{tenant_id}\n{email.lower()}")
+        here, everywhere = _hashed(f"{name}\n{source}"), _hashed(f"source\n{source}")
+        if self._passwords.busy():  # not counted: nobody looked at the password
+            _insist(A_MOMENT)
+        await self._insist_on_patience(name, here, everywhere)
+        if await self._begin(here) == FREE_FAILURES:
+            await self._attempts.add(name, 1, self._clock())
+        await self._attempts.add(everywhere, 1, self._clock())
         slot = await self._users.by_email(tenant_id, email)
         user, known = _with_password(slot)
         # A hash is computed for nobody, too: time must not tell who exists.
@@ -102,20 +124,26 @@ class SignIn:
         )
         if not right or slot is None or user is None or known is None:
             raise SignInRefused
-        await self._attempts.forget(key)
+        await self._attempts.forget(here)
+        await self._attempts.add(everywhere, -1, self._clock())
+        await self._attempts.trust(here, self._clock())
         return await self._open_session(slot, user.role, known)
 
-    @again_if(Stale)
-    async def _begin(self, key: str) -> None:
+    async def _insist_on_patience(self, name: str, here: str, everywhere: str) -> None:
         now = self._clock()
-        attempts = await self._attempts.of(key)
-        wait = attempts.wait(now)
-        if wait:
-            raise SignInThrottled(
-                "Too many failed sign-ins. Wait, then try again.",
-                retryAfterSeconds=str(math.ceil(wait.total_seconds())),
-            )
-        await self._attempts.save(attempts.begun(now))
+        _insist((await self._attempts.of(everywhere)).wait(now, FREE_OF_SOURCE))
+        brake = (await self._attempts.of(name)).wait(now, FREE_SOURCES)
+        if brake and not await self._attempts.trusts(here):
+            _insist(brake)
+
+    @again_if(Stale)
+    async def _begin(self, key: str) -> int:
+        now = self._clock()
+        before = await self._attempts.of(key)
+        _insist(before.wait(now))
+        attempts = before.begun(now)
+        await self._attempts.save(attempts)
+        return attempts.failures
 
 
 class RefreshSession:
@@ -182,6 +210,14 @@ class IssueServiceToken:
         if not good or expected is None:
             raise ServiceSecretRefused
         return self._tokens.for_service(service)
+
+
+def _insist(wait: timedelta) -> None:
+    if wait:
+        raise SignInThrottled(
+            "Too many sign-ins at this moment. Wait, then try again.",
+            retryAfterSeconds=str(math.ceil(wait.total_seconds())),
+        )
 
 
 def _with_password(slot: Slot[User] | None) -> tuple[User | None, Password | None]:

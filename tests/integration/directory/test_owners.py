@@ -20,6 +20,9 @@ from services.kernel.mongo import Database
 
 
 class NoPasswords:
+    def busy(self) -> bool:
+        return False
+
     async def hash(self, plain: str) -> str:
         return plain
 

@@ -25,7 +25,9 @@ from centralita.options.v1.options_pb2 import ROLE_OWNER
 from jwt import PyJWK
 
 from services.directory.__main__ import service
+from services.directory.adapters.passwords import MOST_WAITING, Cost, argon_passwords
 from services.directory.settings import Settings
+from services.kernel.client_network import HEADER
 from services.kernel.mongo import Database
 from tests.integration.directory.installation import PASSWORD, Installation, refusal
 
@@ -106,6 +108,29 @@ async def test_guesses_made_at_once_are_counted_one_by_one(directory: Installati
     told = await refusal(directory.sessions.SignIn(OLGA))
     assert (told.code, told.reason) == ("RESOURCE_EXHAUSTED", "SIGN_IN_THROTTLED")
     assert int(told.details["retryAfterSeconds"]) >= 1
+
+
+async def test_guesses_from_elsewhere_do_not_hold_up_the_owner(directory: Installation) -> None:
+    def at(address: str) -> list[tuple[str, str]]:
+        return [(HEADER, address)]
+
+    for n in range(8):
+        guess = directory.sessions.SignIn(wrong(password=f"guess-{n}"), metadata=at("192.0.2.66"))
+        told = await refusal(guess)
+    assert told.reason == "SIGN_IN_THROTTLED"
+    answer = await directory.sessions.SignIn(OLGA, metadata=at("198.51.100.1"))
+    assert answer.user_id == "olga"
+    told = await refusal(directory.sessions.SignIn(OLGA, metadata=at("192.0.2.66")))
+    assert told.reason == "SIGN_IN_THROTTLED"
+
+
+async def test_no_more_passwords_are_looked_at_than_can_be() -> None:
+    with argon_passwords(Cost(passes=1, memory_kib=8, threads=1)) as passwords:
+        looks = [asyncio.ensure_future(passwords.verify(None, "x")) for _ in range(MOST_WAITING)]
+        await asyncio.sleep(0)
+        assert passwords.busy()
+        await asyncio.gather(*looks)
+        assert not passwords.busy()
 
 
 async def test_a_throttle_holds_at_every_replica_and_for_one_person_only(

@@ -89,6 +89,11 @@ class CountingPasswords:
     hashed: int = 0
     verified: list[str | None] = field(default_factory=list)
 
+    crowded: bool = False
+
+    def busy(self) -> bool:
+        return self.crowded
+
     async def hash(self, plain: str) -> str:
         self.hashed += 1
         return f"hash of {plain}"
@@ -101,6 +106,17 @@ class CountingPasswords:
 class MemoryAttempts:
     def __init__(self) -> None:
         self.known: dict[str, Attempts] = {}
+        self.trusted: set[str] = set()
+
+    async def add(self, key: str, count: int, now: datetime) -> None:
+        before = await self.of(key)
+        self.known[key] = replace(before, failures=before.failures + count, last_at=now)
+
+    async def trusts(self, key: str) -> bool:
+        return key in self.trusted
+
+    async def trust(self, key: str, now: datetime) -> None:
+        self.trusted.add(key)
 
     async def of(self, key: str) -> Attempts:
         return self.known.get(key, Attempts(key))

@@ -1,5 +1,6 @@
 """Sign-in, sessions and service secrets, with fakes and a clock that stands still."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -62,7 +63,7 @@ async def door() -> Door:
 async def test_who_signs_in_gets_tokens_for_what_they_are(door: Door) -> None:
     done = await door.sign_in("acme", "ana@X.example", "right-password")
     assert done.access.text == "acme/ana/SUPERVISOR"
-    assert door.attempts.known == {}
+    assert not any(it.failures for it in door.attempts.known.values())
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,55 @@ async def test_a_throttled_sign_in_costs_no_verification_and_ends(door: Door) ->
     await door.sign_in("acme", "ana@x.example", "right-password")
     with pytest.raises(SignInRefused):
         await door.sign_in("acme", "ana@x.example", "wrong-password")
+
+
+async def test_a_strangers_guesses_lock_nobody_out_but_the_stranger(door: Door) -> None:
+    """Four a second from one address, for an hour; the owner has never been here before."""
+    for quarter in range(4 * 3600):
+        door.time.now += timedelta(seconds=0.25)
+        with pytest.raises((SignInRefused, SignInThrottled)):
+            await door.sign_in("acme", "ana@x.example", "wrong-password", "192.0.2.66")
+        if quarter % 150 == 0:
+            await door.sign_in("acme", "ana@x.example", "right-password", "198.51.100.1")
+    guesses = len(door.passwords.verified) - 96
+    assert guesses < 100, "about one a minute"
+
+
+async def test_strangers_at_many_addresses_hold_up_only_who_was_never_there(door: Door) -> None:
+    ana = ("acme", "ana@x.example", "right-password")
+    await door.sign_in(*ana, "198.51.100.1")
+    for host in range(30):
+        for _ in range(5):
+            with suppress(SignInRefused, SignInThrottled):
+                await door.sign_in("acme", "ana@x.example", "wrong-password", f"192.0.2.{host}")
+    await door.sign_in(*ana, "198.51.100.1")
+    with pytest.raises(SignInThrottled):
+        await door.sign_in(*ana, "198.51.100.2")
+    with pytest.raises(SignInRefused):
+        await door.sign_in("acme", "bot@x.example", "wrong-password", "198.51.100.2")
+
+
+async def test_one_address_may_not_guess_at_every_name(door: Door) -> None:
+    for n in range(50):
+        with pytest.raises(SignInRefused):
+            await door.sign_in("acme", f"user-{n}@x.example", "wrong-password", "192.0.2.66")
+    with pytest.raises(SignInThrottled):
+        await door.sign_in("acme", "user-50@x.example", "wrong-password", "192.0.2.66")
+    await door.sign_in("acme", "ana@x.example", "right-password", "198.51.100.1")
+
+
+async def test_in_a_crowd_nobody_is_counted_whose_password_was_not_looked_at(door: Door) -> None:
+    door.passwords.crowded = True
+    for _ in range(20):
+        with pytest.raises(SignInThrottled):
+            await door.sign_in("acme", "ana@x.example", "right-password", "198.51.100.1")
+    door.passwords.crowded = False
+    await door.sign_in("acme", "ana@x.example", "right-password", "198.51.100.1")
+
+
+async def test_an_office_behind_one_address_signs_in_all_at_once(door: Door) -> None:
+    for _ in range(200):
+        await door.sign_in("acme", "ana@x.example", "right-password", "198.51.100.1")
 
 
 async def test_empty_parts_are_refused(door: Door) -> None:
