@@ -339,7 +339,8 @@ class DispatchApi(DispatchServiceServicer):
 
     async def MoveTasks(self, request: MoveTasksRequest, context: Context) -> MoveTasksResponse:
         who, request_id = caller(), _request_id(request.request_id)
-        queue_id = token(request.queue_id, "queue_id")
+        named = fields.token_or_none if request.task_ids else token
+        queue_id = named(request.queue_id, "queue_id")
         target_queue_id = token(request.target_queue_id, "target_queue_id")
         if len(request.task_ids) > MOVED_AT_ONCE:
             raise errors.Invalid("TOO_MANY_TASKS", "Name 1,000 tasks at most, or none for all.")

@@ -17,7 +17,8 @@ def comes_back(ledger: "Ledger", it: wire.Queued, task: Task) -> None:
     task_id, before = it.task.task_id, task.submitted.queue_id
     moves = task.place == WAITS
     if moves:
-        ledger.moved.append((it.tenant_id, before, it.task.queue_id))
+        if (it.tenant_id, task_id) not in ledger.dissolved:
+            ledger.moved.append((it.tenant_id, before, it.task.queue_id))
         task.bound_for = "queue_id", it.task.queue_id
     ledger.insist(task.place != RINGS, f"{task_id} is queued while it rings")
     ledger.insist(it.revision == task.revision + 1, f"{task_id} queued again: revision jumps")
@@ -48,5 +49,6 @@ def has_acted(ledger: "Ledger") -> None:
         comes_in = waits.drained(ledger, key[0], task) and task.place != HELD
         ledger.insist(not comes_in, f"{key[1]} comes into a queue that is drained")
     ledger.acts.clear()
+    ledger.dissolved.clear()
     ledger.moved.clear()
     ledger.newcomers.clear()

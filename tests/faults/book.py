@@ -78,6 +78,8 @@ class Book:
     tenants: dict[str, wire.TenantConfigured] = field(default_factory=dict)
     """What tenants say of all their agents."""
     last_agents: dict[Key, tuple[str, int]] = field(default_factory=dict)
+    dissolved: set[Key] = field(default_factory=set)
+    """Tasks whose group is removed in this step: they go to their queue, by nobody's order."""
     """Who held the last task of a contact, and when."""
     at: int = 0
 
@@ -91,6 +93,17 @@ class Book:
     def priority(self, it: wire.Queued) -> int:
         """Return a task's own priority, or what its queue gives those that have none."""
         return it.task.priority or self.queue(it.tenant_id, it.task.queue_id).priority
+
+    def configure(self, it: wire.GroupSet) -> None:
+        """Take a group as it is now. What waits at one that is removed has its queue."""
+        self.groups[it.tenant_id, it.group.group_id] = it.group
+        if not it.group.removed:
+            return
+        for key, task in self.tasks.items():
+            here = (key[0], task.submitted.group_id) == (it.tenant_id, it.group.group_id)
+            queue = self.queues.get((it.tenant_id, task.submitted.queue_id))
+            if here and queue is not None and not queue.removed:
+                self.dissolved.add(key)
 
     def forget_removed(self, it: wire.AgentSet) -> None:
         """Whoever gets the id of a removed agent has held nobody's task."""

@@ -167,7 +167,7 @@ class Ledger(Book):
         self.acts.append(it)
 
     def group_set(self, it: wire.GroupSet) -> None:
-        self.groups[it.tenant_id, it.group.group_id] = it.group
+        self.configure(it)
 
     def agent_set(self, it: wire.AgentSet) -> None:
         agent = self.agent(it.tenant_id, it.agent.agent_id)

@@ -116,6 +116,8 @@ def _mode_set(ledger: Ledger, it: wire.Input, _at: int) -> Outcome:
 
 def _moved(ledger: Ledger, it: wire.Input, _at: int) -> Outcome:
     order = it.move_tasks
+    if not order.queue_id:
+        return _moved_by_name(ledger, it.tenant_id, order)
     there = [
         task_id
         for (owner, task_id), task in ledger.tasks.items()
@@ -130,6 +132,18 @@ def _moved(ledger: Ledger, it: wire.Input, _at: int) -> Outcome:
         return {no}, ""
     wait = [task_id for task_id in there if not order.task_ids or task_id in order.task_ids]
     return {""}, "acted" if wait and order.queue_id != order.target_queue_id else ""
+
+
+def _moved_by_name(ledger: Ledger, tenant_id: str, order: wire.MoveTasks) -> Outcome:
+    keys = [(tenant_id, task_id) for task_id in order.task_ids]
+    named = [ledger.tasks[key] for key in keys if key in ledger.tasks]
+    if not all(_rules_task(ledger, tenant_id, order, task) for task in named):
+        return {"TASK_NOT_IN_YOUR_QUEUES"}, ""
+    if no := _not_over(ledger, tenant_id, order, order.target_queue_id):
+        return {no}, ""
+    there = "", order.target_queue_id
+    waits = [it.submitted for it in named if it.place == WAITS]
+    return {""}, "acted" if any((it.group_id, it.queue_id) != there for it in waits) else ""
 
 
 def _not_over(
@@ -147,7 +161,10 @@ def _not_over(
 
 
 def _rules_task(
-    ledger: Ledger, tenant_id: str, order: wire.CancelTask | wire.TakeBackTask, task: Task
+    ledger: Ledger,
+    tenant_id: str,
+    order: wire.CancelTask | wire.TakeBackTask | wire.MoveTasks,
+    task: Task,
 ) -> bool:
     known = (tenant_id, order.actor_id) in ledger.agents
     theirs = known and ledger.reaches(tenant_id, order.actor_id, task)

@@ -6,8 +6,10 @@ no input, and leaves one thing true after every step: no free agent and waiting 
 each other are left standing.
 """
 
+from dataclasses import replace
 from typing import Any
 
+from . import overflow
 from .decisions import (
     Action,
     AgentSet,
@@ -45,6 +47,7 @@ from .following import (
     match_queue,
     once,
     place,
+    place_all,
     refused,
     widened,
 )
@@ -78,7 +81,7 @@ from .refusals import asks_again_at, over, still_excluded
 from .requests import cancel_task, report_unreachable, submit_task
 from .state import State, evolve
 from .sticky import in_vain, keeper_of
-from .supervision import move_tasks, set_queue_mode, take_back_task
+from .supervision import known_queue, move_tasks, set_queue_mode, take_back_task
 from .tenant import Tenant
 from .timers import (
     AfterServiceRanOut,
@@ -136,8 +139,19 @@ def _group_configured(tenant: Tenant, it: GroupConfigured, at: int) -> Decisions
         yield from closed(task, left, OfferEnd.RESCINDED)
         if left and not task.rings:
             yield again(tenant, task, at)
+    if it.removed:
+        yield from _dissolve(tenant, it.group_id, at)
     present = [tenant.agents[it] for it in sorted(concerned) if it in tenant.agents]
     yield from find_work(tenant, present, at)
+
+
+def _dissolve(tenant: Tenant, group_id: str, at: int) -> Decisions:
+    """Have what waits at a group that is no more wait in the queue it came from."""
+    waiting = [task for task in tenant.groups.line(group_id) if task.waits]
+    back = [task for task in waiting if known_queue(tenant, task.submitted.queue_id)]
+    for task in back:
+        yield overflow.moved(tenant, task, replace(task.submitted, group_id=""), at)
+    yield from place_all(tenant, back, at)
 
 
 def _agent_configured(tenant: Tenant, it: AgentConfigured, at: int) -> Decisions:

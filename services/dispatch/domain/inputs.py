@@ -361,7 +361,7 @@ class SetQueueMode:
 
 @value
 class MoveTasks:
-    """Move what waits to another queue. No task ids: the first of the line."""
+    """Move what waits. No task ids: the first of the line. No queue: from wherever they wait."""
 
     tenant_id: str
     queue_id: str

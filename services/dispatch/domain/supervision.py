@@ -4,7 +4,7 @@ Permission is decided in the same step as what it is for: nobody acts on what th
 """
 
 from dataclasses import replace
-from itertools import islice
+from itertools import groupby, islice
 
 from . import overflow
 from .decisions import Acted, Action, QueueModeSet, Reason
@@ -13,6 +13,7 @@ from .following import (
     acted,
     again,
     answer,
+    in_order,
     let_in,
     match_queue,
     place,
@@ -68,24 +69,23 @@ def set_queue_mode(tenant: Tenant, it: SetQueueMode, at: int) -> Decisions:
 def move_tasks(tenant: Tenant, it: MoveTasks, at: int) -> Decisions:
     known = known_queue(tenant, it.target_queue_id)
     if (
-        no := _not_over(tenant, it, it.queue_id, known=_may_be_left(tenant, it.queue_id))
-        or _not_over(tenant, it, it.target_queue_id, known=known)
+        no := _not_left(tenant, it) or _not_over(tenant, it, it.target_queue_id, known=known)
     ) is not None:
         yield answer(it, no)
         return
-    moved = _first_waiting(tenant, it) if it.queue_id != it.target_queue_id else []
-    if moved:
+    moved = _first_waiting(tenant, it) if it.queue_id else _named_waiting(tenant, it, at)
+    for queue_id, some in groupby(moved, _queue_of):
         yield Acted(
             it.tenant_id,
             it.actor_id,
             Action.TASKS_MOVED,
             at,
-            it.queue_id,
+            queue_id,
             target_queue_id=it.target_queue_id,
-            tasks=len(moved),
+            tasks=len(list(some)),
         )
     for task in moved:
-        there = replace(task.submitted, queue_id=it.target_queue_id)
+        there = replace(task.submitted, queue_id=it.target_queue_id, group_id="")
         yield overflow.moved(tenant, task, there, at)
     # Only now, and in the order of where they are: nothing overtakes on the way.
     yield from place_all(tenant, moved, at, new=True)
@@ -116,6 +116,15 @@ def take_back_task(tenant: Tenant, it: TakeBackTask, at: int) -> Decisions:
         yield answer(it, Reason.DONE)
 
 
+def _not_left(tenant: Tenant, it: MoveTasks) -> Reason | None:
+    """Say why nothing may be moved from where it is."""
+    if it.queue_id:
+        return _not_over(tenant, it, it.queue_id, known=_may_be_left(tenant, it.queue_id))
+    named = (tenant.tasks[task_id] for task_id in it.task_ids if task_id in tenant.tasks)
+    theirs = all(supervises_task(tenant, it.actor_id, it.actor_role, task) for task in named)
+    return None if theirs else Reason.TASK_NOT_IN_YOUR_QUEUES
+
+
 def _may_be_left(tenant: Tenant, queue_id: str) -> bool:
     """Tell whether tasks may be moved out of a queue: also of one that is no more, or never was."""
     return queue_id in tenant.queues or tenant.lines.length(queue_id) > 0
@@ -131,7 +140,25 @@ def _not_over(
     return None
 
 
+def _queue_of(task: Task) -> str:
+    return task.submitted.queue_id
+
+
+def _named_waiting(tenant: Tenant, it: MoveTasks, at: int) -> list[Task]:
+    """List those that wait anywhere else, also at a group: by queue, and as they stand there."""
+    named = [tenant.tasks[task_id] for task_id in set(it.task_ids) & tenant.tasks.keys()]
+    there = "", it.target_queue_id
+    elsewhere = [
+        task
+        for task in named
+        if task.waits and (task.submitted.group_id, task.submitted.queue_id) != there
+    ]
+    return sorted(in_order(tenant, elsewhere, at), key=_queue_of)
+
+
 def _first_waiting(tenant: Tenant, it: MoveTasks) -> list[Task]:
+    if it.queue_id == it.target_queue_id:
+        return []
     named = frozenset(it.task_ids)
     waiting = tenant.lines.waiting(it.queue_id)
     moved = (task_id for task_id in waiting if not named or task_id in named)

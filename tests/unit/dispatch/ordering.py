@@ -109,7 +109,7 @@ class Ordering(Telling):
 
     @rule(
         tenant=tenants,
-        queue=queues,
+        queue=queues | st.just(""),
         to=queues,
         actor=agents,
         role=st.sampled_from([*Role, Role.MANAGER]),

@@ -4,13 +4,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from services.dispatch.domain.decisions import Acted
 from services.dispatch.domain.inputs import (
     AgentConfigured,
+    GroupConfigured,
+    MoveTasks,
     QueueConfigured,
     QueueMode,
+    Role,
     Sticky,
     StickyTo,
 )
+from services.dispatch.domain.policy import Overflow, OverflowTo, Policy
 from tests.unit.dispatch.desk import ACME, Desk
 
 
@@ -22,6 +27,45 @@ def desk() -> Iterator[Desk]:
     yield desk
     desk.save_and_load()
     assert desk.problems == []
+
+
+def test_what_waits_at_a_group_that_is_removed_waits_in_its_queue_again(desk: Desk) -> None:
+    to_group = Policy(max_wait_ms=1_000, overflow=Overflow(OverflowTo.GROUP, "night"))
+    desk.gone("ana")
+    desk.give(QueueConfigured(ACME, "sales", 2, policy=to_group))
+    desk.group("night", "bo")
+    desk.submit("t1")
+    desk.wait(2_000)
+    assert desk.task("t1").submitted.group_id == "night"
+    desk.give(GroupConfigured(ACME, "night", 2, removed=True))
+    assert desk.task("t1").submitted.group_id == ""
+    desk.here("ana")
+    assert desk.place("t1") == "rings ana"
+
+
+def test_what_waits_at_a_removed_group_and_in_no_queue_can_be_moved_by_name(desk: Desk) -> None:
+    desk.group("night", "bo")
+    desk.submit("t1", "", group_id="night")
+    desk.give(GroupConfigured(ACME, "night", 2, removed=True))
+    assert desk.place("t1") == "waits"
+    desk.agent("sue", "sales")
+    foreign = desk.move("", "sales", "t1", actor_id="sue", role=Role.SUPERVISOR)
+    assert foreign.reason == "TASK_NOT_IN_YOUR_QUEUES"
+    assert desk.move("", "sales", "t1", "ghost").count == 1
+    assert desk.place("t1") == "rings ana"
+    assert desk.move("", "sales", "t1").count == 0, "it rings"
+
+
+def test_tasks_of_several_queues_are_moved_in_one_order_and_audited_by_queue(desk: Desk) -> None:
+    desk.gone("ana")
+    for queue_id in ("care", "vip", "night"):
+        desk.queue(queue_id)
+        desk.submit(f"in-{queue_id}", queue_id)
+    order = MoveTasks(
+        ACME, "", "sales", "boss", Role.MANAGER, ("in-vip", "in-care", "in-night"), "r1"
+    )
+    acts = [it for it in desk.give(order) if isinstance(it, Acted)]
+    assert [(it.queue_id, it.tasks) for it in acts] == [("care", 1), ("night", 1), ("vip", 1)]
 
 
 def test_a_queue_made_again_is_neither_paused_nor_as_fast_as_the_one_before(desk: Desk) -> None:

@@ -645,12 +645,13 @@ class MoveTasksRequest(_message.Message):
     TASK_IDS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
+    """Empty: wherever the tasks that are named wait."""
     target_queue_id: _builtins.str
     request_id: _builtins.str
     @_builtins.property
     def task_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only these, 1,000 at most, each 1 to 64 of [A-Za-z0-9_-]; those that do not wait in the queue
-        are passed over. None: all.
+        """Only these, 1,000 at most, each 1 to 64 of [A-Za-z0-9_-]; those that do not wait, or not in the
+        queue, are passed over. None: all of the queue.
         """
 
     def __init__(

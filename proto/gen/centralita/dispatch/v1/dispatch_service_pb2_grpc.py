@@ -313,9 +313,10 @@ class DispatchServiceServicer:
     def MoveTasks(self, request, context):
         """Move what waits in a queue to another, with its age, in one step; 1,000 tasks at most, first
         come first, so repeat it (with a new request_id) until it answers 0. What rings stays. The
-        queue may have been removed: what waits there has no other way out. Audited. INVALID_ARGUMENT
-        TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
-        who do not belong to both.
+        queue may have been removed: what waits there has no other way out. Without a queue the tasks that
+        are named are moved from wherever they wait, also at a group, or at one that was removed. Audited.
+        INVALID_ARGUMENT TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS,
+        TASK_NOT_IN_YOUR_QUEUES for supervisors who do not belong to both.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -125,9 +125,10 @@ class DispatchServiceStub:
     MoveTasks: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.MoveTasksRequest, _dispatch_service_pb2.MoveTasksResponse]
     """Move what waits in a queue to another, with its age, in one step; 1,000 tasks at most, first
     come first, so repeat it (with a new request_id) until it answers 0. What rings stays. The
-    queue may have been removed: what waits there has no other way out. Audited. INVALID_ARGUMENT
-    TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
-    who do not belong to both.
+    queue may have been removed: what waits there has no other way out. Without a queue the tasks that
+    are named are moved from wherever they wait, also at a group, or at one that was removed. Audited.
+    INVALID_ARGUMENT TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS,
+    TASK_NOT_IN_YOUR_QUEUES for supervisors who do not belong to both.
     """
 
 @_typing.type_check_only
@@ -225,9 +226,10 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     MoveTasks: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.MoveTasksRequest, _dispatch_service_pb2.MoveTasksResponse]  # type: ignore[assignment]
     """Move what waits in a queue to another, with its age, in one step; 1,000 tasks at most, first
     come first, so repeat it (with a new request_id) until it answers 0. What rings stays. The
-    queue may have been removed: what waits there has no other way out. Audited. INVALID_ARGUMENT
-    TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
-    who do not belong to both.
+    queue may have been removed: what waits there has no other way out. Without a queue the tasks that
+    are named are moved from wherever they wait, also at a group, or at one that was removed. Audited.
+    INVALID_ARGUMENT TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS,
+    TASK_NOT_IN_YOUR_QUEUES for supervisors who do not belong to both.
     """
 
 class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -442,9 +444,10 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_dispatch_service_pb2.MoveTasksResponse, _abc.Awaitable[_dispatch_service_pb2.MoveTasksResponse]]:
         """Move what waits in a queue to another, with its age, in one step; 1,000 tasks at most, first
         come first, so repeat it (with a new request_id) until it answers 0. What rings stays. The
-        queue may have been removed: what waits there has no other way out. Audited. INVALID_ARGUMENT
-        TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS for supervisors
-        who do not belong to both.
+        queue may have been removed: what waits there has no other way out. Without a queue the tasks that
+        are named are moved from wherever they wait, also at a group, or at one that was removed. Audited.
+        INVALID_ARGUMENT TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS,
+        TASK_NOT_IN_YOUR_QUEUES for supervisors who do not belong to both.
         """
 
 def add_DispatchServiceServicer_to_server(servicer: DispatchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
