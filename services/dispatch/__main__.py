@@ -28,6 +28,7 @@ from services.kernel.standing import hearing_standing
 
 from .adapters.acts import JetStreamActs
 from .adapters.asking import ExplainElsewhere
+from .adapters.directory import JetStreamDirectory
 from .adapters.head_waits import TellHeadWaits
 from .adapters.leases import KeyValueLeases, leases
 from .adapters.logs import JetStreamInputLog, JetStreamIntake, JetStreamJournal, shard_of
@@ -107,7 +108,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
                     Exposed(
                         add_DispatchServiceServicer_to_server,
                         DispatchApi(
-                            Ask(intake, inbox),
+                            Ask(intake, inbox, JetStreamDirectory(bus, intake, utc_now)),
                             list_shards,
                             GetWait(leader),
                             GetQueueStatus(leader),

@@ -22,9 +22,9 @@ from services.directory.adapters.seed_routing import group_of, policy_of, queue_
 from services.directory.adapters.seed_table import Table
 from services.dispatch.adapters.inputs import decode_input, encode_input
 from services.dispatch.adapters.records import decode_record, encode_record
+from services.dispatch.configured import group_configured, queue_configured
 from services.dispatch.domain.decisions import Decision, GroupSet, QueueSet
 from services.dispatch.domain.inputs import GroupConfigured, QueueConfigured
-from services.dispatch.handlers import group_configured, queue_configured
 from services.dispatch.use_cases.ports import Step
 from services.presence.messages import policy_of as presence_reads
 from tests.integration.directory.test_routing import whole_policy, whole_queue

@@ -1,5 +1,6 @@
 """Resources in MongoDB. One document is one transaction, outbox included."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,9 @@ from services.kernel.wire import subject_of
 from . import documents
 
 T = TypeVar("T")
+
+TOLD_WITHIN_S = 1.0
+"""So long an answer waits for the bus. What is told later is told all the same."""
 
 _BEHIND_SLASH = "0"  # the character behind "/": all keys of tenant t are between "t/" and "t0"
 
@@ -109,12 +113,17 @@ class MongoShelf(Generic[T]):
             raise Stale("It changed meanwhile.", id=slot.id) from clash
         if not done.matched_count and done.upserted_id is None:
             raise Stale("It changed meanwhile.", id=slot.id)
-        self._nudge(document_id)
+        await self._told(document_id)
         return after
 
     def _entries(self, slot: Slot[T]) -> list[dict[str, Any]]:
         changed = self._form.changed
         return [] if changed is None else [entry(changed(slot), self._clock())]
+
+    async def _told(self, document_id: str) -> None:
+        """Let the state be on the bus before whoever changed it uses it; the bus may be away."""
+        if self._relay is not None:
+            await asyncio.wait({self._relay.nudge(document_id)}, timeout=TOLD_WITHIN_S)
 
     def _nudge(self, document_id: str) -> None:
         if self._relay is not None:

@@ -1,25 +1,57 @@
 """Commands of people: into the input log, and the answer back."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from services.dispatch.domain.decisions import Answered, Reason
 from services.dispatch.domain.errors import Unanswered, refusal
-from services.dispatch.domain.inputs import Command, MoveTasks, SetQueueMode
+from services.dispatch.domain.inputs import SERVICE, Command, MoveTasks, SetQueueMode
 
-from .ports import Intake, Replies, Unknown
+from .ports import Directory, Intake, Replies, Unknown
 
 ANSWER_WITHIN_S = 5.0
+
+
+RESTS_ON_THE_DIRECTORY = {
+    Reason.QUEUE_NOT_FOUND,
+    Reason.QUEUE_NOT_YOURS,
+    Reason.GROUP_NOT_FOUND,
+    Reason.GROUP_NOT_YOURS,
+    Reason.ASSIGNEE_NOT_IN_QUEUE,
+    Reason.TASK_NOT_IN_YOUR_QUEUES,
+}
+"""Refusals that what was put a moment ago may have made untrue."""
 
 
 class Ask:
     """Has the router decide on a command. Repeating one with its request_id changes nothing."""
 
-    def __init__(self, intake: Intake, replies: Replies) -> None:
+    def __init__(self, intake: Intake, replies: Replies, directory: Directory) -> None:
         self._intake = intake
         self._replies = replies
+        self._directory = directory
 
     async def __call__(self, command: Callable[[str], Command]) -> Answered:
         """Carry out the command made for a reply_to. Raises Refusal, Unanswered."""
+        it, answer = await self._asked(command)
+        if answer.reason in RESTS_ON_THE_DIRECTORY and await self._heard_news(it):
+            # Under an id of its own, or it would be answered as the first time.
+            request_id = f"{it.request_id}/again"
+            it, answer = await self._asked(lambda to: replace(command(to), request_id=request_id))
+        if answer.reason is not Reason.DONE:
+            raise refusal(answer.reason, **_what(it))
+        return answer
+
+    async def _heard_news(self, it: Command) -> bool:
+        task = getattr(it, "task", None)
+        return await self._directory.tell_news(
+            it.tenant_id,
+            users=_named(it, "actor_id", "assignee_id"),
+            queues=_named(it, "queue_id", "target_queue_id") | _named(task, "queue_id"),
+            groups=_named(task, "group_id"),
+        )
+
+    async def _asked(self, command: Callable[[str], Command]) -> tuple[Command, Answered]:
         with self._replies.expect() as awaited:
             it = command(awaited.reply_to)
             try:
@@ -30,9 +62,13 @@ class Ask:
             answer = await awaited.within(ANSWER_WITHIN_S)
         if answer is None:
             raise Unanswered
-        if answer.reason is not Reason.DONE:
-            raise refusal(answer.reason, **_what(it))
-        return answer
+        return it, answer
+
+
+def _named(of: object, *fields: str) -> set[str]:
+    """Return the ids that stand in these fields; a service that acts has none of a user."""
+    named = {str(getattr(of, field, "")) for field in fields}
+    return {it for it in named if it and not it.startswith(SERVICE)}
 
 
 def _what(it: Command) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What the use cases need from the outside, and the values that cross."""
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -188,6 +188,14 @@ class Awaited(Protocol):
 
     async def within(self, seconds: float) -> Answered | None:
         """Return the outcome, or None when none came in time."""
+        ...
+
+
+class Directory(Protocol):
+    async def tell_news(
+        self, tenant_id: str, *, users: Iterable[str], queues: Iterable[str], groups: Iterable[str]
+    ) -> bool:
+        """Have the router hear what the directory has said of these just now; False: nothing."""
         ...
 
 

@@ -90,6 +90,7 @@ async def test_the_stream_equals_what_is_stored(
         queue_ids=["sales", "support"],
         chat_capacity=3,
         capacity=resources_pb2.Capacity(chats=3),
+        incarnation=1,
     )
     shop = (
         await olga.GetChannelAccount(GetChannelAccountRequest(channel_account_id="shop"))
@@ -221,3 +222,13 @@ async def _equal(bus: Bus, before: Mapping[str, Any]) -> bool:
 async def _stored(db: Database) -> list[Any]:
     names = ("tenants", "queues", "users", "groups", "channel_accounts", "presence_policies")
     return [it for name in names async for it in db[name].find({}, {"outbox": 0}).sort("_id", 1)]
+
+
+async def test_what_is_put_is_on_the_bus_when_that_is_answered(
+    directory: Installation, bus: Bus
+) -> None:
+    olga = (await directory.as_user("olga")).directory
+    for number in range(8):
+        queue = resources_pb2.Queue(queue_id=f"fresh-{number}", display_name="Fresh")
+        await olga.PutQueue(PutQueueRequest(queue=queue))
+        await bus.js.get_last_msg("DIRECTORY", f"cc.demo.directory.v1.queue.changed.fresh-{number}")

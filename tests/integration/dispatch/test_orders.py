@@ -1,5 +1,7 @@
 """What services and supervisors order, over gRPC with real tokens, and what is heard of it."""
 
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -13,9 +15,11 @@ from centralita.dispatch.v1.events_pb2 import (
 from grpc import StatusCode
 
 from services.kernel.answers import reason_of
+from services.kernel.bus import Bus
 from services.kernel.ids import new_id
 from tests.integration.dispatch.centre import Asked, Centre, refusal
 from tests.servicers import refused
+from tests.streams import until
 
 
 def call(desk: Centre, task_id: str, group_id: str = "", queue_id: str = "") -> Asked:
@@ -43,6 +47,46 @@ async def test_a_call_rings_at_a_whole_group_and_one_has_it(desk: Centre) -> Non
     await desk.heard("TaskAssigned", "c-1", "bo")
     assert (await refusal(desk.accept("ana", "c-1")))[1] == "OFFER_NOT_YOURS"
     await desk.audited()
+
+
+async def test_what_was_put_a_moment_ago_can_be_used_at_once(desk: Centre, bus: Bus) -> None:
+    """The router's own consumers stand still, as when it is busy; the stream has what was put."""
+    await _stand_still(bus, "dispatch-configure-queue", "dispatch-configure-agent")
+    await desk.queue("fresh")
+    pause = api.SetQueueModeRequest(queue_id="fresh", mode=QUEUE_MODE_PAUSED, request_id=new_id())
+    for _ in range(2):  # repeated, it is answered alike
+        await desk.ask("SetQueueMode", pause, "mia")
+    await desk.works("new", receive_new=False)
+    await desk.queue("sales")
+    await desk.opens("c-1")
+    await desk.heard("TaskQueued", "c-1")
+    await until_assigned(desk, "c-1", "new")
+    unknown = api.SetQueueModeRequest(queue_id="never", mode=QUEUE_MODE_OPEN, request_id=new_id())
+    assert (await refusal(desk.ask("SetQueueMode", unknown, "mia")))[1] == "QUEUE_NOT_FOUND"
+
+
+async def until_assigned(desk: Centre, task_id: str, agent_id: str) -> None:
+    """Assign as soon as the agent's presence, which no directory tells, is known."""
+
+    async def assigned() -> bool:
+        try:
+            await desk.assign("mia", task_id, agent_id, role="manager")
+        except grpc.aio.AioRpcError as no:
+            if reason_of(no) != "ASSIGNEE_NOT_CONNECTED":
+                raise
+            return False
+        return True
+
+    await until(assigned)
+
+
+async def _stand_still(bus: Bus, *durables: str) -> None:
+    until_then = (datetime.now(UTC) + timedelta(seconds=20)).isoformat()
+    order = json.dumps({"pause_until": until_then}).encode()
+    for durable in durables:
+        subject = f"$JS.API.CONSUMER.PAUSE.DIRECTORY.{durable}"
+        told = json.loads((await bus.nc.request(subject, order, timeout=2)).data)
+        assert told["paused"], told
 
 
 async def test_a_queue_is_paused_moved_and_opened_and_all_of_it_is_audited(desk: Centre) -> None:

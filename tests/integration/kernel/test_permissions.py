@@ -98,7 +98,7 @@ LOOKED_UP: Mapping[str, tuple[str, ...]] = {
         *("PRESENCE", "SUBMISSIONS"),
     ),
     "dispatch": (
-        *("DISPATCH_JOURNAL", "KV_dispatch-leases"),
+        *("DIRECTORY", "DISPATCH_JOURNAL", "KV_dispatch-leases"),
         *("OBJ_dispatch-archive", "OBJ_dispatch-snapshots"),
     ),
     "ingestion": ("INGESTION",),
