@@ -37,17 +37,18 @@ async def use(stores: Stores, me: str, others: Sequence[str]) -> None:
         await stores["memberships"].note(user)
         await stores["abilities"].take_user(user)
         group = GroupChanged(tenant_id=me, group_id=f"g{number}", version=version)
-        group.group.user_ids.extend(["u1"] if me == ME else ["u1", "u2"])
+        group.group.user_ids.extend(["u1", "u3"] if me == ME else ["u1", "u2", "u3"])
         await stores["abilities"].take_group(group)
     policy = PresencePolicyChanged(tenant_id=me, version=version)
-    policy.policy.banned_after = version
+    policy.policy.banned_after = version + 1
     await stores["policies"].take(policy)
+    await look(stores, me, others)
     # Leaving a group of mine takes nobody out of theirs.
     await stores["abilities"].take_group(GroupChanged(tenant_id=me, group_id="g1", version=9))
 
 
 async def look(stores: Stores, me: str, _: Sequence[str]) -> None:
-    for user_id in ("u1", "u2"):
+    for user_id in ("u1", "u2", "u3"):  # the last one is in no queue
         await stores["memberships"].queues_of(me, user_id)
         await stores["abilities"].of((me, user_id))
     await stores["policies"].of(me)
