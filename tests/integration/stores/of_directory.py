@@ -91,10 +91,15 @@ async def _sign_in(stores: Stores, me: str) -> None:
     await attempts.save(Attempts(f"{me}-key", 1, NOW))
     await attempts.save(Attempts(f"{me}-gone", 1, NOW))
     await attempts.forget(f"{me}-gone")
+    await attempts.add(f"{me}-source", 2, NOW)
+    await attempts.add(f"{me}-source", -1, NOW)
+    await attempts.trust(f"{me}-here", NOW)
     session = Session(f"{me}-s", me, "ana", "p", f"{me}-hash", NOW + timedelta(1), NOW)
     await sessions.begin(session)
-    await sessions.begin(replace(session, id=f"{me}-gone"))
-    await sessions.end(f"{me}-gone")
+    for ended in ("gone", "other"):
+        await sessions.begin(replace(session, id=f"{me}-{ended}", user_id="bo"))
+    await sessions.end(replace(session, id=f"{me}-gone", user_id="bo"))
+    await sessions.end_all(me, "bo")
     await sessions.advance(session, replace(session, token_hash="next"))
     await sessions.advance(session, replace(session, token_hash="stolen"))
 
@@ -117,7 +122,10 @@ async def look(stores: Stores, me: str, _: Sequence[str]) -> None:
         await references.to_queue(me, queue_id)
     await references.to_group(me, "g1")
     await stores["attempts"].of(f"{me}-key")
-    await stores["sessions"].at(f"{me}-s")
+    await stores["attempts"].trusts(f"{me}-here")
+    for session_id in ("s", "gone", "other"):
+        await stores["sessions"].at(f"{me}-{session_id}")
+        await stores["sessions"].has_ended(f"{me}-{session_id}")
 
 
 CASE = Case(opened, use, look)

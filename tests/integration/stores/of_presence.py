@@ -51,6 +51,7 @@ async def use(stores: Stores, me: str, others: Sequence[str]) -> None:
         await history.keep(change_of(banned))
         await history.keep_soon(change_of(banned))
         await history.keep(change_of(banned))
+        await history.forget((me, user_id), 2)
         call = Call(me, "task-1", version=0).rung(1, user_id)
         before = await calls.read((me, "task-1")) or Call(me, "task-1")
         await calls.save(before, replace(call, version=before.version))

@@ -81,7 +81,12 @@ INDEXES: Mapping[str, Mapping[str, Mapping[str, Index]]] = {
         "channel_accounts": {"queue": _by("tenant_id", "value.queue_id"), "outbox": OUTBOX},
         "presence_policies": {"outbox": OUTBOX},
         "sign_in_attempts": {"forgotten": _forgotten("last_at", 3600)},
-        "sessions": {"ended": _forgotten("idle_until", 0)},
+        "trusted_sources": {"forgotten": _forgotten("last_at", 90 * DAY)},
+        "sessions": {
+            "ended": _forgotten("idle_until", 0),
+            "user": _by("tenant_id", "user_id"),
+        },
+        "ended_sessions": {"forgotten": _forgotten("forgotten_at", 0), "outbox": OUTBOX},
     },
     "ingestion": {
         "deliveries": {
@@ -161,6 +166,8 @@ COUNTED_FROM = {
     "webchat_replies": NOW + timedelta(days=7),
     "calls": NOW,
     "sign_in_attempts": NOW,
+    "trusted_sources": NOW,
+    "ended_sessions": NOW + timedelta(minutes=16),
     "sessions": NOW + timedelta(days=1),
 }
 
