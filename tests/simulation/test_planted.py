@@ -1,6 +1,6 @@
 """The simulation is worth something: each of these loops and buses is caught."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,16 +30,13 @@ def _often_saved_and_quiet(monkeypatch: Patch) -> None:
     often_saved_and_quiet(monkeypatch.setattr)
 
 
-def caught() -> bool:
-    """Say whether one of some worlds shows the bug, be it by breaking down."""
+def complaints() -> Iterator[str]:
+    """Walk what is wrong in some worlds; one that breaks down names no bug."""
     for seed in range(WORLDS):
         try:
-            found = history(seed).problems
-        except (AssertionError, ExceptionGroup, LookupError):
-            return True
-        if found:
-            return True
-    return False
+            yield from history(seed).problems
+        except (AssertionError, ExceptionGroup, LookupError, ValueError):
+            continue
 
 
 def the_fence_is_ignored(patch: Patch) -> None:
@@ -223,37 +220,42 @@ def the_clock_of_the_machine_decides(patch: Patch) -> None:
     """Let a step be as late or early as the machine believes, whatever was decided before."""
     step = _Term._step
 
-    def believing(self: _Term, sequence: int, it: Any, at: int, steps: list[Step]) -> None:
-        step(self, sequence, it, self._ports.clock() if sequence else at, steps)
+    def believing(self: _Term, sequence: int, it: Any, at: int, steps: list[Step]) -> bool:
+        return step(self, sequence, it, self._ports.clock() if sequence else at, steps)
 
     patch.setattr(_Term, "_step", believing)
 
 
-PLANTS: list[Callable[[Patch], None]] = [
-    the_fence_is_ignored,
-    it_is_told_before_it_is_committed,
-    answers_are_given_before_the_append,
-    what_was_in_the_batch_is_dropped_at_a_crash,
-    an_input_is_passed_over,
-    timers_that_fell_due_without_a_leader_are_forgotten,
-    a_successor_folds_again_what_it_has_folded,
-    nothing_is_told_again,
-    it_counts_as_out_before_it_is,
-    an_unknown_outcome_is_taken_for_none,
-    an_unknown_outcome_is_taken_for_success,
-    what_is_not_committed_is_saved,
-    an_event_is_dropped,
-    events_overtake_each_other,
-    ids_are_not_of_the_place_in_the_journal,
-    the_clock_of_the_machine_decides,
-]
+PLANTS: dict[Callable[[Patch], None], str] = {
+    the_fence_is_ignored: "chain broken: decided on another past",
+    it_is_told_before_it_is_committed: "was never decided",
+    answers_are_given_before_the_append: "was told done, not OFFER_NOT_YOURS",
+    what_was_in_the_batch_is_dropped_at_a_crash: "was lost: ",
+    an_input_is_passed_over: "was lost: ",
+    timers_that_fell_due_without_a_leader_are_forgotten: "rings beyond its deadline",
+    a_successor_folds_again_what_it_has_folded: "the snapshot is not the fold of the journal",
+    nothing_is_told_again: "was not told",
+    it_counts_as_out_before_it_is: "was not told",
+    an_unknown_outcome_is_taken_for_none: "decided again, the engine decides otherwise",
+    an_unknown_outcome_is_taken_for_success: "chain broken: decided on another past",
+    what_is_not_committed_is_saved: "the snapshot is not the fold of the journal",
+    an_event_is_dropped: "was not told",
+    events_overtake_each_other: "came after a later one of its task",
+    ids_are_not_of_the_place_in_the_journal: "was never decided",
+    the_clock_of_the_machine_decides: "time falls",
+}
+"""What of the worlds' complaints names the bug."""
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
-def test_a_router_is_caught_in_which(plant: Callable[[Patch], None], monkeypatch: Patch) -> None:
+@pytest.mark.parametrize(
+    ("plant", "words"), PLANTS.items(), ids=lambda it: getattr(it, "__name__", "")
+)
+def test_a_router_is_caught_in_which(
+    plant: Callable[[Patch], None], words: str, monkeypatch: Patch
+) -> None:
     plant(monkeypatch)
-    assert caught()
+    assert any(words in problem for problem in complaints())
 
 
 def test_worlds_in_which_nothing_is_planted_have_no_fault() -> None:
-    assert not caught()
+    assert not [problem for seed in range(WORLDS) for problem in history(seed).problems]
