@@ -35,6 +35,7 @@ CODES: Mapping[type[Exception], StatusCode] = {
     errors.TextMissing: StatusCode.INVALID_ARGUMENT,
     errors.TextTooLong: StatusCode.INVALID_ARGUMENT,
     errors.RequestIdMissing: StatusCode.INVALID_ARGUMENT,
+    errors.RequestIdReused: StatusCode.ALREADY_EXISTS,
     errors.PageTokenInvalid: StatusCode.INVALID_ARGUMENT,
     errors.Stale: StatusCode.ABORTED,  # read again, decide again
 }

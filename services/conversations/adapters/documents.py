@@ -59,12 +59,13 @@ def from_closed(closed: Closed | None) -> Document | None:
     if closed is None:
         return None
     crossed = {"crossed": list(closed.crossed)} if closed.crossed else {}
-    return {"by": closed.by, "request_id": closed.request_id, "at": closed.at} | crossed
+    seen = {} if closed.seen is None else {"seen": closed.seen}
+    return {"by": closed.by, "request_id": closed.request_id, "at": closed.at} | crossed | seen
 
 
 def _to_closed(closed: Document) -> Closed:
     crossed = tuple(closed.get("crossed", ()))
-    return Closed(closed["by"], closed["request_id"], closed["at"], crossed)
+    return Closed(closed["by"], closed["request_id"], closed["at"], crossed, closed.get("seen"))
 
 
 def to_message(document: Document) -> Message:

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from .errors import ConversationClosed, NotYours
+from .errors import ConversationClosed, NotYours, RequestIdReused
 from .events import Appended, Closed, Event, Opened, ReplyRequested
 from .message import Direction, Message, farewell_id, placed, reply_id
+
+REUSED = "Something else was done under this request_id. Make a new one for each request."
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +104,19 @@ class Conversation:
         return Appended(message), ReplyRequested(message)
 
     def close(
-        self, by: str, request_id: str, now: datetime, crossed: Sequence[Message] = ()
+        self,
+        by: str,
+        request_id: str,
+        now: datetime,
+        crossed: Sequence[Message] = (),
+        seen: int | None = None,
     ) -> tuple[Event, ...]:
         """End it. `by` and `request_id` are empty when the system does.
 
         `crossed` are messages that nobody has seen: they are of the next conversation.
         """
         self._insist_on_open()
-        return (Closed(by, request_id, now, tuple(each.id for each in crossed)),)
+        return (Closed(by, request_id, now, tuple(each.id for each in crossed), seen),)
 
     def take_over(self, crossed: Sequence[Message], last_agent_id: str) -> tuple[Event, ...]:
         """Open it with the messages that crossed the close of the one before."""
@@ -124,10 +131,17 @@ class Conversation:
         self._insist_on_open()
         return (Opened(self.opened_at, self.assignee_id),)
 
-    def was_closed_by(self, user_id: str, request_id: str) -> bool:
-        """Tell whether this very request closed it, so that a repeat is answered alike."""
+    def was_closed_by(self, user_id: str, request_id: str, seen: int) -> bool:
+        """Tell whether this very request closed it, so that a repeat is answered alike.
+
+        RequestIdReused: one with its id did, which had seen less or more.
+        """
         was = self.closed
-        return was is not None and (was.by, was.request_id) == (user_id, request_id)
+        if was is None or (was.by, was.request_id) != (user_id, request_id):
+            return False
+        if was.seen not in {None, seen}:
+            raise RequestIdReused(REUSED, conversationId=self.id)
+        return True
 
     @property
     def crossed(self) -> tuple[str, ...]:
@@ -139,6 +153,12 @@ class Conversation:
             raise NotYours(
                 "Only its assignee may do this; accept it first.", conversationId=self.id
             )
+
+    def insist_on_same(self, sent: Message, text: str) -> Message:
+        """Return what a request sent before; RequestIdReused: it says something else now."""
+        if sent.text != text:
+            raise RequestIdReused(REUSED, conversationId=self.id)
+        return sent
 
     def holds(self, message_id: str) -> Message | None:
         """Return a staged message. None says only that it is not staged (any more)."""

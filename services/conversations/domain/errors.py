@@ -43,6 +43,12 @@ class RequestIdMissing(Refusal):
     reason = "REQUEST_ID_MISSING"
 
 
+class RequestIdReused(Refusal):
+    """What was asked under this request_id before said something else, and was done."""
+
+    reason = "REQUEST_ID_REUSED"
+
+
 class PageTokenInvalid(Refusal):
     reason = "PAGE_TOKEN_INVALID"
 

@@ -34,13 +34,15 @@ class Closed:
     """`by` is the user who closed it, empty for the system; `request_id` is theirs.
 
     `crossed` are the messages of the customer that whoever closed it had not seen. They leave it,
-    and begin the next conversation of the lane.
+    and begin the next conversation of the lane. `seen` is the last arrival that the request named;
+    None where nobody asked, or an older version closed it.
     """
 
     by: str
     request_id: str
     at: datetime
     crossed: tuple[str, ...] = ()
+    seen: int | None = None
 
 
 Event = Opened | Appended | ReplyRequested | Closed

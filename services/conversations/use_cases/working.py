@@ -49,9 +49,9 @@ class Reply:
         it = await self._conversations.get(viewer.tenant_id, conversation_id)
         message_id = reply_id(viewer.tenant_id, conversation_id, viewer.user_id, request_id)
         if staged := it.holds(message_id):
-            return staged
+            return it.insist_on_same(staged, text)
         if stored := await self._messages.get(viewer.tenant_id, message_id):
-            return stored
+            return it.insist_on_same(stored, text)
         _insist_on_view_of_closed(viewer, it)
         events = it.reply(viewer.user_id, request_id, text, self._clock())
         await self._conversations.save(it, *events)
@@ -95,7 +95,7 @@ class Close:
         self, viewer: Viewer, conversation_id: str, request_id: str, seen: Seen
     ) -> Conversation:
         it = await self._conversations.get(viewer.tenant_id, conversation_id)
-        if it.was_closed_by(viewer.user_id, request_id):
+        if it.was_closed_by(viewer.user_id, request_id, seen.arrival):
             return it
         _insist_on_view_of_closed(viewer, it)
         if not viewer.may_close(it):
@@ -103,7 +103,7 @@ class Close:
         # What is staged is stored first: nobody looks for messages in a closed document.
         await self._store.now(it, it.staged)
         crossed = await self._go_on.unseen(it, seen)
-        events = it.close(viewer.user_id, request_id, self._clock(), crossed)
+        events = it.close(viewer.user_id, request_id, self._clock(), crossed, seen.arrival)
         await self._conversations.save(it, *events)
         return it.apply(*events)
 

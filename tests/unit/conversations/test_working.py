@@ -1,6 +1,7 @@
 """An agent answers and closes: only what is theirs, and once for each request."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from services.conversations.domain.errors import (
     ConversationNotFound,
     NotYours,
     RequestIdMissing,
+    RequestIdReused,
 )
 from services.conversations.domain.events import Appended, ReplyRequested
 from services.conversations.domain.message import Direction
@@ -35,6 +37,31 @@ async def test_the_same_request_is_the_same_reply_even_after_the_close() -> None
     await desk.close(agent(), it.id, "r-2")
     assert await desk.reply(agent(), it.id, "r-1", "buenos días") == first
     assert (await desk.latest()).message_count == 2
+
+
+async def test_a_request_id_is_not_taken_for_another_text() -> None:
+    desk = Desk()
+    it = await desk.held()
+    await desk.reply(agent(), it.id, "r-1", "buenos días")
+    with pytest.raises(RequestIdReused):
+        await desk.reply(agent(), it.id, "r-1", "buenas noches")
+    await desk.close(agent(), it.id, "r-2")
+    with pytest.raises(RequestIdReused):
+        await desk.reply(agent(), it.id, "r-1", "buenas noches")
+    assert (await desk.latest()).message_count == 2
+
+
+async def test_a_request_id_is_not_taken_for_a_close_of_another_sight() -> None:
+    desk = Desk()
+    it = await desk.held()
+    await desk.close(agent(), it.id, "r-1", 1)
+    with pytest.raises(RequestIdReused):
+        await desk.close(agent(), it.id, "r-1", 2)
+    closed = await desk.close(agent(), it.id, "r-1", 1)
+    assert closed.id == it.id
+    assert closed.closed
+    by_an_older_version = replace(closed, closed=replace(closed.closed, seen=None))
+    assert by_an_older_version.was_closed_by("ana", "r-1", 2)
 
 
 async def test_two_agents_may_use_the_same_request_id() -> None:

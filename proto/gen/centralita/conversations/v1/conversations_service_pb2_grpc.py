@@ -84,7 +84,8 @@ class ConversationsServiceServicer:
 
     def Reply(self, request, context):
         """Answer the customer. Only the assignee may: FAILED_PRECONDITION CONVERSATION_NOT_YOURS,
-        CONVERSATION_CLOSED; INVALID_ARGUMENT TEXT_MISSING, TEXT_TOO_LONG, REQUEST_ID_MISSING.
+        CONVERSATION_CLOSED; INVALID_ARGUMENT TEXT_MISSING, TEXT_TOO_LONG, REQUEST_ID_MISSING;
+        ALREADY_EXISTS REQUEST_ID_REUSED when the request_id was sent before with another text.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,7 +94,8 @@ class ConversationsServiceServicer:
     def CloseConversation(self, request, context):
         """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
         CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it). What the
-        customer wrote behind last_seen_arrival begins the next conversation.
+        customer wrote behind last_seen_arrival begins the next conversation. ALREADY_EXISTS
+        REQUEST_ID_REUSED when this request_id closed it with another last_seen_arrival.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

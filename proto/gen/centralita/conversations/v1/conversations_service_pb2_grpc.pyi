@@ -41,12 +41,14 @@ class ConversationsServiceStub:
     """Its messages, oldest first, in pages. INVALID_ARGUMENT PAGE_TOKEN_INVALID."""
     Reply: _grpc.UnaryUnaryMultiCallable[_conversations_service_pb2.ReplyRequest, _conversations_service_pb2.ReplyResponse]
     """Answer the customer. Only the assignee may: FAILED_PRECONDITION CONVERSATION_NOT_YOURS,
-    CONVERSATION_CLOSED; INVALID_ARGUMENT TEXT_MISSING, TEXT_TOO_LONG, REQUEST_ID_MISSING.
+    CONVERSATION_CLOSED; INVALID_ARGUMENT TEXT_MISSING, TEXT_TOO_LONG, REQUEST_ID_MISSING;
+    ALREADY_EXISTS REQUEST_ID_REUSED when the request_id was sent before with another text.
     """
     CloseConversation: _grpc.UnaryUnaryMultiCallable[_conversations_service_pb2.CloseConversationRequest, _conversations_service_pb2.CloseConversationResponse]
     """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
     CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it). What the
-    customer wrote behind last_seen_arrival begins the next conversation.
+    customer wrote behind last_seen_arrival begins the next conversation. ALREADY_EXISTS
+    REQUEST_ID_REUSED when this request_id closed it with another last_seen_arrival.
     """
     GetOpenConversation: _grpc.UnaryUnaryMultiCallable[_conversations_service_pb2.GetOpenConversationRequest, _conversations_service_pb2.GetOpenConversationResponse]
     """The open conversation whose replies go to an address, for a service that speaks with the
@@ -66,12 +68,14 @@ class ConversationsServiceAsyncStub(ConversationsServiceStub):
     """Its messages, oldest first, in pages. INVALID_ARGUMENT PAGE_TOKEN_INVALID."""
     Reply: _aio.UnaryUnaryMultiCallable[_conversations_service_pb2.ReplyRequest, _conversations_service_pb2.ReplyResponse]  # type: ignore[assignment]
     """Answer the customer. Only the assignee may: FAILED_PRECONDITION CONVERSATION_NOT_YOURS,
-    CONVERSATION_CLOSED; INVALID_ARGUMENT TEXT_MISSING, TEXT_TOO_LONG, REQUEST_ID_MISSING.
+    CONVERSATION_CLOSED; INVALID_ARGUMENT TEXT_MISSING, TEXT_TOO_LONG, REQUEST_ID_MISSING;
+    ALREADY_EXISTS REQUEST_ID_REUSED when the request_id was sent before with another text.
     """
     CloseConversation: _aio.UnaryUnaryMultiCallable[_conversations_service_pb2.CloseConversationRequest, _conversations_service_pb2.CloseConversationResponse]  # type: ignore[assignment]
     """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
     CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it). What the
-    customer wrote behind last_seen_arrival begins the next conversation.
+    customer wrote behind last_seen_arrival begins the next conversation. ALREADY_EXISTS
+    REQUEST_ID_REUSED when this request_id closed it with another last_seen_arrival.
     """
     GetOpenConversation: _aio.UnaryUnaryMultiCallable[_conversations_service_pb2.GetOpenConversationRequest, _conversations_service_pb2.GetOpenConversationResponse]  # type: ignore[assignment]
     """The open conversation whose replies go to an address, for a service that speaks with the
@@ -106,7 +110,8 @@ class ConversationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_conversations_service_pb2.ReplyResponse, _abc.Awaitable[_conversations_service_pb2.ReplyResponse]]:
         """Answer the customer. Only the assignee may: FAILED_PRECONDITION CONVERSATION_NOT_YOURS,
-        CONVERSATION_CLOSED; INVALID_ARGUMENT TEXT_MISSING, TEXT_TOO_LONG, REQUEST_ID_MISSING.
+        CONVERSATION_CLOSED; INVALID_ARGUMENT TEXT_MISSING, TEXT_TOO_LONG, REQUEST_ID_MISSING;
+        ALREADY_EXISTS REQUEST_ID_REUSED when the request_id was sent before with another text.
         """
 
     @_abc_1.abstractmethod
@@ -117,7 +122,8 @@ class ConversationsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_conversations_service_pb2.CloseConversationResponse, _abc.Awaitable[_conversations_service_pb2.CloseConversationResponse]]:
         """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
         CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it). What the
-        customer wrote behind last_seen_arrival begins the next conversation.
+        customer wrote behind last_seen_arrival begins the next conversation. ALREADY_EXISTS
+        REQUEST_ID_REUSED when this request_id closed it with another last_seen_arrival.
         """
 
     @_abc_1.abstractmethod
