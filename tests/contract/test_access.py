@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from centralita.options.v1.options_pb2 import AccessOptions, Role
 from centralita.options.v1.options_pb2 import access as access_option
 from google.api.annotations_pb2 import (  # type: ignore[import-untyped, unused-ignore]  # no stubs
     http as http_option,
 )
 from google.protobuf.descriptor import Descriptor, FileDescriptor, MethodDescriptor
+
+from services.kernel.identity import role_name
+from tests.roles import ADMINISTRATOR, ANYONE, MAY_CALL, Who
 
 GENERATED = Path(__file__).parents[2] / "proto" / "gen"
 
@@ -48,6 +52,32 @@ def _fields_within(message: Descriptor, seen: set[str]) -> Iterator[str]:
 
 def test_there_are_methods_to_check() -> None:
     assert len(METHODS) > 30
+
+
+def test_a_method_is_open_to_whom_the_table_names() -> None:
+    """And every method has its row: tests/roles.py is written by hand."""
+    assert {_path(method): _granted(method) for method in METHODS} == MAY_CALL
+
+
+def test_a_method_that_is_opened_by_its_option_alone_is_noticed() -> None:
+    (put_user,) = (method for method in METHODS if method.name == "PutUser")
+    assert MAY_CALL[_path(put_user)] == ADMINISTRATOR
+    assert _may(AccessOptions(least_role=Role.ROLE_AGENT)) != MAY_CALL[_path(put_user)]
+
+
+def _path(method: MethodDescriptor) -> str:
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def _granted(method: MethodDescriptor) -> Who:
+    return _may(method.GetOptions().Extensions[access_option])
+
+
+def _may(rule: AccessOptions) -> Who:
+    if rule.anyone:
+        return ANYONE
+    role = role_name(rule.least_role) if rule.least_role else ""
+    return {*rule.services} | ({role} if role else set()) if rule.services else role
 
 
 @every_method

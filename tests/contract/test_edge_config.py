@@ -144,23 +144,25 @@ def test_the_edge_believes_the_issuer_that_the_services_believe() -> None:
         assert provider["audiences"] == [defaults.get("audience", "centralita")], name
 
 
+def _ours(field: FieldDescriptor) -> Descriptor | None:
+    """Return the message that a field holds, if it is one of ours."""
+    inner: Descriptor | None = field.message_type
+    return inner if inner is not None and inner.full_name.startswith("centralita.") else None
+
+
 def _members(message: Descriptor) -> str:
     """Write a message as the edge's tables have it."""
     return " ".join(
-        f"{field.json_name}:{field.message_type.name}" if _is_ours(field) else field.json_name
+        field.json_name if (inner := _ours(field)) is None else f"{field.json_name}:{inner.name}"
         for field in message.fields
     )
 
 
-def _is_ours(field: FieldDescriptor) -> bool:
-    inner = field.message_type
-    return inner is not None and inner.full_name.startswith("centralita.")
-
-
 def _within(message: Descriptor) -> Iterator[Descriptor]:
-    for field in filter(_is_ours, message.fields):
-        yield field.message_type
-        yield from _within(field.message_type)
+    for field in message.fields:
+        if (inner := _ours(field)) is not None:
+            yield inner
+            yield from _within(inner)
 
 
 def _table(name: str, rows: dict[str, str]) -> str:
@@ -170,7 +172,8 @@ def _table(name: str, rows: dict[str, str]) -> str:
 
 def test_the_edge_knows_the_members_of_every_body() -> None:
     """What it does not know it refuses: print what should stand there when a field is added."""
-    bodies, messages = {}, {}
+    bodies: dict[str, str] = {}
+    messages: dict[str, str] = {}
     for method in methods().values():
         rule = method.GetOptions().Extensions[http]
         if rule.body:

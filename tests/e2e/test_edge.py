@@ -15,6 +15,7 @@ from google.api.annotations_pb2 import http  # type: ignore[import-untyped]  # n
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from tests.e2e.door import Door, eventually, opened
+from tests.roles import BETWEEN_SERVICES
 from tests.tokens import bearer
 from tests.upstreams import NOT_FOUND, WATCH, methods
 
@@ -22,16 +23,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ROOT = Path(__file__).parents[2]
 METHODS = methods()
-BETWEEN_SERVICES = {
-    "/centralita.directory.v1.SessionService/IssueServiceToken",
-    "/centralita.directory.v1.DirectoryService/ResolveChannelAccount",
-    "/centralita.contacts.v1.ContactsService/ResolveContact",
-    "/centralita.conversations.v1.ConversationsService/GetOpenConversation",
-    "/centralita.dispatch.v1.DispatchService/ReportUnreachable",
-    "/centralita.dispatch.v1.DispatchService/SubmitForTenant",
-    "/centralita.dispatch.v1.DispatchService/CancelForTenant",
-    "/centralita.dispatch.v1.DispatchService/GetWaitForTenant",
-}
 TENANT = "/centralita.directory.v1.DirectoryService/GetTenant"
 
 

@@ -1,22 +1,16 @@
 """Nothing that is sent, by nobody or by anybody, makes a service fail: it refuses, and says why."""
 
 import asyncio
-import json
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from random import Random
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
-import aiohttp
 import grpc
 import pytest
 from centralita.contacts.v1 import contacts_service_pb2 as contacts
-from centralita.directory.v1 import session_service_pb2 as session
-from centralita.directory.v1.session_service_pb2_grpc import SessionServiceStub
 from centralita.ingestion.v1.resources_pb2 import InboundMessage
 from centralita.options.v1.options_pb2 import access
 from google.api.annotations_pb2 import http as http_option  # type: ignore[import-untyped]  # no stubs
@@ -24,8 +18,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from yarl import URL
 
 from services.kernel.answers import reason_of
+from tests.e2e.installation import Installation
 from tests.e2e.people import PASSWORD, TENANT, sign
-from tests.e2e.standalone import Standalone
 from tests.hostile import Known, bodies, junk, mutants
 from tests.servicers import ANA, Contacts, served
 from tests.upstreams import SERVICES, WATCH, methods
@@ -76,49 +70,6 @@ KNOWN: Known = {
     "allowed_origin": "https://example.com",
     "page_token": "",
 }
-
-
-@dataclass
-class Installation:
-    """Every service by its name, the edge, and who may be somebody there."""
-
-    edge: str
-    http: aiohttp.ClientSession
-    services: dict[str, grpc.aio.Channel]
-    tokens: dict[str, str]
-
-    def as_whom(self, who: str) -> tuple[tuple[str, str], ...]:
-        return (("authorization", f"Bearer {self.tokens[who]}"),) if who else ()
-
-
-@pytest.fixture
-async def installation(standalone: Standalone) -> AsyncIterator[Installation]:
-    home = standalone.home / "var"
-    addresses = dict(_addresses(json.loads((home / "envoy.json").read_text())))
-    secrets = json.loads((home / "secrets.json").read_text())["services"]
-    async with AsyncExitStack() as stack:
-        channels = {
-            name: await stack.enter_async_context(grpc.aio.insecure_channel(addresses[name]))
-            for name in SERVICES
-        }
-        directory = SessionServiceStub(channels["directory"])
-        tokens: dict[str, str] = {}
-        for role, email in (("owner", "olga@demo.example"), ("agent", "ana@demo.example")):
-            asked = session.SignInRequest(tenant_id=TENANT, email=email, password=PASSWORD)
-            tokens[role] = (await directory.SignIn(asked)).tokens.access_token
-        for name, secret in secrets.items():
-            told = session.IssueServiceTokenRequest(service=name, secret=secret)
-            tokens[name] = (await directory.IssueServiceToken(told)).access_token
-        client = await stack.enter_async_context(aiohttp.ClientSession())
-        edge = f"http://127.0.0.1:{standalone.port}"
-        yield Installation(edge, client, channels, tokens)
-
-
-def _addresses(envoy: Any) -> Iterable[tuple[str, str]]:
-    for cluster in envoy["static_resources"]["clusters"]:
-        (endpoints,) = cluster["load_assignment"]["endpoints"]
-        at = endpoints["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
-        yield cluster["name"], f"{at['address']}:{at['port_value']}"
 
 
 async def failure(
