@@ -157,7 +157,9 @@ def _to_overflow(field: str, m: pb.Overflow) -> Overflow:
             return End()
         case _:
             raise FieldInvalid(
-                field, "required", "send a queue, a group, a message, voicemail or end, or leave it"
+                field,
+                "required",
+                "send a queue, a group, a message, voicemail or end, or leave it out.",
             )
 
 

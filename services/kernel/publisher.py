@@ -68,7 +68,7 @@ class Publisher:
             async with asyncio.timeout(limit):
                 answer = await self._until_answered(message)
         except TimeoutError as silence:
-            raise BusUnavailable("no ack in time") from silence
+            raise BusUnavailable("There was no ack in time.") from silence
         except NEVER:
             raise
         except (Error, OSError) as broken:

@@ -11,15 +11,19 @@ from urllib.parse import quote
 import grpc
 import pytest
 from centralita.contacts.v1 import contacts_service_pb2 as contacts
+from centralita.dispatch.v1.dispatch_service_pb2 import MoveTasksRequest, SetQueueModeRequest
+from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from centralita.ingestion.v1.resources_pb2 import InboundMessage
 from centralita.options.v1.options_pb2 import access
+from centralita.presence.v1.presence_service_pb2 import SetChannelsRequest
+from centralita.presence.v1.presence_service_pb2_grpc import PresenceServiceStub
 from google.api.annotations_pb2 import http as http_option  # type: ignore[import-untyped]  # no stubs
 from google.protobuf.descriptor import MethodDescriptor
 from yarl import URL
 
 from services.kernel.answers import reason_of
 from tests.e2e.installation import Installation
-from tests.e2e.people import PASSWORD, TENANT, sign
+from tests.e2e.people import PASSWORD, TENANT, refusal, sign
 from tests.hostile import Known, bodies, junk, mutants
 from tests.servicers import ANA, Contacts, served
 from tests.upstreams import SERVICES, WATCH, methods
@@ -29,6 +33,7 @@ Asked: TypeAlias = "tuple[str, str, bytes, dict[str, str]]"
 
 SEED = 9
 AT_ONCE = 32
+WRONG = grpc.StatusCode.INVALID_ARGUMENT
 FROM_A_PATH = ("a", "%00", "%C3%28", "..%2F", "%F0%9F%98%80", "*", "a" * 5_000)
 HEADERS: tuple[dict[str, str], ...] = (
     {},
@@ -215,3 +220,20 @@ async def test_a_planted_bug_is_found() -> None:
     async with served(planted) as service:
         _, failures = await tried(service.channel, path, methods()[path], ANA)
     assert any("INTERNAL" in it for it in failures)
+
+
+async def test_what_no_list_has_and_what_is_too_much_is_refused_by_name(
+    installation: Installation,
+) -> None:
+    me = installation.as_whom("owner")
+    router = DispatchServiceStub(installation.services["dispatch"])
+    presences = PresenceServiceStub(installation.services["presence"])
+    unknown: Any = 99
+    mode = SetQueueModeRequest(queue_id="support", request_id="r-1", mode=unknown)
+    move = MoveTasksRequest(
+        queue_id="support", target_queue_id="sales", request_id="r-1", task_ids=["t"] * 1_001
+    )
+    channels = SetChannelsRequest(channels=[unknown])
+    assert await refusal(router.SetQueueMode(mode, metadata=me)) == (WRONG, "QUEUE_MODE_INVALID")
+    assert await refusal(router.MoveTasks(move, metadata=me)) == (WRONG, "TOO_MANY_TASKS")
+    assert await refusal(presences.SetChannels(channels, metadata=me)) == (WRONG, "CHANNEL_INVALID")

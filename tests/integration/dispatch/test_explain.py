@@ -10,7 +10,7 @@ from centralita.dispatch.v1 import explain_service_pb2 as api
 from grpc import StatusCode
 
 from services.dispatch.adapters import asking
-from services.dispatch.domain.errors import TooLong
+from services.dispatch.domain.errors import Busy, TooLong
 from services.dispatch.use_cases.explain import Question
 from tests.integration.dispatch.centre import Centre, refusal
 
@@ -94,3 +94,14 @@ async def test_who_reads_for_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(TooLong):
         await nowhere(Question("acme", "t-1"))
     assert [it.returncode for it in started] == [-signal.SIGKILL]
+
+
+async def test_a_second_question_of_a_tenant_is_asked_to_come_again() -> None:
+    nowhere = asking.ExplainElsewhere("nats://127.0.0.1:1", 1)
+    first = asyncio.ensure_future(nowhere(Question("acme", "t1")))
+    await asyncio.sleep(0)  # it has its turn
+    with pytest.raises(Busy) as busy:
+        await nowhere(Question("acme", "t2"))
+    assert busy.value.reason == "EXPLANATION_RUNNING"
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)

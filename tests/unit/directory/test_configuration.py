@@ -12,12 +12,14 @@ from services.directory.domain.errors import (
     OverflowCycle,
     QueueNotFound,
     RoleTooLow,
+    TenantNotFound,
     UnknownQueue,
 )
 from services.directory.domain.hours import BusinessHours
 from services.directory.domain.overflow import ToQueue
 from services.directory.domain.queue import Queue
 from services.directory.domain.slot import Slot
+from services.directory.domain.tenant import Tenant
 from services.directory.domain.user import Role, User
 from services.directory.use_cases.resources import DeleteQueue, PutChannelAccount, PutQueue
 from services.directory.use_cases.shelves import Read
@@ -188,3 +190,9 @@ async def test_pages_hold_fifty_unless_asked_otherwise() -> None:
     rest = await read.page("acme", 200, first.next_token)
     assert [it.id for it in rest.slots] == ["q050"]
     assert rest.next_token == ""
+
+
+async def test_a_tenant_that_was_never_made_is_not_found() -> None:
+    read = Read(MemoryShelf[Tenant](), "tenant_id", TenantNotFound)
+    with pytest.raises(TenantNotFound, match="does not exist"):
+        await read.one("nobody", "nobody")
