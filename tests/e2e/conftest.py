@@ -7,17 +7,13 @@ import pytest
 
 from tests.e2e.installation import Installation, installed
 from tests.e2e.people import Edge
-from tests.e2e.standalone import Standalone
+from tests.e2e.standalone import Standalone, started
 
 
 @pytest.fixture(scope="session")
 def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
-    server = Standalone(tmp_path_factory.mktemp("standalone"))
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+    with started(tmp_path_factory.mktemp("standalone")) as it:
+        yield it
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.processes import ROOT
@@ -35,3 +37,13 @@ class Standalone(ServerProcess):
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
             return False
+
+
+@contextmanager
+def started(home: Path) -> Iterator[Standalone]:
+    server = Standalone(home)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -24,6 +24,7 @@ from yarl import URL
 from services.kernel.answers import reason_of
 from tests.e2e.installation import Installation
 from tests.e2e.people import PASSWORD, TENANT, refusal, sign
+from tests.e2e.standalone import Standalone, started
 from tests.hostile import Known, bodies, junk, mutants
 from tests.servicers import ANA, Contacts, served
 from tests.upstreams import SERVICES, WATCH, methods
@@ -75,6 +76,13 @@ KNOWN: Known = {
     "allowed_origin": "https://example.com",
     "page_token": "",
 }
+
+
+@pytest.fixture(scope="module")
+def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+    """One of its own: what is sent also changes and removes what is there."""
+    with started(tmp_path_factory.mktemp("hostile")) as it:
+        yield it
 
 
 async def failure(

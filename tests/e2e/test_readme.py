@@ -98,7 +98,7 @@ def test_a_connector_hands_in_over_nats_and_reads_its_refusal_as_written(
     standalone: Standalone,
 ) -> None:
     """A stock client, the user of the page, and the page's own subject, headers and JSON."""
-    var = standalone.home / "var"
+    var = standalone.var
     password = json.loads((var / "secrets.json").read_text())["nats"]["connector"]
     (ports,) = (var / "nats").glob("*.ports")
     place = json.loads(ports.read_text())["nats"][0].removeprefix("nats://")
