@@ -58,6 +58,7 @@ class People:
         await self._supervisors.let_go()
         for agent_id in AGENT_IDS:
             self._configure(agent_id, len(QUEUES), 2)
+        self._leave_nobody_there()
         self._come_to_work()
         await self._all_ended.wait()  # whoever let it ring out stays as they are
         await asyncio.gather(*self._work)
@@ -128,6 +129,10 @@ class People:
         await asyncio.sleep(self._dice.random() * 3)
         enough = wire.FinishAfterService(task_id=task_id, actor_id=agent_id, actor_role=ROLE_AGENT)
         await self.line.ask(finish_after_service=enough)
+
+    def _leave_nobody_there(self) -> None:
+        for agent_id in AGENT_IDS:
+            self._be_seen(agent_id, connected=True, willing=False)
 
     def _come_to_work(self) -> None:
         """Choose Ready: what a supervisor took from somebody for good may ring at them, too."""
