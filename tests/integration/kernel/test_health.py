@@ -73,6 +73,7 @@ async def test_a_full_broker_shows_in_health_and_what_comes_back_too(
     serving = health_pb2.HealthCheckResponse
     async with connected(small_nats.url, name="streams") as bus:
         await bus.js.add_stream(name="KV_health", subjects=["$KV.health.>"], max_msgs_per_subject=1)
+        await bus.js.add_stream(name="DIRECTORY", subjects=["cc.*.directory.>"])
         async with contacts(small_nats.url, mongo_url) as (running, stub):
             assert running.health is not None
             await until(lambda: _says(stub, serving.SERVING))

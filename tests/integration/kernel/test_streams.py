@@ -134,6 +134,7 @@ SHIPPED = {
     "ADVISORIES": (PAST, 7 * DAYS, -1, 2 * MINUTES),
     "KV_dispatch-leases": (PAST, 0, 1, 2 * MINUTES),
     "KV_presence-leases": (PAST, 0, 1, 2 * MINUTES),
+    "KV_health": (PAST, 0, 1, 2 * MINUTES),
     "OBJ_dispatch-snapshots": (PAST, 0, -1, 2 * MINUTES),
     "OBJ_dispatch-archive": (PAST, 30 * DAYS, -1, 2 * MINUTES),
 }
@@ -148,7 +149,13 @@ async def test_the_server_keeps_each_stream_in_this_way_and_for_so_long(bus: Bus
     assert {it.max_msgs for it in configs} == {-1}
     assert {it.storage for it in configs} == {StorageType.FILE}
     ends = {it.name: it.subject_delete_marker_ttl for it in configs if it.allow_msg_ttl}
-    assert ends == {"KV_dispatch-leases": None, "KV_presence-leases": 1 * MINUTES}
+    # Sessions that ended are forgotten in the directory's state by themselves.
+    assert ends == {
+        "DIRECTORY": None,
+        "KV_dispatch-leases": None,
+        "KV_health": None,
+        "KV_presence-leases": 1 * MINUTES,
+    }
 
 
 @pytest.fixture
