@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from centralita.dispatch.v1 import explain_service_pb2 as api
+from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
 
 from services.dispatch.adapters import asking
@@ -22,6 +23,8 @@ async def explained(desk: Centre, task_id: str, **point: Any) -> api.ExplainTask
 
 
 async def test_a_supervisor_learns_why_an_offer_went_where_it_went(desk: Centre) -> None:
+    # Longer than a slow machine takes to explain three times.
+    await desk.queue(seconds=600, ask_again_after=Duration(seconds=600))
     for agent_id in ("ana", "bo"):
         await desk.works(agent_id)
     await desk.opens("c-1")
