@@ -4,10 +4,9 @@ Tokens live a quarter of an hour and cannot be taken back. So every service keep
 directory has said since: who was removed, who is of a lower rank now, who signed out.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -16,11 +15,8 @@ from centralita.options.v1.options_pb2 import Role
 
 from .bus import Bus
 from .callers import Caller, TokenRevoked
-from .ending import ended
-from .tail import Tailed, heard, tail
-from .wire import filter_for
+from .projection import Takers, projecting
 
-STREAM = "DIRECTORY"
 LONGEST_TOKEN = 86_400.0
 """Seconds for which an ended session is remembered: longer than any token of it."""
 
@@ -112,29 +108,10 @@ def revoked() -> TokenRevoked:
 @asynccontextmanager
 async def hearing_standing(bus: Bus) -> AsyncIterator[HeardStanding]:
     """Follow the directory. Entered once all that it has said so far is known."""
-    standing, caught_up = HeardStanding(), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:  # a reader that fails takes the service with it
-        following = tasks.create_task(_follow(bus, standing, caught_up))
-        try:
-            await caught_up.wait()
-            yield standing
-        finally:
-            await ended(following)
-
-
-async def _follow(bus: Bus, standing: HeardStanding, caught_up: asyncio.Event) -> None:
-    subjects = [filter_for(UserChanged), filter_for(SessionEnded)]
-    async with aclosing(tail(bus, STREAM, subjects=subjects, last_per_subject=True)) as news:
-        async for batch in news:
-            for each in batch:
-                _hear(standing, each)
-            if not batch or batch[-1].pending == 0:
-                caught_up.set()
-
-
-def _hear(standing: HeardStanding, each: Tailed) -> None:
-    if ".session.ended." in each.subject:
-        if (over := heard(SessionEnded, STREAM, each)) is not None:
-            standing.session_ended(over)
-    elif (changed := heard(UserChanged, STREAM, each)) is not None:
-        standing.user_changed(changed)
+    standing = HeardStanding()
+    takers: Takers = {
+        UserChanged: standing.user_changed,
+        SessionEnded: standing.session_ended,
+    }
+    async with projecting(bus, "DIRECTORY", takers):
+        yield standing

@@ -1,17 +1,13 @@
 """Which queues a user answers, as the directory tells it: from the bus alone, in memory."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from centralita.directory.v1.events_pb2 import UserChanged
 
 from services.kernel.bus import Bus
-from services.kernel.ending import ended
-from services.kernel.tail import Tailed, heard, tail
-from services.kernel.wire import filter_for
+from services.kernel.projection import projecting
 
-STREAM = "DIRECTORY"
 _NONE: frozenset[str] = frozenset()
 
 
@@ -37,30 +33,6 @@ class Memberships:
 @asynccontextmanager
 async def memberships(bus: Bus) -> AsyncIterator[Memberships]:
     """Follow the directory. Entered once all that it has said so far is known."""
-    known, caught_up = Memberships(), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:  # a reader that fails takes the service with it
-        following = tasks.create_task(_follow(bus, known, caught_up))
-        try:
-            await caught_up.wait()
-            yield known
-        finally:
-            await ended(following)
-
-
-async def _follow(bus: Bus, known: Memberships, caught_up: asyncio.Event) -> None:
-    batches = tail(bus, STREAM, subjects=[filter_for(UserChanged)], last_per_subject=True)
-    async with aclosing(batches):
-        async for batch in batches:
-            for each in batch:
-                _note(known, each)
-            if _is_whole(batch):
-                caught_up.set()
-
-
-def _note(known: Memberships, each: Tailed) -> None:
-    if (event := heard(UserChanged, STREAM, each)) is not None:
-        known.note(event)
-
-
-def _is_whole(batch: Sequence[Tailed]) -> bool:
-    return not batch or batch[-1].pending == 0
+    known = Memberships()
+    async with projecting(bus, "DIRECTORY", {UserChanged: known.note}):
+        yield known

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,10 +22,8 @@ from services.ingestion.domain.errors import ChannelAccountNotFound, DependencyU
 from services.kernel.bus import Bus
 from services.kernel.ending import ended
 from services.kernel.ids import is_token
-from services.kernel.tail import heard, tail
-from services.kernel.wire import filter_for
+from services.kernel.projection import projecting
 
-STREAM = "DIRECTORY"
 Key = tuple[str, str]
 
 FRESH = 60.0
@@ -156,19 +154,12 @@ class CachedAccounts:
 async def cached(channel: grpc.aio.Channel, bus: Bus) -> AsyncIterator[CachedAccounts]:
     """Accounts that are forgotten as soon as directory announces a change."""
     accounts = CachedAccounts(DirectoryAccounts(channel))
-    async with asyncio.TaskGroup() as tasks:  # a reader that fails takes the service with it
-        following = tasks.create_task(_follow(bus, accounts))
-        try:
+
+    def changed(event: ChannelAccountChanged) -> None:
+        accounts.forget((event.tenant_id, event.channel_account_id))
+
+    try:
+        async with projecting(bus, "DIRECTORY", {ChannelAccountChanged: changed}, new=True):
             yield accounts
-        finally:
-            await ended(following)
-            await accounts.close()
-
-
-async def _follow(bus: Bus, accounts: CachedAccounts) -> None:
-    subjects = [filter_for(ChannelAccountChanged)]
-    async with aclosing(tail(bus, STREAM, subjects=subjects, new=True)) as batches:
-        async for batch in batches:
-            for one in batch:
-                if (event := heard(ChannelAccountChanged, STREAM, one)) is not None:
-                    accounts.forget((event.tenant_id, event.channel_account_id))
+    finally:
+        await accounts.close()

@@ -1,24 +1,17 @@
 """What agents can be given, kept in memory from the directory's stream."""
 
-import asyncio
-import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from centralita.directory.v1.events_pb2 import GroupChanged, UserChanged
-from google.protobuf.message import DecodeError
 
 from services.kernel.bus import Bus
-from services.kernel.ending import ended
-from services.kernel.tail import Tailed, tail
-from services.kernel.wire import filter_for, parsed
+from services.kernel.projection import Takers, projecting
 from services.presence.domain.eligibility import Ability
 from services.presence.domain.leases import Key
 from services.presence.messages import ability_of
-
-log = logging.getLogger(__name__)
 
 _UNKNOWN = Ability()
 
@@ -60,32 +53,7 @@ class KnownAbilities:
 @asynccontextmanager
 async def following_abilities(bus: Bus) -> AsyncIterator[KnownAbilities]:
     """Keep every user's at hand; yields when all there are have been read."""
-    abilities, caught_up = KnownAbilities(), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:  # a reader that fails takes the service with it
-        reading = tasks.create_task(_read(bus, abilities, caught_up))
-        try:
-            await caught_up.wait()
-            yield abilities
-        finally:
-            await ended(reading)
-
-
-async def _read(bus: Bus, abilities: KnownAbilities, caught_up: asyncio.Event) -> None:
-    subjects = [filter_for(UserChanged), filter_for(GroupChanged)]
-    changes = tail(bus, "DIRECTORY", subjects=subjects, last_per_subject=True)
-    async with aclosing(changes) as batches:
-        async for batch in batches:
-            _take(batch, abilities)
-            if not batch or batch[-1].pending == 0:
-                caught_up.set()
-
-
-def _take(batch: Sequence[Tailed], abilities: KnownAbilities) -> None:
-    for one in batch:
-        try:
-            if one.headers.get("ce-type") == UserChanged.DESCRIPTOR.full_name:
-                abilities.take_user(parsed(UserChanged, one.data, one.headers))
-            else:
-                abilities.take_group(parsed(GroupChanged, one.data, one.headers))
-        except (DecodeError, ValueError):
-            log.exception("unreadable settings", extra={"sequence": one.sequence})
+    known = KnownAbilities()
+    takers: Takers = {UserChanged: known.take_user, GroupChanged: known.take_group}
+    async with projecting(bus, "DIRECTORY", takers):
+        yield known

@@ -1,21 +1,14 @@
 """The tenants' policies, kept in memory from the directory's stream."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
-from functools import partial
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from centralita.directory.v1.events_pb2 import PresencePolicyChanged
 
 from services.kernel.bus import Bus
-from services.kernel.ending import ended
-from services.kernel.tail import Tailed, heard, tail
-from services.kernel.unreadable import understood
-from services.kernel.wire import filter_for
+from services.kernel.projection import projecting
 from services.presence.domain.bans import USUAL, Policy
 from services.presence.messages import policy_of
-
-STREAM = "DIRECTORY"
 
 
 class KnownPolicies:
@@ -35,27 +28,6 @@ class KnownPolicies:
 @asynccontextmanager
 async def following_policies(bus: Bus) -> AsyncIterator[KnownPolicies]:
     """Keep every tenant's policy at hand; yields when all there are have been read."""
-    policies, caught_up = KnownPolicies(), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:  # a reader that fails takes the service with it
-        reading = tasks.create_task(_read(bus, policies, caught_up))
-        try:
-            await caught_up.wait()
-            yield policies
-        finally:
-            await ended(reading)
-
-
-async def _read(bus: Bus, policies: KnownPolicies, caught_up: asyncio.Event) -> None:
-    subjects = [filter_for(PresencePolicyChanged)]
-    changes = tail(bus, STREAM, subjects=subjects, last_per_subject=True)
-    async with aclosing(changes) as batches:
-        async for batch in batches:
-            _take(batch, policies)
-            if not batch or batch[-1].pending == 0:
-                caught_up.set()
-
-
-def _take(batch: Sequence[Tailed], policies: KnownPolicies) -> None:
-    for one in batch:
-        if (event := heard(PresencePolicyChanged, STREAM, one)) is not None:
-            understood(STREAM, partial(policies.take, event), sequence=one.sequence)
+    known = KnownPolicies()
+    async with projecting(bus, "DIRECTORY", {PresencePolicyChanged: known.take}):
+        yield known

@@ -1,11 +1,8 @@
-"""Who answers which queue decides who may read: it is never known from yesterday in silence."""
+"""Who answers which queue decides who may read: it is known from the directory's own words."""
 
-import asyncio
-
-import pytest
 from centralita.directory.v1.events_pb2 import UserChanged
 
-from services.conversations.adapters.memberships import Memberships, memberships
+from services.conversations.adapters.memberships import memberships
 from services.kernel.bus import Bus
 from services.kernel.clock import utc_now
 from services.kernel.ids import new_id
@@ -26,18 +23,3 @@ async def test_what_the_directory_has_said_is_known_at_once_and_the_rest_soon(
         assert known.queues_of(tenant, "ana") == {"sales"}
         await put(bus, tenant, 2, "support")
         await until(lambda: known.queues_of(tenant, "ana") == {"support"})
-
-
-async def test_a_reader_that_fails_takes_the_service_with_it(
-    bus: Bus, tenant: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(_: Memberships, event: UserChanged) -> None:
-        raise KeyError(event.user_id)
-
-    await put(bus, tenant, 1, "sales")
-    monkeypatch.setattr(Memberships, "note", broken)
-    for_ever = asyncio.Event()
-    with pytest.raises(ExceptionGroup) as ended:
-        async with memberships(bus):
-            await for_ever.wait()
-    assert ended.group_contains(KeyError)
