@@ -47,7 +47,7 @@ def handlers(intake: Intake) -> NatsRouter:
                 event.queue_id,
                 event.opened_at.ToMilliseconds(),
                 contact_id=event.contact_id,
-                preferred_agent_id=event.last_agent_id,
+                last_agent_id=event.last_agent_id,
             )
         )
 

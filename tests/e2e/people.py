@@ -179,9 +179,10 @@ class Agent(User):
         )
         return self.conversations.Reply(request, metadata=self.metadata)
 
-    def close(self, conversation_id: str) -> Any:
+    def close(self, conversation_id: str, *, seen: int = 0) -> Any:
+        """Close it, perhaps having seen no more than the first so many messages."""
         request = conversations.CloseConversationRequest(
-            conversation_id=conversation_id, request_id=some("r")
+            conversation_id=conversation_id, request_id=some("r"), last_seen_arrival=seen
         )
         return self.conversations.CloseConversation(request, metadata=self.metadata)
 

@@ -16,7 +16,7 @@ from centralita.workspace.v1.resources_pb2 import (
     Card,
 )
 
-from tests.e2e.people import Agent, Edge, desk, refusal, sign, some, until
+from tests.e2e.people import PATIENCE_S, Agent, Edge, desk, refusal, sign, some, until
 
 NOT_NOW = grpc.StatusCode.FAILED_PRECONDITION
 
@@ -53,6 +53,28 @@ async def test_a_message_after_the_end_opens_a_new_conversation(edge: Edge) -> N
 
         assert second.conversation_id != first.conversation_id
         assert second.contact_id == first.contact_id
+
+
+async def test_what_crossed_a_close_rings_first_at_who_closed_and_then_at_others(
+    edge: Edge,
+) -> None:
+    async with (
+        desk(edge, agents=2) as it,
+        it.agents[0].at_work() as ana,
+        it.agents[1].at_work() as ben,
+    ):
+        await it.customer.write("one")
+        first, idle = await _rung(ana, ben)
+        task_id = (await first.offer()).conversation_id
+        await first.accept(task_id)
+        await it.customer.write("two")
+        await _written(first, task_id, "two")
+
+        closed = await first.close(task_id, seen=1)
+
+        assert (await first.offer()).conversation_id == closed.continued_by
+        await first.decline(closed.continued_by)
+        assert (await idle.offer()).conversation_id == closed.continued_by
 
 
 async def test_the_same_message_posted_ten_times_at_once_is_one_message(edge: Edge) -> None:
@@ -252,6 +274,15 @@ async def _rung(*agents: Agent) -> tuple[Agent, Agent]:
         return None
 
     return await until(rings)
+
+
+async def _written(agent: Agent, conversation_id: str, text: str) -> None:
+    """Wait until the last of a conversation's messages says this."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            if (await agent.messages(conversation_id))[-1].text == text:
+                return
+            await asyncio.sleep(0.02)
 
 
 async def _conversation(agent: Agent, conversation_id: str) -> Conversation:

@@ -188,12 +188,13 @@ class Book:
         """Return for whom a new task is kept; nobody: for everybody."""
         submitted = task.submitted
         queue = self.queue(tenant_id, submitted.queue_id)
-        if submitted.group_id or not queue.sticky_to:
+        if submitted.group_id:
             return ""
         agent_id, at = self.last_agents.get((tenant_id, submitted.contact_id), ("", 0))
         lately = at > self.at - (queue.sticky_window_ms or DEFAULT_WINDOW_MS)
         to_last = queue.sticky_to == directory.Sticky.TO_LAST and lately
-        meant = [agent_id] * to_last + [submitted.preferred_agent_id]
+        sticky = [agent_id] * to_last + [submitted.preferred_agent_id] * bool(queue.sticky_to)
+        meant = [submitted.last_agent_id, *sticky]
         return next((one for one in meant if self.hopes(tenant_id, task, one)), "")
 
     def hopes(self, tenant_id: str, task: Task, agent_id: str) -> bool:

@@ -13,12 +13,17 @@ from tests.faults.book import WAITS, Task
 if TYPE_CHECKING:
     from tests.faults.ledger import Ledger
 
+CLOSE_HEARD_MS = 1_000
+"""How long what goes on waits at least for who was at it."""
+
 
 def keeps(ledger: "Ledger", it: wire.Queued, task: Task) -> None:
     """Check for whom a new task is kept, and until when."""
     queue = ledger.queue(it.tenant_id, it.task.queue_id)
     task.kept_for = ledger.keeper(it.tenant_id, task)
-    until = ledger.at + queue.sticky_hold_ms if task.kept_for else 0
+    goes_on = task.kept_for == it.task.last_agent_id
+    hold = max(queue.sticky_hold_ms, CLOSE_HEARD_MS) if goes_on else queue.sticky_hold_ms
+    until = ledger.at + hold if task.kept_for else 0
     ledger.insist(
         (it.kept_for, it.kept_until_ms) == (task.kept_for, until),
         f"{it.task.task_id} is kept for {it.kept_for} and not for {task.kept_for}",

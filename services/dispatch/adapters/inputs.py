@@ -174,6 +174,7 @@ def write_task(task: it.TaskSubmitted) -> wire.TaskSubmitted:
         wishes=write_skills(task.wishes),
         contact_id=task.contact_id,
         preferred_agent_id=task.preferred_agent_id,
+        last_agent_id=task.last_agent_id,
     )
 
 
@@ -191,6 +192,7 @@ def read_task(tenant_id: str, task: wire.TaskSubmitted) -> it.TaskSubmitted:
         read_skills(task.wishes) if task.wishes else (),
         task.contact_id,
         task.preferred_agent_id,
+        task.last_agent_id,
     )
 
 

@@ -224,6 +224,8 @@ class TaskSubmitted:
     """Who has more of these comes first; nobody is shut out."""
     contact_id: str = ""
     preferred_agent_id: str = ""
+    last_agent_id: str = ""
+    """Who held what it goes on with: asked first, whatever the queue says. Empty: it is new."""
 
 
 @value
@@ -334,10 +336,7 @@ class ExtendAfterService:
 
 @value
 class TakeBackTask:
-    """Take a task from its holder.
-
-    With `exclude_agent` it is not offered to them again until they choose Ready.
-    """
+    """Take it from its holder; `exclude_agent`: not offered to them before they choose Ready."""
 
     tenant_id: str
     task_id: str

@@ -70,6 +70,7 @@ _of_task = st.fixed_dictionaries(
         "wishes": skills,
         "contact_id": st.sampled_from(["kim", "lee"]),
         "preferred_agent_id": st.sampled_from(["ana", "bo", "nobody"]),
+        "last_agent_id": st.sampled_from(["ana", "bo", "nobody"]),
     },
 )
 

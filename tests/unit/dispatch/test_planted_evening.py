@@ -16,6 +16,7 @@ from services.dispatch.domain import (
     moments,
     refusals,
     state,
+    sticky,
     tenant,
 )
 from services.dispatch.domain.decisions import Offered
@@ -94,6 +95,11 @@ def a_customer_is_not_known(patch: pytest.MonkeyPatch) -> None:
 
 def a_task_is_kept_for_nobody(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(engine, "keeper_of", lambda *_: ("", 0))
+
+
+def who_was_at_it_is_not_asked_first(patch: pytest.MonkeyPatch) -> None:
+    meant = sticky._meant
+    patch.setattr(sticky, "_meant", lambda *of: list(meant(*of))[1:])
 
 
 def a_task_is_kept_for_who_went_home(patch: pytest.MonkeyPatch) -> None:
@@ -219,6 +225,9 @@ def _noon(desk: Desk) -> None:
     desk.decline("kay", "ten")
     desk.wait(5_000)
     desk.here("kay")
+    desk.works("mia", "dusk")
+    desk.works("ned", "dusk")
+    desk.submit("eleven", "dusk", last_agent_id="ned")
 
 
 PLANTS: dict[Plant, str] = {
@@ -238,6 +247,7 @@ PLANTS: dict[Plant, str] = {
     a_queue_by_age_goes_by_priority: "young goes before old",
     a_customer_is_not_known: "second is kept for  and not for bo",
     a_task_is_kept_for_nobody: "second is kept for  and not for bo",
+    who_was_at_it_is_not_asked_first: "eleven is kept for  and not for ned",
     a_task_is_kept_for_who_went_home: "third is kept for bo in vain",
     a_changed_queue_is_not_matched: "cyd is free and old waits",
 }

@@ -161,3 +161,65 @@ def test_the_preferred_agent_is_meant_when_no_last_one_is_there(desk: Desk) -> N
     desk.works("cyd")
     desk.submit("t1", contact_id="kim", preferred_agent_id="cyd")
     assert desk.place("t1") == "rings cyd"
+
+
+def test_what_goes_on_is_offered_first_to_who_was_at_it_also_where_nothing_is_sticky(
+    desk: Desk,
+) -> None:
+    desk.works("ana")
+    desk.works("bo")
+    desk.submit("t1", last_agent_id="bo")
+    assert desk.place("t1") == "rings bo"
+    desk.decline("bo", "t1")
+    assert desk.place("t1") == "rings ana"
+
+
+def test_what_goes_on_and_is_heard_of_before_the_close_is_offered_to_who_the_close_frees(
+    desk: Desk,
+) -> None:
+    desk.works("bo")
+    desk.submit("before")
+    desk.accept("bo", "before")
+    desk.works("ana")
+    desk.submit("t1", last_agent_id="bo")
+    assert desk.place("t1") == "waits"
+    desk.close("before", by="bo")
+    assert desk.place("t1") == "rings bo"
+
+
+@pytest.mark.parametrize("cannot", ["busy", "gone", "does not receive", "moved", "nobody is"])
+def test_what_goes_on_is_soon_for_everybody_when_who_was_at_it_cannot(
+    desk: Desk, cannot: str
+) -> None:
+    desk.works("ana")
+    desk.works("bo")
+    match cannot:
+        case "busy":
+            desk.submit("t0", last_agent_id="bo")
+        case "gone":
+            desk.gone("bo")
+        case "does not receive":
+            desk.here("bo", receive_new=False)
+        case "moved":
+            desk.agent("bo", "support", version=2)
+    desk.submit("t1", last_agent_id="cyd" if cannot == "nobody is" else "bo")
+    desk.wait(1_000)
+    assert desk.place("t1") == "rings ana"
+
+
+def test_who_was_at_it_comes_before_who_had_the_customer_last_and_is_waited_for_alike(
+    desk: Desk,
+) -> None:
+    known(desk, Sticky(StickyTo.LAST, hold_ms=5_000))
+    desk.submit("t0")
+    desk.accept("ana", "t0")
+    desk.submit("t1", contact_id="kim", last_agent_id="ana")
+    assert rung(desk.wait(4_999)) == []
+    assert rung(desk.wait(1)) == ["bo"]
+
+
+def test_whom_a_task_names_counts_only_where_the_queue_is_sticky(desk: Desk) -> None:
+    desk.works("ana")
+    desk.works("bo")
+    desk.submit("t1", preferred_agent_id="bo")
+    assert desk.place("t1") == "rings ana"

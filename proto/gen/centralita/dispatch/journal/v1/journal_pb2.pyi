@@ -547,6 +547,7 @@ class TaskSubmitted(_message.Message):
     WISHES_FIELD_NUMBER: _builtins.int
     CONTACT_ID_FIELD_NUMBER: _builtins.int
     PREFERRED_AGENT_ID_FIELD_NUMBER: _builtins.int
+    LAST_AGENT_ID_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     queue_id: _builtins.str
     enqueued_at_ms: _builtins.int
@@ -560,6 +561,10 @@ class TaskSubmitted(_message.Message):
     """Unset: chat."""
     contact_id: _builtins.str
     preferred_agent_id: _builtins.str
+    last_agent_id: _builtins.str
+    """Who held what it goes on with: asked first in any queue. Empty: it begins anew. Only who lets
+    it in reads this; for whom it is kept then stands in the decision.
+    """
     @_builtins.property
     def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkillLevel]: ...
     @_builtins.property
@@ -580,10 +585,11 @@ class TaskSubmitted(_message.Message):
         wishes: _abc.Iterable[Global___SkillLevel] | None = ...,
         contact_id: _builtins.str = ...,
         preferred_agent_id: _builtins.str = ...,
+        last_agent_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "contact_id", b"contact_id", "cost", b"cost", "enqueued_at_ms", b"enqueued_at_ms", "group_id", b"group_id", "preferred_agent_id", b"preferred_agent_id", "priority", b"priority", "queue_id", b"queue_id", "skills", b"skills", "task_id", b"task_id", "wishes", b"wishes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "contact_id", b"contact_id", "cost", b"cost", "enqueued_at_ms", b"enqueued_at_ms", "group_id", b"group_id", "last_agent_id", b"last_agent_id", "preferred_agent_id", b"preferred_agent_id", "priority", b"priority", "queue_id", b"queue_id", "skills", b"skills", "task_id", b"task_id", "wishes", b"wishes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
