@@ -18,6 +18,7 @@ from typing import Any
 import grpc
 from aiohttp import web
 from centralita.workspace.v1.workspace_service_pb2 import WatchResponse
+from google.api.annotations_pb2 import http  # type: ignore[import-untyped]  # no stubs
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -60,6 +61,19 @@ def methods() -> dict[str, MethodDescriptor]:
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
+
+
+def routes() -> list[tuple[str, str, MethodDescriptor]]:
+    """Every route of REST, as verb and path with placeholders, and the method it stands for."""
+    found = []
+    for method in methods().values():
+        rule = method.GetOptions().Extensions[http]
+        for binding in (rule, *rule.additional_bindings):
+            if verb := binding.WhichOneof("pattern"):
+                whole = "*" if verb in {"post", "put"} else ""
+                assert binding.body == whole, "the edge judges bodies that are the whole request"
+                found.append((verb.upper(), getattr(binding, verb), method))
+    return found
 
 
 @dataclass

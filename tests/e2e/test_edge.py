@@ -11,13 +11,13 @@ import grpc
 import pytest
 import pytest_asyncio
 from centralita.options.v1.options_pb2 import access
-from google.api.annotations_pb2 import http  # type: ignore[import-untyped]  # no stubs
+from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from tests.e2e.door import Door, eventually, opened
 from tests.roles import BETWEEN_SERVICES
 from tests.tokens import bearer
-from tests.upstreams import NOT_FOUND, WATCH, methods
+from tests.upstreams import NOT_FOUND, WATCH, methods, routes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -62,7 +62,7 @@ async def test_a_method_is_reached_with_a_token_unless_it_is_between_services(
         assert not door.behind.arrived
     else:
         assert code is grpc.StatusCode.OK
-        assert [arrived for arrived, _ in door.behind.arrived] == [path]
+    assert [arrived for arrived, _ in door.behind.arrived] == [path]
 
 
 async def test_what_only_services_may_call_is_known_here() -> None:
@@ -75,18 +75,9 @@ async def test_what_only_services_may_call_is_known_here() -> None:
     assert only_services <= BETWEEN_SERVICES <= METHODS.keys()
 
 
-def _bindings() -> list[tuple[str, str, str]]:
-    found = []
-    for path, method in METHODS.items():
-        rule = method.GetOptions().Extensions[http]
-        if verb := rule.WhichOneof("pattern"):
-            found.append((verb.upper(), getattr(rule, verb), path))
-    return found
-
-
-@pytest.mark.parametrize(("verb", "template", "path"), _bindings())
+@pytest.mark.parametrize(("verb", "template", "method"), routes())
 async def test_rest_arrives_as_the_method_it_stands_for(
-    door: Door, verb: str, template: str, path: str
+    door: Door, verb: str, template: str, method: MethodDescriptor
 ) -> None:
     door.behind.arrived.clear()
     concrete = "/".join(
@@ -97,6 +88,7 @@ async def test_rest_arrives_as_the_method_it_stands_for(
 
     await door.ask(verb, concrete, data=body, headers=door.authorized())
 
+    path = f"/{method.containing_service.full_name}/{method.name}"
     assert [arrived for arrived, _ in door.behind.arrived] == [path]
 
 

@@ -40,6 +40,7 @@ async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
         ("PUT", "/v1/presence/users/a/status", b'{"state": "STATUS_DND"}'),
         ("POST", "/v1/conversations/a:reply", b'{"requestId": "r", "message": "Hello"}'),
         ("POST", "/v1/session:signIn", b'{"tenant": "demo"}'),
+        ("POST", "/v1/tasks:move", b'{"targetQueueId": "a", "tasks": ["t"]}'),
     ],
 )
 async def test_an_unknown_member_is_refused(door: Door, verb: str, path: str, body: bytes) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from io import BytesIO
 from random import Random
 from typing import Any, TypeAlias
@@ -17,7 +17,6 @@ from centralita.ingestion.v1.resources_pb2 import InboundMessage
 from centralita.options.v1.options_pb2 import access
 from centralita.presence.v1.presence_service_pb2 import SetChannelsRequest
 from centralita.presence.v1.presence_service_pb2_grpc import PresenceServiceStub
-from google.api.annotations_pb2 import http as http_option  # type: ignore[import-untyped]  # no stubs
 from google.protobuf.descriptor import MethodDescriptor
 from yarl import URL
 
@@ -27,7 +26,7 @@ from tests.e2e.people import PASSWORD, TENANT, refusal, sign
 from tests.e2e.standalone import Standalone, started
 from tests.hostile import Known, bodies, junk, mutants
 from tests.servicers import ANA, Contacts, served
-from tests.upstreams import SERVICES, WATCH, methods
+from tests.upstreams import SERVICES, WATCH, methods, routes
 
 Asked: TypeAlias = "tuple[str, str, bytes, dict[str, str]]"
 """Verb, path, body and headers."""
@@ -153,13 +152,6 @@ async def test_no_request_makes_a_method_fail(installation: Installation, servic
             failures += failed
     assert not failures
     assert total > 50 * len(theirs)
-
-
-def routes() -> Iterable[tuple[str, str, MethodDescriptor]]:
-    for method in methods().values():
-        rule = method.GetOptions().Extensions[http_option]
-        if verb := rule.WhichOneof("pattern"):
-            yield verb.upper(), getattr(rule, verb), method
 
 
 async def test_no_request_makes_a_route_fail(installation: Installation) -> None:
