@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.test_resources import NEEDS
 from tests.deployed import ENTRYPOINTS, STRANGERS, Process, compose, kubernetes
 from tests.manifests import ROOT, built
 
 DOCKERFILE = (ROOT / "deploy/docker/Dockerfile").read_text()
+OURS = NEEDS.keys() - {"edge"}
 CLUSTERED = ("nats-server", "-c", "/etc/nats/cluster.conf")
 
 #: The commands of images that are not ours and not stood in for, each with its reason.
@@ -54,6 +56,33 @@ def test_every_build_runs_what_the_single_node_runs(path: str) -> None:
         assert (others, said - exported) == (same, told), name
 
 
+#: Its store begins as root, which makes the file, and goes on as another.
+BEGINS_AS_ROOT = "chown mongodb /tmp/key; "
+#: Who is told something by compose or Kubernetes alone.
+TOLD_BY_ONE = {
+    *((name, "OTEL_EXPORTER_OTLP_ENDPOINT") for name in OURS),
+    ("directory", "SEED_FILE"),
+    ("dispatch", "SHARDS"),
+    ("streams", "NATS_REPLICAS"),
+    ("mongo-init", "HOME"),
+}
+
+
+def test_compose_runs_and_tells_what_kubernetes_does() -> None:
+    """What they tell has the same names; the values are in the tables of what is shipped."""
+    composed = {name: it for name, it in compose().items() if name not in STRANGERS}
+    build = kubernetes("k8s/overlays/single-node")
+    assert {
+        name: tuple(word.replace(BEGINS_AS_ROOT, "") for word in it.command)
+        for name, it in composed.items()
+    } == {name: it.command for name, it in build.items()}
+    told = [
+        {(name, key) for name, it in way.items() for key in it.environment}
+        for way in (composed, build)
+    ]
+    assert told[0] ^ told[1] == TOLD_BY_ONE
+
+
 def test_what_the_programs_of_others_are_told_is_written_down_and_there() -> None:
     assert {name: compose()[name].command for name in STRANGERS} == STRANGE
     for name in STRANGERS:
@@ -64,15 +93,8 @@ def test_what_the_programs_of_others_are_told_is_written_down_and_there() -> Non
                 assert (ours / file).is_file(), file
 
 
-def test_the_image_begins_as_the_manifests_think_and_has_what_they_name() -> None:
+def test_the_image_begins_as_the_manifests_think() -> None:
     (entry,) = re.findall(r'^ENTRYPOINT \["(.*)"\]$', DOCKERFILE, re.MULTILINE)
     assert (entry,) == ENTRYPOINTS["centralita"]
     assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE) == ["10001:10001"]
     assert re.findall(r"^WORKDIR (.*)$", DOCKERFILE, re.MULTILINE) == ["/app"]
-    copied = re.findall(r"^COPY \S+ /app/(\S+?)/?$", DOCKERFILE, re.MULTILINE)
-    assert {"services", "proto/gen", "deploy/nats/streams.toml"} <= set(copied)
-    for process in kubernetes("k8s/overlays/single-node").values():
-        for _, *files, _ in process.before:
-            for file in files:
-                assert (ROOT / file).is_file()
-                assert any(file == one or file.startswith(f"{one}/") for one in copied), file
