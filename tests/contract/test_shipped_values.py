@@ -1,4 +1,4 @@
-"""The deadlines, counts, ports and paths that we ship, written down a second time on purpose.
+"""The deadlines, counts, ports and paths of Kubernetes, written down a second time on purpose.
 
 Whoever changes one changes it here as well, and has then read why it is so.
 """
@@ -10,13 +10,10 @@ import pytest
 import yaml
 
 from tests.contract.test_resources import NEEDS
-from tests.deployed import STRANGERS
 from tests.manifests import ROOT, built, rendered
 
 OURS = NEEDS.keys()
-SERVERS = frozenset({"nats", "mongo"})
 JOBS = frozenset({"streams", "mongo-init"})
-COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 
 
 def _get(path: str, port: str) -> dict[str, Any]:
@@ -176,14 +173,6 @@ PLACES = {
     "NATS_MONITOR_ADDRESS": "0.0.0.0:8222",
     "NATS_SYNC_INTERVAL": "always",
 }
-IN_COMPOSE = PLACES | {
-    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel-collector:4317",
-    "SEED_FILE": "/etc/centralita/demo.toml",
-    "MONGO_MEMBERS": "mongo:27017",
-    "NATS_MAX_FILE_STORE": "${NATS_MAX_FILE_STORE:-16GB}",
-    "NATS_SERVER_NAME": "nats",
-    "TRUSTED_HOPS": "${TRUSTED_HOPS:-0}",
-}
 IN_KUBERNETES = PLACES | {
     "OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel-collector.observability:4317",
     "MONGO_MEMBERS": "mongo-0.mongo:27017",
@@ -208,71 +197,6 @@ def test_what_a_pod_is_told_is_these_values_and_secrets_of_its_own(path: str) ->
                 assert entry["valueFrom"] == {"secretKeyRef": {"name": owner, "key": key}}
             else:
                 assert entry["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
-
-
-def test_what_compose_tells_is_these_values_and_secrets() -> None:
-    for name, it in COMPOSE["services"].items():
-        for key, value in it.get("environment", {}).items():
-            if ":?run make secrets}" not in value:
-                assert value == IN_COMPOSE[key], (name, key)
-
-
-PATIENT = {
-    "interval": "5s",
-    "timeout": "3s",
-    "start_period": "60s",
-    "start_interval": "1s",
-    "retries": 3,
-}
-HARDENED = {
-    "read_only": True,
-    "cap_drop": ["ALL"],
-    "security_opt": ["no-new-privileges:true"],
-    "stop_grace_period": "30s",
-    "pids_limit": 256,
-}
-PUBLISHED = {
-    "edge": ["127.0.0.1:${PORT:-8080}:8080"],
-    "grafana": ["127.0.0.1:3000:3000"],
-}
-
-
-def test_every_service_of_compose_is_hardened_watched_and_restarted() -> None:
-    for name in OURS - {"edge"}:
-        it = COMPOSE["services"][name]
-        assert {key: it[key] for key in HARDENED} == HARDENED, name
-        assert it["restart"] == "unless-stopped", name
-        assert {key: value for key, value in it["healthcheck"].items() if key != "test"} == PATIENT
-    for name in SERVERS | STRANGERS | {"edge"}:
-        it = COMPOSE["services"][name]
-        assert it["restart"] == "unless-stopped", name
-        assert it["security_opt"] == ["no-new-privileges:true"], name
-    assert all(COMPOSE["services"][name]["restart"] == "on-failure" for name in JOBS)
-
-
-def test_compose_publishes_the_edge_and_the_dashboards_on_loopback_and_nothing_else() -> None:
-    published = {name: it["ports"] for name, it in COMPOSE["services"].items() if "ports" in it}
-    assert published == PUBLISHED
-
-
-def test_what_must_be_there_first_is_waited_for() -> None:
-    done, well = "service_completed_successfully", "service_healthy"
-    begun = {"streams": done, "mongo-init": done}
-    stored = begun | {"directory": well}
-    waits = {
-        name: {other: it["condition"] for other, it in service["depends_on"].items()}
-        for name, service in COMPOSE["services"].items()
-        if "depends_on" in service
-    }
-    assert waits == {
-        "streams": {"nats": well},
-        "mongo-init": {"mongo": well},
-        "directory": begun,
-        **dict.fromkeys(("ingestion", "contacts", "conversations", "presence"), stored),
-        **{key: {"streams": done, "directory": well} for key in ("dispatch", "workspace")},
-        "dead-letters": {"streams": done},
-        "edge": dict.fromkeys(OURS - {"edge", "dead-letters"}, well),
-    }
 
 
 @pytest.mark.parametrize("path", built())
