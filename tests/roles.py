@@ -1,6 +1,26 @@
-"""Who may call what, written down by hand: never read from the option in the proto that grants it.
+"""Who may call what, decided by people: never read from the option in the proto that grants it.
 
-A row is changed when a decision about people has changed, and the proto follows.
+The option is what runs, this table what was meant; tests/contract/test_access.py compares them, and
+tests/e2e/test_roles.py walks the table at both doors. So it is kept by hand, on purpose. Whoever
+adds a method writes its row from what the method does to people and their data, and changes a row
+when a decision about people has changed, with the reason in the proto's comment and the changelog.
+It is never printed from the protos, not even for a start: then it would say what they say.
+
+What the rows follow from, in the words of docs/architecture.md and of the comments in the protos:
+
+- Anybody may prove who they are: sign in, go on with a session, hand a signed message in.
+- Agents work: they see their own work and what waits in their queues, take it, answer and end it,
+  and say whether they are there. They see who and what exists, for they hand work on; not how
+  channels are set up.
+- Supervisors steer the work of others in their queues: move it, take it back, cancel it, pause a
+  queue, set a colleague's status, ask why. They see how channels are set up, and change nothing.
+- Managers look back over everybody's deeds, and ahead: audit, simulation, how the routers stand.
+- Administrators decide who and what exists. Owners have nothing more here: that only they may make
+  administrators is a rule of the directory about the user that is put, not about the method.
+- A service calls what it calls in its code, and nothing else.
+
+A row says the least role. What a method then asks of the very task, queue or user, its comment in
+the proto says.
 """
 
 from collections.abc import Mapping
@@ -52,7 +72,7 @@ MAY_CALL: Mapping[str, Who] = {
     "/centralita.dispatch.v1.AuditService/ListActs": MANAGER,
     "/centralita.dispatch.v1.DispatchService/AcceptOffer": AGENT,
     "/centralita.dispatch.v1.DispatchService/AssignTask": AGENT,
-    "/centralita.dispatch.v1.DispatchService/CancelForTenant": {"conversations", "voice"},
+    "/centralita.dispatch.v1.DispatchService/CancelForTenant": {"voice"},
     "/centralita.dispatch.v1.DispatchService/CancelTask": SUPERVISOR,
     "/centralita.dispatch.v1.DispatchService/CheckTasks": {"conversations"},
     "/centralita.dispatch.v1.DispatchService/CompleteTask": AGENT,
@@ -61,17 +81,13 @@ MAY_CALL: Mapping[str, Who] = {
     "/centralita.dispatch.v1.DispatchService/FinishAfterService": AGENT,
     "/centralita.dispatch.v1.DispatchService/GetQueueStatus": SUPERVISOR,
     "/centralita.dispatch.v1.DispatchService/GetWait": AGENT,
-    "/centralita.dispatch.v1.DispatchService/GetWaitForTenant": {
-        "conversations",
-        "ingestion",
-        "voice",
-    },
+    "/centralita.dispatch.v1.DispatchService/GetWaitForTenant": {"ingestion", "voice"},
     "/centralita.dispatch.v1.DispatchService/ListChatTasks": {"conversations"},
     "/centralita.dispatch.v1.DispatchService/ListShards": {MANAGER, "operations"},
     "/centralita.dispatch.v1.DispatchService/MoveTasks": SUPERVISOR,
-    "/centralita.dispatch.v1.DispatchService/ReportUnreachable": {"conversations", "voice"},
+    "/centralita.dispatch.v1.DispatchService/ReportUnreachable": {"voice"},
     "/centralita.dispatch.v1.DispatchService/SetQueueMode": SUPERVISOR,
-    "/centralita.dispatch.v1.DispatchService/SubmitForTenant": {"conversations", "voice"},
+    "/centralita.dispatch.v1.DispatchService/SubmitForTenant": {"voice"},
     "/centralita.dispatch.v1.DispatchService/SubmitTask": SUPERVISOR,
     "/centralita.dispatch.v1.DispatchService/TakeBackTask": SUPERVISOR,
     "/centralita.dispatch.v1.ExplainService/ExplainTask": SUPERVISOR,

@@ -1,6 +1,7 @@
 """Who may call what is written in the protos, for every method, and no request names its tenant."""
 
 import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from google.api.annotations_pb2 import (  # type: ignore[import-untyped, unused-
 from google.protobuf.descriptor import Descriptor, FileDescriptor, MethodDescriptor
 
 from services.kernel.identity import role_name
-from tests.roles import ADMINISTRATOR, ANYONE, MAY_CALL, Who
+from tests.roles import ADMINISTRATOR, ANYONE, MAY_CALL, ROLES, Who
 
-GENERATED = Path(__file__).parents[2] / "proto" / "gen"
+ROOT = Path(__file__).parents[2]
+GENERATED = ROOT / "proto" / "gen"
 
 NAMES_ITS_TENANT = {
     "centralita.directory.v1.SessionService.SignIn",  # there is no token yet
@@ -63,6 +65,28 @@ def test_a_method_that_is_opened_by_its_option_alone_is_noticed() -> None:
     (put_user,) = (method for method in METHODS if method.name == "PutUser")
     assert MAY_CALL[_path(put_user)] == ADMINISTRATOR
     assert _may(AccessOptions(least_role=Role.ROLE_AGENT)) != MAY_CALL[_path(put_user)]
+
+
+#: Callers that are no service of ours, or not yet: who runs the installation, and calls (voice).
+OUTSIDE = {"operations", "voice"}
+
+
+def test_a_service_may_call_what_its_code_calls_and_nothing_else() -> None:
+    """A grant that nobody uses is only ever used by somebody who has stolen a secret."""
+    granted = {
+        (service, path.rpartition("/")[2])
+        for path, may in MAY_CALL.items()
+        if isinstance(may, set)
+        for service in may - set(ROLES) - OUTSIDE
+    }
+    called = {
+        (folder.name, method)
+        for folder in (ROOT / "services").iterdir()
+        for source in folder.glob("adapters/*.py")
+        for method in re.findall(r"\._?\w+\.([A-Z]\w+)\(", source.read_text())
+        if method in {path.rpartition("/")[2] for path in MAY_CALL}
+    }
+    assert granted == called
 
 
 def _path(method: MethodDescriptor) -> str:
