@@ -28,7 +28,8 @@ class Caller:
     session_id: str = ""
     """The sign-in the token comes from. Empty: its issuer names none."""
     user_version: int | None = None
-    """As of which change of the user the token speaks. None: its issuer does not say."""
+    """As of which change of the user the token speaks. None: its issuer does not say, and the
+    directory knows of no such user."""
 
 
 ANYONE = Caller()

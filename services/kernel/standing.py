@@ -34,13 +34,16 @@ class Known:
         """Return the caller with their present rank; TokenRevoked when it is not them any more.
 
         A token that is as new as what is known is right by itself. One that does not say how new
-        it is was signed by another issuer, which may know users that the directory does not.
+        it is was signed by another issuer, which may know users that the directory does not; it is
+        taken to speak of the user as known.
         """
         said = who.user_version
         if said is not None and said >= self.version:
             return who
         if self.removed or (said is not None and said < self.incarnation):
             raise revoked()
+        if said is None:
+            who = replace(who, user_version=self.version)
         lower = self.role and self.role < who.role
         return replace(who, role=self.role) if lower else who
 
@@ -81,10 +84,10 @@ class HeardStanding:
         """Call `listener` with each session that ends from now on, once its tokens are refused."""
         self._listeners.append(listener)
 
-    def removed(self, tenant_id: str, user_id: str) -> bool:
-        """Tell whether there was such a user and is no more."""
-        known = self._users.get((tenant_id, user_id))
-        return known is not None and known.removed
+    def is_over(self, user: tuple[str, str], session_id: str) -> bool:
+        """Tell whether the session has ended, or there was such a user and is no more."""
+        known = self._users.get(user)
+        return self.has_ended(user[0], session_id) or (known is not None and known.removed)
 
     def user_changed(self, event: UserChanged) -> None:
         key = event.tenant_id, event.user_id

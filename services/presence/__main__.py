@@ -72,7 +72,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         async with (
             keeping_watch(
                 bus,
-                Watchman(agents, leases, book, lease, now),
+                Watchman(agents, leases, book, lease, now, is_over=standing.is_over),
                 presences,
                 leases.flush,
                 standing,
@@ -81,7 +81,11 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             beside(end_bans(EndBans(agents, presences, utc_now).sweep)),
             consuming(
                 bus,
-                handlers(calls, CountRefusals(agents, policies), EndUser(agents, leases, history)),
+                handlers(
+                    calls,
+                    CountRefusals(agents, policies),
+                    EndUser(agents, presences, leases, history),
+                ),
                 final=(Refusal,),
             ),
             serving(

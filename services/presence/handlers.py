@@ -80,7 +80,7 @@ def handlers(calls: FollowCalls, refusals: CountRefusals, end_user: EndUser) -> 
 def _users(router: NatsRouter, end_user: EndUser) -> None:
     @router.subscriber(**consumer(UserChanged, stream="DIRECTORY", durable="presence-user-changed"))
     async def user_changed(event: UserChanged) -> None:
-        """A user was removed; of one who was made again, the removal may have been overwritten."""
+        """A user was removed; the event of one made again may have overwritten the removal."""
         removal = event.version if event.removed else event.incarnation - 1
         if removal > 0:
             await end_user((event.tenant_id, event.user_id), removal)
@@ -186,7 +186,7 @@ async def keeping_watch(
     with bus.on_resume(watchman.sees_again):
         async with asyncio.TaskGroup() as tasks:  # a reader that fails takes the service with it
             watching = [
-                tasks.create_task(_follow_leases(bus, watchman, standing)),
+                tasks.create_task(_follow_leases(bus, watchman)),
                 tasks.create_task(_follow_presences(bus, watchman, presences)),
                 tasks.create_task(_sweep(bus, watchman, send_renewals)),
             ]
@@ -197,7 +197,7 @@ async def keeping_watch(
                 await send_renewals()
 
 
-async def _follow_leases(bus: Bus, watchman: Watchman, standing: HeardStanding) -> None:
+async def _follow_leases(bus: Bus, watchman: Watchman) -> None:
     async with aclosing(tail(bus, LEASES, last_per_subject=True)) as batches:
         async for batch in batches:
             now = utc_now()
@@ -209,8 +209,6 @@ async def _follow_leases(bus: Bus, watchman: Watchman, standing: HeardStanding) 
                 if not one.headers or not is_end(one.headers):
                     session_id = one.headers.get(SESSION, "")
                     watchman.heard(user, device_id, (now - one.at).total_seconds(), session_id)
-                    if standing.has_ended(user[0], session_id) or standing.removed(*user):
-                        watchman.let_go(user, device_id)
                 elif is_goodbye(one.headers):
                     watchman.heard_goodbye(user, device_id)
 

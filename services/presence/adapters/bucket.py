@@ -10,6 +10,7 @@ import math
 from datetime import timedelta
 
 from nats.errors import Error
+from nats.js.api import Header, RawStreamMsg
 from nats.js.errors import APIError, NotFoundError
 
 from services.kernel.bus import Bus
@@ -66,6 +67,22 @@ class BucketLeases:
         except (Error, OSError, TimeoutError, APIError) as trouble:
             raise LeasesUnknown("Try again; or do nothing, the lease ends by itself.") from trouble
 
+    async def take_back(self, user: Key, device_id: str, session_id: str) -> bool:
+        subject = lease_subject(user, device_id)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                lease = await self._last(subject)
+                if lease is None:
+                    return True
+                if (lease.headers or {}).get(SESSION, "") != session_id:
+                    return False
+                # One that is taken or renewed in between is looked at again.
+                as_read = {Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(lease.seq)}
+                await self._bus.js.publish(subject, headers=self._goodbye | as_read)
+        except (Error, OSError, TimeoutError, APIError) as trouble:
+            raise LeasesUnknown("The lease is looked at again.") from trouble
+        return True
+
     def _renewal(self, session_id: str) -> dict[str, str]:
         ttl = {"Nats-TTL": self._ttl}
         return {**ttl, SESSION: session_id} if session_id else ttl
@@ -95,11 +112,16 @@ class BucketLeases:
         return left
 
     async def _left(self, subject: str) -> float:
-        try:
-            entry = await self._bus.js.get_last_msg(LEASES, subject)
-        except NotFoundError:
-            return 0.0
-        if entry.time is None or is_end(entry.headers or {}):
+        entry = await self._last(subject)
+        if entry is None or entry.time is None:
             return 0.0
         age = (self._clock() - entry.time).total_seconds()
         return min(self._lease, self._lease - age)
+
+    async def _last(self, subject: str) -> RawStreamMsg | None:
+        """Return the lease as it was renewed last, unless it has ended."""
+        try:
+            entry = await self._bus.js.get_last_msg(LEASES, subject)
+        except NotFoundError:
+            return None
+        return None if is_end(entry.headers or {}) else entry

@@ -101,6 +101,11 @@ class Presence:
         )
         return self._after(nobody, now, Cause.DISCONNECTED)
 
+    def left_by(self, user_version: int) -> bool:
+        """Whether this is what that removal left, and nobody has come since."""
+        unused = not self.connected and self.left_at is None
+        return unused and self.user_version == user_version
+
     def choose(self, now: datetime, chosen: Badge, *, by: str = "") -> "Presence":
         """The agent chose, or the supervisor `by` for them; during a call it is kept for later.
 

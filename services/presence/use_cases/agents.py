@@ -33,10 +33,8 @@ class Agents:
             user, lambda it: it.connect(self._clock(), self._keep_choice, user_version)
         )
 
-    async def end(self, user: Key, user_version: int) -> Presence | None:
-        """The user was removed with this version. None: nothing was kept of them."""
-        if await self._presences.read(user) is None:
-            return None
+    async def end(self, user: Key, user_version: int) -> Presence:
+        """The user was removed with this version."""
         return await self._read_and_change(user, lambda it: it.end(self._clock(), user_version))
 
     async def disconnect(self, user: Key, cause: Cause) -> Presence:

@@ -9,7 +9,7 @@ from services.presence.domain.presence import Presence
 from services.presence.domain.status import Cause
 
 from .agents import Agents
-from .ports import History, Leases, Monotonic
+from .ports import History, Leases, Monotonic, Presences
 
 SETTLING = 1.0
 """Seconds in which the replica a device said goodbye to has told the rest."""
@@ -58,6 +58,14 @@ class Disconnect:
     async def __call__(self, user: Key, device_id: str) -> None:
         _insist_on_device(device_id)
         await self._leases.give_back(user, device_id)
+        await self._settle(user, device_id)
+
+    async def signed_out(self, user: Key, device_id: str, session_id: str) -> None:
+        """The sign-in with which the device called is over, unless it called with another since."""
+        if await self._leases.take_back(user, device_id, session_id):
+            await self._settle(user, device_id)
+
+    async def _settle(self, user: Key, device_id: str) -> None:
         # From here on the sweep would finish what an interrupted goodbye began.
         self._book.shorten(user, device_id, self._now() + SETTLING)
         if await self._leases.left(user) <= 0:
@@ -73,14 +81,22 @@ def _insist_on_device(device_id: str) -> None:
 class EndUser:
     """A user was removed: their leases end, and nothing is left of what they chose and did.
 
-    Repeatable, and harmless to who was given the same id since: `user_version` is the removal's.
+    Repeatable, and harmless to who was given the same id since: `user_version` is the removal's,
+    which is told again with every later change of them.
     """
 
-    def __init__(self, agents: Agents, leases: Leases, history: History) -> None:
-        self._agents, self._leases, self._history = agents, leases, history
+    def __init__(
+        self, agents: Agents, presences: Presences, leases: Leases, history: History
+    ) -> None:
+        self._agents, self._presences = agents, presences
+        self._leases, self._history = leases, history
 
     async def __call__(self, user: Key, user_version: int) -> None:
-        await self._leases.end(user)
+        before = await self._presences.read(user)
+        if before is None or before.user_version > user_version:
+            return
+        if before.user_version < user_version:
+            await self._leases.end(user)
         after = await self._agents.end(user, user_version)
-        if after is not None and after.user_version == user_version:
+        if after.left_by(user_version):
             await self._history.forget(user, after.version)

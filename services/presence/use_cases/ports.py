@@ -14,6 +14,9 @@ from services.presence.domain.status import Stage
 
 Monotonic = Callable[[], float]
 
+IsOver = Callable[[Key, str], bool]
+"""Whether a user may call no more with tokens of this sign-in, as far as is known by now."""
+
 
 class Presences(Protocol):
     def recalled(self, user: Key) -> Presence | None:
@@ -58,6 +61,13 @@ class Leases(Protocol):
 
     async def give_back(self, user: Key, device_id: str) -> None:
         """Remove a lease, or raise LeasesUnknown."""
+        ...
+
+    async def take_back(self, user: Key, device_id: str, session_id: str) -> bool:
+        """Remove a lease of this sign-in, or raise LeasesUnknown.
+
+        False when the device has taken it with another sign-in since: then it stays.
+        """
         ...
 
     async def end(self, user: Key) -> None:

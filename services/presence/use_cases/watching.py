@@ -10,7 +10,7 @@ from services.presence.domain.status import Cause
 
 from .agents import Agents
 from .devices import SETTLING, Disconnect
-from .ports import Leases, Monotonic
+from .ports import IsOver, Leases, Monotonic
 
 AGAIN = 0.5
 """Seconds until a user who could not be settled is looked at again."""
@@ -26,20 +26,22 @@ class Watchman:
     after it could not be, everybody has a whole lease to call again.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it watches, and what it may do
         self,
         agents: Agents,
         leases: Leases,
         book: LeaseBook,
         lease: timedelta,
         now: Monotonic,
+        *,
+        is_over: IsOver,
     ) -> None:
         self._agents, self._leases, self._book = agents, leases, book
         self._disconnect = Disconnect(agents, leases, book, now)
-        self._lease, self._now = lease.total_seconds(), now
+        self._lease, self._now, self._is_over = lease.total_seconds(), now, is_over
         self._blind = False
         self._cut_off: set[Key] = set()
-        self._leaving: set[tuple[Key, str]] = set()
+        self._leaving: set[tuple[Key, str, str]] = set()
         self._few = asyncio.Semaphore(AT_ONCE)
 
     async def sweep(self) -> None:
@@ -48,10 +50,9 @@ class Watchman:
         Connect who has one and was declared gone at the moment it was taken.
         """
         leaving, self._leaving = self._leaving, set()
-        for user, device_id in leaving:
-            await self._let_go(user, device_id)
         cut_off, self._cut_off = self._cut_off, set()
-        settled = [self._settle(user) for user in self._book.due(self._now())]
+        settled = [self._let_go(*one) for one in leaving]
+        settled += [self._settle(user) for user in self._book.due(self._now())]
         settled += [self._bring_back(user) for user in cut_off]
         for outcome in await asyncio.gather(*settled, return_exceptions=True):
             if outcome is not None:
@@ -69,18 +70,19 @@ class Watchman:
     def session_ended(self, user: Key, session_id: str) -> None:
         """Whoever called with tokens of this sign-in has signed out: so have their devices."""
         for device_id in self._book.devices_of(user, session_id):
-            self.let_go(user, device_id)
-
-    def let_go(self, user: Key, device_id: str) -> None:
-        """Give back the lease of a device that may not call any more, with the next sweep."""
-        self._leaving.add((user, device_id))
+            self._leaving.add((user, device_id, session_id))
 
     def heard(self, user: Key, device_id: str, age: float, session_id: str = "") -> None:
-        """A lease was taken or renewed, here or elsewhere, `age` seconds ago."""
+        """A lease was taken or renewed, here or elsewhere, `age` seconds ago.
+
+        One of a sign-in that is over is given back with the next sweep.
+        """
         self._book.bind(user, device_id, session_id)
         left = self._lease - max(age, 0.0)
         if left > 0:
             self._book.renew(user, device_id, self._now() + left)
+        if self._is_over(user, session_id):
+            self._leaving.add((user, device_id, session_id))
 
     def heard_goodbye(self, user: Key, device_id: str) -> None:
         """A device gave its lease back somewhere. Whoever took it tells; if they die, we do."""
@@ -100,11 +102,17 @@ class Watchman:
         else:
             self._book.forget(user)
 
-    async def _let_go(self, user: Key, device_id: str) -> None:
-        try:
-            await self._disconnect(user, device_id)
-        except LeasesUnknown:
-            self._leaving.add((user, device_id))
+    async def _let_go(self, user: Key, device_id: str, session_id: str) -> None:
+        """Give back the lease of a device that may not call any more; should that fail, again."""
+        if not self._is_over(user, session_id):
+            return  # a user made again calls with the tokens of an issuer that names no sign-ins
+        async with self._few:
+            try:
+                await self._disconnect.signed_out(user, device_id, session_id)
+            except Exception as trouble:
+                self._leaving.add((user, device_id, session_id))
+                if not isinstance(trouble, LeasesUnknown):
+                    raise
 
     async def _bring_back(self, user: Key) -> None:
         async with self._few:

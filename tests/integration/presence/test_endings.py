@@ -6,7 +6,12 @@ from typing import Any
 import grpc
 import pytest
 from centralita.directory.v1.events_pb2 import SessionEnded, UserChanged
-from centralita.presence.v1.events_pb2 import CAUSE_DISCONNECTED, STATUS_OFFLINE, STATUS_ONLINE
+from centralita.presence.v1.events_pb2 import (
+    CAUSE_DISCONNECTED,
+    STATUS_OFFLINE,
+    STATUS_ONLINE,
+    STATUS_READY,
+)
 from google.protobuf.message import Message
 
 from services.kernel.bus import Bus
@@ -14,8 +19,9 @@ from services.kernel.clock import utc_now
 from services.kernel.ids import new_id
 from services.kernel.mongo import Database
 from services.kernel.wire import outgoing
+from services.presence.messages import LEASES, is_end, lease_subject
 from tests.integration.presence.rig import Agent, Installation, Replica
-from tests.streams import until
+from tests.streams import drained, until
 from tests.tokens import bearer
 
 Tell = Callable[[Message], Any]
@@ -31,7 +37,7 @@ def tell(bus: Bus) -> Tell:
     return publish
 
 
-def ana(replica: Replica, tenant: str, session_id: str, version: int = 1) -> Agent:
+def ana(replica: Replica, tenant: str, session_id: str, version: int | None = 1) -> Agent:
     token = replica.issuer.user(tenant, "ana", sid=session_id, ver=version)
     return Agent(replica.stub, bearer(token), "ana")
 
@@ -147,3 +153,57 @@ async def test_a_user_made_again_finds_nothing_of_who_was_removed(
         await again.choose(receive_new=True)
         assert await db["presences"].count_documents({"user_version": 3}) == 1
         assert (await again.beat()).receive_new
+
+
+@pytest.mark.parametrize("version", [3, None], ids=["our token", "another issuer's"])
+@pytest.mark.parametrize("known", [True, False], ids=["was here before", "is here at first"])
+async def test_an_edit_of_a_user_made_again_leaves_them_ready_with_lease_and_history(  # noqa: PLR0913
+    calm: Installation, tenant: str, tell: Tell, bus: Bus, *, version: int | None, known: bool
+) -> None:
+    """Each later state of theirs names the removal before them, which is long over."""
+    async with calm.replica() as replica:
+        if known:
+            await ana(replica, tenant, "s1", version and 1).beat()
+        await tell(user(tenant, 2))
+        await tell(user(tenant, 3, incarnation=3))
+        await drained(bus, "DIRECTORY", "presence-user-changed")
+        again = ana(replica, tenant, "s2", version)
+        await until(lambda: accepted(again))
+        before = await again.choose(receive_new=True)
+        await until(lambda: has_lease(bus, tenant))
+        for edit in (4, 5):
+            await tell(user(tenant, edit, incarnation=3))
+        await drained(bus, "DIRECTORY", "presence-user-changed")
+
+        assert await again.presence() == before
+        assert [it.status for it in await again.history()][-2:] == [STATUS_ONLINE, STATUS_READY]
+        assert await has_lease(bus, tenant)
+
+
+async def has_lease(bus: Bus, tenant: str) -> bool:
+    lease = await bus.js.get_last_msg(LEASES, lease_subject((tenant, "ana"), "d1"))
+    return not is_end(lease.headers or {})
+
+
+async def accepted(agent: Agent) -> bool:
+    """Call once: True as soon as the directory was heard to have made the user again."""
+    try:
+        return (await agent.beat()).connected
+    except grpc.aio.AioRpcError:
+        return False
+
+
+async def test_a_removal_that_was_interrupted_is_finished_when_it_is_told_again(
+    calm: Installation, tenant: str, tell: Tell, bus: Bus, db: Database
+) -> None:
+    """The presence was ended, and the process died before it forgot the history."""
+    async with calm.replica() as replica:
+        await ana(replica, tenant, "s1").beat()
+        await tell(user(tenant, 2))
+        await drained(bus, "DIRECTORY", "presence-user-changed")
+        left = await db["history"].find_one({"tenant_id": tenant})
+        assert left is not None
+        await db["history"].insert_one({**left, "_id": "left", "version": 1})
+        await tell(user(tenant, 2))
+        await drained(bus, "DIRECTORY", "presence-user-changed")
+        assert await db["history"].count_documents({"tenant_id": tenant, "version": 1}) == 0

@@ -30,6 +30,9 @@ class World:
         self.stored: dict[Key, Presence] = {}
         self.events: list[Presence] = []
         self.taken: dict[tuple[Key, str], float] = {}
+        self.sessions: dict[tuple[Key, str], str] = {}
+        self.over: set[str] = set()
+        self.store_down = False
         self.down = False
         self.policies: dict[str, Policy] = {}
 
@@ -48,10 +51,15 @@ class Replica:
         self.agents = Agents(self, self, world.clock, timedelta(seconds=60))
         self.heartbeat = Heartbeat(self.agents, self, self.book, LEASE, self.now)
         self.goodbye = Disconnect(self.agents, self, self.book, self.now)
-        self.watchman = Watchman(self.agents, self, self.book, LEASE, self.now)
+        self.watchman = Watchman(
+            self.agents, self, self.book, LEASE, self.now, is_over=self.is_over
+        )
 
     def now(self) -> float:
         return self._world.seconds
+
+    def is_over(self, _: Key, session_id: str) -> bool:
+        return session_id in self._world.over
 
     # Presences
 
@@ -64,6 +72,8 @@ class Replica:
 
     async def save(self, before: Presence, after: Presence) -> None:
         await asyncio.sleep(0)
+        if self._world.store_down:
+            raise ConnectionError
         user = (after.tenant_id, after.user_id)
         stored = self._world.stored.get(user)
         if (stored.version if stored else 0) != before.version:
@@ -93,11 +103,18 @@ class Replica:
         self.stored_renewals += 1
         if not self._world.down:
             self._world.taken[user, device_id] = self._world.seconds
+            self._world.sessions[user, device_id] = session_id
 
     async def give_back(self, user: Key, device_id: str) -> None:
         if self._world.down:
             raise LeasesUnknown("No answer.")
         self._world.taken.pop((user, device_id), None)
+
+    async def take_back(self, user: Key, device_id: str, session_id: str) -> bool:
+        if self._world.sessions.get((user, device_id), session_id) != session_id:
+            return False
+        await self.give_back(user, device_id)
+        return True
 
     async def end(self, user: Key) -> None:
         for who, device_id in list(self._world.taken):
@@ -223,6 +240,39 @@ async def test_an_interrupted_goodbye_is_finished_by_another_replica() -> None:
     await until(world, 1.4, two)
 
     assert status(world) is Status.OFFLINE
+
+
+async def test_whoever_signed_out_while_the_store_was_out_is_gone_when_it_is_back() -> None:
+    """One failure is not the end of all who are to be let go in the same moment."""
+    world = World()
+    one = Replica(world)
+    users = [("acme", f"u-{number}") for number in range(5)]
+    for user in users:
+        await one.heartbeat(user, "d1", f"s-{user[1]}")
+        world.over.add(f"s-{user[1]}")
+        one.watchman.session_ended(user, f"s-{user[1]}")
+    world.store_down = True
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            await one.watchman.sweep()
+    world.store_down = False
+    await one.watchman.sweep()
+
+    assert not any(world.stored[user].connected for user in users)
+
+
+async def test_a_replica_that_hears_late_leaves_the_lease_of_the_new_sign_in_alone() -> None:
+    world = World()
+    slow, one = Replica(world), Replica(world)
+    await one.heartbeat(ANA, "d1", "s1")
+    slow.watchman.heard(ANA, "d1", 0.0, "s1")
+    await one.heartbeat(ANA, "d1", "s2")
+    world.over.add("s1")
+    slow.watchman.session_ended(ANA, "s1")
+    await slow.watchman.sweep()
+
+    assert (ANA, "d1") in world.taken
+    assert status(world) is Status.ONLINE
 
 
 async def test_whoever_is_declared_gone_while_calling_is_back_with_the_next_heartbeat() -> None:
