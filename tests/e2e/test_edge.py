@@ -62,7 +62,7 @@ async def test_a_method_is_reached_with_a_token_unless_it_is_between_services(
         assert not door.behind.arrived
     else:
         assert code is grpc.StatusCode.OK
-    assert [arrived for arrived, _ in door.behind.arrived] == [path]
+        assert [arrived for arrived, _ in door.behind.arrived] == [path]
 
 
 async def test_what_only_services_may_call_is_known_here() -> None:
