@@ -92,7 +92,7 @@ class Outbox:
         self._collection, self._bus = collection, bus
         self._lanes: dict[Any, _Lane] = {}
         self._damaged: set[Any] = set()
-        """Documents with an entry that can never be sent; sweeping leaves them to their nudges."""
+        """Documents with an entry that can never be sent: swept only while others wait there."""
         self._pull: Pull = self._pull_entries
         self._pulling: asyncio.Task[None] | None = None
         self._age = meter().create_gauge("centralita.outbox.age", "s")
@@ -151,6 +151,7 @@ class Outbox:
         found = self._collection.find(told_of, {"_id": 1}).limit(AT_ONCE)
         self._tell_age()
         missed = [one["_id"] async for one in found if not self._at_work_on(one["_id"])]
+        missed += [one for one in self._damaged if one in self._lanes and not self._at_work_on(one)]
         await asyncio.gather(*(self.nudge(one) for one in missed))
 
     async def close(self) -> None:

@@ -208,10 +208,7 @@ async def test_a_relay_that_died_between_publish_and_pull_makes_no_second_event(
     assert not await has_messages(bus, 4)
 
 
-async def test_what_is_told_later_does_not_overtake_what_failed(
-    bus: Bus, db: Database, tenant: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = queued(tenant, "task-1"), queued(tenant, "task-2")
+def fail_once(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     publish, failures = bus.publish, iter([BusUnavailable()])
 
     async def flaky(message: Outgoing) -> bool:
@@ -220,6 +217,13 @@ async def test_what_is_told_later_does_not_overtake_what_failed(
         return await publish(message)
 
     monkeypatch.setattr(bus, "publish", flaky)
+
+
+async def test_what_is_told_later_does_not_overtake_what_failed(
+    bus: Bus, db: Database, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = queued(tenant, "task-1"), queued(tenant, "task-2")
+    fail_once(bus, monkeypatch)
     relay = Outbox(db["things"], bus)
     await save(db["things"], "one", first)
     await relay.nudge("one", [first])
@@ -227,6 +231,21 @@ async def test_what_is_told_later_does_not_overtake_what_failed(
     await relay.nudge("one", [second])
     await relay.close()
     assert ids(await stored(bus, 2)) == [first["id"], second["id"]]
+
+
+async def test_a_sweep_sends_what_an_outage_left_beside_an_entry_that_nobody_can_send(
+    bus: Bus, db: Database, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged, good = queued(tenant, "task-1"), queued(tenant, "task-2")
+    relay = Outbox(db["things"], bus)
+    await save(db["things"], "one", damaged | {"headers": None})
+    await relay.nudge("one")
+    fail_once(bus, monkeypatch)
+    await save(db["things"], "one", good)
+    await relay.nudge("one")
+    await relay.sweep()
+    assert ids(await stored(bus, 1)) == [good["id"]]
+    await relay.close()
 
 
 async def has_messages(bus: Bus, count: int) -> bool:
