@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +18,7 @@ from centralita.dispatch.v1.events_pb2 import (
 from centralita.ingestion.v1.events_pb2 import DeliveryUpdated, MessageReceived
 from faststream.nats import NatsRouter
 
+from services.kernel.causes import cause_of
 from services.kernel.consume import consumer, meta
 
 from . import messages
@@ -141,7 +143,9 @@ async def reconcile_for_ever(compare: Callable[[], Awaitable[None]], every: time
         try:
             await compare()
         except Exception as trouble:  # noqa: BLE001 - the router is out, or the store: it comes back
-            log.warning(
-                "conversations were not compared with tasks; trying again later",
-                extra={"cause": type(trouble).__name__},
-            )
+            some = trouble.exceptions if isinstance(trouble, ExceptionGroup) else (trouble,)
+            for cause, count in Counter(map(cause_of, some)).items():
+                log.warning(
+                    "conversations were not compared with tasks; trying again later",
+                    extra={"cause": cause, "count": count},
+                )

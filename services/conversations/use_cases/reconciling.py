@@ -6,7 +6,8 @@ what they do is conditional, or changes nothing the second time.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -79,26 +80,37 @@ class Reconcile:
         self._patience = patience
 
     async def __call__(self) -> None:
+        """Compare all there are. Raises at the end, together, what kept some from it."""
+        troubles: list[Exception] = []
         long_ago = self._clock() - self._patience
         async for some in self._conversations.open_since(long_ago, AT_ONCE):
-            await self._give_tasks(some)
+            by_tenant: defaultdict[str, list[str]] = defaultdict(list)
+            for tenant_id, conversation_id in some:
+                by_tenant[tenant_id].append(conversation_id)
+            for tenant_id, ids in by_tenant.items():
+                with _kept_for_later(troubles):
+                    await self._give_tasks(tenant_id, ids, troubles)
         for tenant_id in self._tenants():
-            async for page in self._tasks.chats(tenant_id):
-                await self._end_tasks(tenant_id, page, long_ago)
+            with _kept_for_later(troubles):
+                async for page in self._tasks.chats(tenant_id):
+                    await self._end_tasks(tenant_id, page, long_ago)
         for it in await self._conversations.crossing(AT_ONCE):
-            if _closed_before(it, long_ago) and await self._go_on(it):
-                self._mended(Mend.CONTINUED, it.lane.tenant_id, it.id)
+            with _kept_for_later(troubles):
+                if _closed_before(it, long_ago) and await self._go_on(it):
+                    self._mended(Mend.CONTINUED, it.lane.tenant_id, it.id)
+        if troubles:
+            raise ExceptionGroup("not compared", troubles)
 
-    async def _give_tasks(self, some: Sequence[tuple[str, str]]) -> None:
+    async def _give_tasks(
+        self, tenant_id: str, ids: Sequence[str], troubles: list[Exception]
+    ) -> None:
         """See that each of these open conversations has a task that goes on."""
-        by_tenant: defaultdict[str, list[str]] = defaultdict(list)
-        for tenant_id, conversation_id in some:
-            by_tenant[tenant_id].append(conversation_id)
-        for tenant_id, ids in by_tenant.items():
-            found = await self._tasks.check(tenant_id, ids)
-            for conversation_id in found.unknown:
+        found = await self._tasks.check(tenant_id, ids)
+        for conversation_id in found.unknown:
+            with _kept_for_later(troubles):
                 await self._announce(tenant_id, conversation_id)
-            for conversation_id, ended_at in found.ended.items():
+        for conversation_id, ended_at in found.ended.items():
+            with _kept_for_later(troubles):
                 if self._clock() - ended_at > self._patience:
                     await self._end(tenant_id, conversation_id, ended_at)
                     self._mended(Mend.ENDED, tenant_id, conversation_id)
@@ -119,6 +131,15 @@ class Reconcile:
             if _closed_before(it, long_ago):
                 await self._conversations.tell_close(it)
                 self._mended(Mend.CLOSE_TOLD, tenant_id, it.id)
+
+
+@contextmanager
+def _kept_for_later(troubles: list[Exception]) -> Iterator[None]:
+    """Let what is wrong with one hold up none of the others."""
+    try:
+        yield
+    except Exception as trouble:  # noqa: BLE001 - raised in the end
+        troubles.append(trouble)
 
 
 def _closed_before(it: Conversation, moment: datetime) -> bool:

@@ -52,10 +52,10 @@ class World:
             timedelta(minutes=1),
         )
 
-    async def opened(self, *, age: timedelta = LATER) -> Conversation:
-        await self.desk.append(received("p-1"))
+    async def opened(self, *, age: timedelta = LATER, address: str = "visitor") -> Conversation:
+        await self.desk.append(received("p-1", address=address))
         self.desk.clock.now += age
-        return await self.desk.latest()
+        return list(self.desk.conversations.documents.values())[-1]
 
     def events(self, conversation_id: str, kind: type) -> list[object]:
         told = self.desk.conversations.events
@@ -165,3 +165,25 @@ async def test_many_are_asked_about_in_few_questions(world: World) -> None:
     world.router.live = set(world.desk.conversations.documents)
     await world.reconcile()
     assert world.router.asked == [30]
+
+
+async def test_what_is_wrong_with_one_keeps_no_other_from_being_mended(world: World) -> None:
+    """A shard without a leader and a document that cannot be read were the end of it for all."""
+    damaged, it = await world.opened(), await world.opened(address="other")
+    get = world.desk.conversations.get
+
+    async def read(tenant_id: str, conversation_id: str) -> Conversation:
+        if conversation_id == damaged.id:
+            raise KeyError("lane")
+        return await get(tenant_id, conversation_id)
+
+    async def asked(tenant_id: str) -> AsyncIterator[Sequence[str]]:
+        raise ConnectionError(tenant_id)
+        yield ()
+
+    world.desk.conversations.get = read  # type: ignore[method-assign]
+    world.router.chats = asked  # type: ignore[method-assign]
+    with pytest.raises(ExceptionGroup) as told:
+        await world.reconcile()
+    assert world.mends == [(Mend.ANNOUNCED, it.id)]
+    assert [type(each) for each in told.value.exceptions] == [KeyError, *2 * [ConnectionError]]
