@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import ASCENDING
+from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from services.conversations.domain.conversation import Conversation
@@ -77,7 +77,12 @@ class MongoMessages:
             {"$set": {"conversation_id": it.id, "arrival": message.arrival}},
         )
 
-    async def unseen(self, it: Conversation, seen: Seen) -> list[Message]:
+    async def among(self, tenant_id: str, message_ids: Sequence[str]) -> list[Message]:
+        wanted = {"_id": {"$in": list(message_ids)}, "tenant_id": tenant_id}
+        found = await readable(self._collection.find(wanted), documents.to_message)
+        return sorted(found, key=lambda message: message_ids.index(message.id))
+
+    async def unseen(self, it: Conversation, seen: Seen, most: int) -> list[Message]:
         wanted: Document = {
             "tenant_id": it.lane.tenant_id,
             "conversation_id": it.id,
@@ -87,8 +92,8 @@ class MongoMessages:
             wanted["arrival"] = {"$gt": seen.arrival}
         if seen.until is not None:
             wanted["arrived_at"] = {"$gt": seen.until}
-        found = self._collection.find(wanted).sort([("arrival", ASCENDING)])
-        return [documents.to_message(document) for document in await found.to_list(None)]
+        found = self._collection.find(wanted).sort([("arrival", DESCENDING)])
+        return (await readable(found, documents.to_message, most))[::-1]
 
     async def after(self, it: Conversation, place: Place | None, most: int) -> list[Message]:
         wanted: Document = {"tenant_id": it.lane.tenant_id, "conversation_id": it.id}

@@ -15,6 +15,9 @@ from services.kernel.again import again_if
 from .ports import Conversations, Messages
 from .staging import StoreStaged
 
+MOST_CROSSED = 100
+"""Messages that begin the next conversation in one write. What lies before them counts as seen."""
+
 
 class Continue:
     """Repeatable at any point, by anyone, at once."""
@@ -32,10 +35,10 @@ class Continue:
         self._new_id = new_id
 
     async def unseen(self, it: Conversation, seen: Seen) -> Sequence[Message]:
-        """Return what the customer wrote that is not seen; nothing of it is staged."""
+        """Return the last that the customer wrote and that is not seen; nothing of it is staged."""
         if seen.until is None and (not seen.arrival or seen.arrival >= it.message_count):
             return ()
-        return await self._messages.unseen(it, seen)
+        return await self._messages.unseen(it, seen, MOST_CROSSED)
 
     @again_if(Stale)
     async def __call__(self, it: Conversation) -> Conversation | None:
@@ -43,16 +46,15 @@ class Continue:
         if not it.crossed:
             return None
         following = await self._conversations.following(it) or await self._open(it)
-        await self._store.now(following, [each for each in following.staged if each.moved])
+        if following is not None:
+            await self._store.now(following, [each for each in following.staged if each.moved])
         await self._conversations.continued(it.id)
         return following
 
-    async def _open(self, it: Conversation) -> Conversation:
-        crossed = [
-            message
-            for message_id in it.crossed
-            if (message := await self._messages.get(it.lane.tenant_id, message_id))
-        ]
+    async def _open(self, it: Conversation) -> Conversation | None:
+        crossed = await self._messages.among(it.lane.tenant_id, it.crossed)
+        if not crossed:  # erased meanwhile
+            return None
         new = continuing(self._new_id(), it, crossed)
         events = new.take_over(crossed, it.assignee_id)
         await self._conversations.save(new, *events)

@@ -92,8 +92,12 @@ class Messages(Protocol):
         """Make documents of them; what is there already stays as it is."""
         ...
 
-    async def unseen(self, it: Conversation, seen: Seen) -> Sequence[Message]:
-        """Return what the customer wrote beyond what is seen, as it arrived."""
+    async def among(self, tenant_id: str, message_ids: Sequence[str]) -> Sequence[Message]:
+        """Return those of these that are there, in the order of their ids here."""
+        ...
+
+    async def unseen(self, it: Conversation, seen: Seen, most: int) -> Sequence[Message]:
+        """Return the last that the customer wrote beyond what is seen, as it arrived."""
         ...
 
     async def after(self, it: Conversation, place: Place | None, most: int) -> list[Message]:

@@ -55,3 +55,18 @@ async def test_no_message_that_nobody_has_seen_is_closed_along(rig: Rig) -> None
     assert rest[0]["message_count"] == 25
     thread = await rig.thread(rest[0]["_id"])
     assert sorted(each.arrival for each in thread) == list(range(1, 26))
+
+
+async def test_a_message_that_nobody_can_read_keeps_no_conversation_from_its_end(rig: Rig) -> None:
+    first = await rig.opened("p-1")
+    await rig.assigned(first)
+    for number in 2, 3:
+        await rig.tell(rig.received(f"p-{number}", str(number)))
+    await rig.settled()
+    await rig.stored()
+    await rig.db["messages"].update_one({"arrival": 2}, {"$unset": {"text": ""}})
+
+    answer = await rig.close_at(1, first)
+    assert answer.crossed_messages == 1
+    await rig.stored()
+    assert [each.text for each in await rig.thread(answer.continued_by)] == ["3"]

@@ -197,9 +197,13 @@ class FakeMessages:
                 self.documents[each.id] = (it.id, moved)
             await self._checkpoint()
 
-    async def unseen(self, it: Conversation, seen: Seen) -> list[Message]:
+    async def among(self, tenant_id: str, message_ids: Sequence[str]) -> list[Message]:
         await self._checkpoint()
-        return sorted(
+        return [self.documents[each][1] for each in message_ids if each in self.documents]
+
+    async def unseen(self, it: Conversation, seen: Seen, most: int) -> list[Message]:
+        await self._checkpoint()
+        unseen = sorted(
             (
                 each
                 for owner, each in self.documents.values()
@@ -210,6 +214,7 @@ class FakeMessages:
             ),
             key=lambda each: each.arrival,
         )
+        return unseen[-most:]
 
     async def after(self, it: Conversation, place: Place | None, most: int) -> list[Message]:
         await self._checkpoint()

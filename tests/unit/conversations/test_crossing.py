@@ -24,6 +24,18 @@ async def crossed(desk: Desk) -> tuple[Conversation, Conversation]:
     return closed, following
 
 
+async def closed_only(desk: Desk) -> Conversation:
+    """Close at the first of two messages, and die before the next conversation is opened."""
+    it = await desk.held()
+    await desk.append(received("p-2", "wait!"))
+    it = await desk.latest()
+    await desk.store.now(it, it.staged)
+    it = await desk.latest()
+    unseen = await desk.go_on.unseen(it, Seen(1))
+    await desk.conversations.save(it, *it.close("ana", "c-1", desk.clock(), unseen))
+    return await desk.conversations.get("acme", it.id)
+
+
 async def test_a_message_that_crosses_a_close_begins_the_next_conversation() -> None:
     desk = Desk()
     closed, following = await crossed(desk)
@@ -62,6 +74,29 @@ async def test_what_was_seen_is_closed_along(seen: int) -> None:
     assert len(await thread(desk, closed)) == 2
 
 
+async def test_who_closes_without_having_seen_a_long_thread_moves_the_end_of_it_alone() -> None:
+    """One document holds what crosses, so a hundred messages do, and never what it cannot hold."""
+    desk = Desk()
+    it = await desk.held()
+    for number in range(2, 152):
+        await desk.append(received(f"p-{number}", f"{number}"))
+    closed, following = await desk.closed(agent(), it.id, "c-1", Seen(1))
+    assert following
+    assert (following.message_count, len(closed.crossed)) == (100, 100)
+    texts = await thread(desk, following)
+    assert texts[0] == "52"
+
+
+async def test_what_crossed_and_was_erased_since_does_not_shut_the_lane() -> None:
+    desk = Desk()
+    it = await closed_only(desk)
+    del desk.messages.documents[it.crossed[0]]
+    assert await desk.go_on(it) is None
+    assert not desk.conversations.pending
+    await desk.append(received("p-3", "hello?"))
+    assert await thread(desk, await desk.latest()) == ["hello?"]
+
+
 async def test_a_reply_of_a_colleague_does_not_cross() -> None:
     desk = Desk()
     it = await desk.held()
@@ -95,13 +130,7 @@ async def test_it_waits_since_the_message_came() -> None:
 
 async def test_a_process_that_dies_between_close_and_opening_loses_nothing() -> None:
     desk = Desk()
-    it = await desk.held()
-    await desk.append(received("p-2", "wait!"))
-    it = await desk.latest()
-    await desk.store.now(it, it.staged)
-    it = await desk.latest()
-    unseen = await desk.go_on.unseen(it, Seen(1))
-    await desk.conversations.save(it, *it.close("ana", "c-1", desk.clock(), unseen))
+    it = await closed_only(desk)
     # ... and the process is gone. The next message of the lane comes behind what crossed.
     await desk.append(received("p-3", "hello?"))
     following = await desk.latest()

@@ -94,8 +94,9 @@ class ConversationsServiceServicer:
     def CloseConversation(self, request, context):
         """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
         CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it). What the
-        customer wrote behind last_seen_arrival begins the next conversation. ALREADY_EXISTS
-        REQUEST_ID_REUSED when this request_id closed it with another last_seen_arrival.
+        customer wrote behind last_seen_arrival begins the next conversation: the last 100 messages of
+        it, what lies before them counts as seen. ALREADY_EXISTS REQUEST_ID_REUSED when this request_id
+        closed it with another last_seen_arrival.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,8 +47,9 @@ class ConversationsServiceStub:
     CloseConversation: _grpc.UnaryUnaryMultiCallable[_conversations_service_pb2.CloseConversationRequest, _conversations_service_pb2.CloseConversationResponse]
     """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
     CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it). What the
-    customer wrote behind last_seen_arrival begins the next conversation. ALREADY_EXISTS
-    REQUEST_ID_REUSED when this request_id closed it with another last_seen_arrival.
+    customer wrote behind last_seen_arrival begins the next conversation: the last 100 messages of
+    it, what lies before them counts as seen. ALREADY_EXISTS REQUEST_ID_REUSED when this request_id
+    closed it with another last_seen_arrival.
     """
     GetOpenConversation: _grpc.UnaryUnaryMultiCallable[_conversations_service_pb2.GetOpenConversationRequest, _conversations_service_pb2.GetOpenConversationResponse]
     """The open conversation whose replies go to an address, for a service that speaks with the
@@ -74,8 +75,9 @@ class ConversationsServiceAsyncStub(ConversationsServiceStub):
     CloseConversation: _aio.UnaryUnaryMultiCallable[_conversations_service_pb2.CloseConversationRequest, _conversations_service_pb2.CloseConversationResponse]  # type: ignore[assignment]
     """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
     CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it). What the
-    customer wrote behind last_seen_arrival begins the next conversation. ALREADY_EXISTS
-    REQUEST_ID_REUSED when this request_id closed it with another last_seen_arrival.
+    customer wrote behind last_seen_arrival begins the next conversation: the last 100 messages of
+    it, what lies before them counts as seen. ALREADY_EXISTS REQUEST_ID_REUSED when this request_id
+    closed it with another last_seen_arrival.
     """
     GetOpenConversation: _aio.UnaryUnaryMultiCallable[_conversations_service_pb2.GetOpenConversationRequest, _conversations_service_pb2.GetOpenConversationResponse]  # type: ignore[assignment]
     """The open conversation whose replies go to an address, for a service that speaks with the
@@ -122,8 +124,9 @@ class ConversationsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_conversations_service_pb2.CloseConversationResponse, _abc.Awaitable[_conversations_service_pb2.CloseConversationResponse]]:
         """End it. The assignee, or a supervisor and above. FAILED_PRECONDITION
         CONVERSATION_NOT_YOURS, CONVERSATION_CLOSED (unless this very request closed it). What the
-        customer wrote behind last_seen_arrival begins the next conversation. ALREADY_EXISTS
-        REQUEST_ID_REUSED when this request_id closed it with another last_seen_arrival.
+        customer wrote behind last_seen_arrival begins the next conversation: the last 100 messages of
+        it, what lies before them counts as seen. ALREADY_EXISTS REQUEST_ID_REUSED when this request_id
+        closed it with another last_seen_arrival.
         """
 
     @_abc_1.abstractmethod
