@@ -61,5 +61,9 @@ HEADERS = (
     b"NATS/1.0\r\nA: b\r\n Dead-Subject: cc.planted.contacts.v1.contact.changed\r\n\r\n",
     b"NATS/1.0\r\nNats-Marker-Reason: \xff\r\ntraceparent: 00-\xff-\xff-01\r\n\r\n",
     b"NATS/1.0\r\nce-time: 0001-01-01T00:00:00+23:59\r\ntracestate: =,=,\x00\r\n\r\n",
+    b"NATS/1.0\r\nA: " + b"b" * 65_400 + b"\r\n\r\n",
+    b"NATS/1.0\r\n" + b"".join(b"A%d: b\r\n" % n for n in range(6_000)) + b"\r\n",
+    b"NATS/1.0\r\nNats-Msg-Id: " + b"b" * 65_400 + b"\r\n\r\n",
+    b"NATS/1.0\r\nA: " + b"\xc3\xa9" * 32_700 + b"\r\n\r\n",
 )
-"""Header blocks that are none, or say what no header of ours says."""
+"""Header blocks that are none, say what no header of ours says, or are as large as may be."""

@@ -68,7 +68,7 @@ _NUMBERS = (
     ("pymongo.errors", "OperationFailure", "code"),
     ("aiohttp", "ClientResponseError", "status"),
 )
-_TOO_LARGE = frozenset({10054, 10334, 17419, 17420})
+_TOO_LARGE = frozenset({10054, 10097, 10334, 17419, 17420})
 """What JetStream and MongoDB say of a message and a document that they will never hold."""
 
 

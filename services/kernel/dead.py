@@ -1,24 +1,41 @@
-"""A dead letter is the original message and why nobody took it; it can go back."""
+"""A dead letter is the original message and why nobody took it; it can go back.
+
+What strangers write has its letters in a stream of its own, which forgets the oldest when it is
+full: they cannot take the room in which the letters of everybody else are kept.
+"""
 
 import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 
-from nats.errors import MaxPayloadError
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
 from .bus import Bus
+from .causes import Fault, fault_of
 from .ids import new_id
 from .wire import Outgoing, covers, is_literal
 
 STREAM = "DEAD"
+OF_STRANGERS = "DEAD_SUBMISSIONS"
+STREAMS = (STREAM, OF_STRANGERS)
+"""Where letters lie. Their subject tells which; deploy/nats/streams.toml says how."""
+
+WRITTEN_BY_STRANGERS = frozenset({"SUBMISSIONS"})
 PREFIX = "Dead-"
 KEPT = "kept in DEAD"  # the reason given to JetStream; says that a letter is stored already
 MSG_ID = "Nats-Msg-Id"
 CUT = "Dead-Cut"
 LARGEST_CUT = 64 * 1024
-"""Bytes that are kept of a message too large to be kept whole."""
+"""Bytes that are kept of a message too large to be kept whole, and of any that a stranger wrote:
+what ingestion can take, and is to be sent again after an outage, is smaller."""
+LARGEST_POISON = 4 * 1024
+"""Bytes that are kept of a stranger's message that nobody can take: enough to see what it was."""
+LARGEST_HEADERS = 32 * 1024
+"""Bytes of headers, with those of the letter itself, up to which a message's own are kept.
+JetStream takes 64 KiB of them."""
+LONGEST_WORD = 200
+"""Characters that a letter tells of an id or a cause."""
 
 LETTER = 3  # tokens: dead, the stream, the consumer
 _HEADER = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -42,8 +59,12 @@ def dead_letter(  # noqa: PLR0913 - the facts of a death, each by its name
     deliveries: int,
     cause: str,
     at: datetime,
+    poison: bool = False,
 ) -> Outgoing:
-    """Wrap a message that was given up. One (stream, consumer, sequence) is one letter."""
+    """Wrap a message that was given up. One (stream, consumer, sequence) is one letter.
+
+    `poison` failed because of what it is. What is not kept whole says so, and is not sent again.
+    """
     about = {
         MSG_ID: f"dead:{stream}:{consumer}:{sequence}",
         "Dead-Subject": subject,
@@ -51,25 +72,37 @@ def dead_letter(  # noqa: PLR0913 - the facts of a death, each by its name
         "Dead-Consumer": consumer,
         "Dead-Sequence": str(sequence),
         "Dead-Deliveries": str(deliveries),
-        "Dead-Cause": cause,
+        "Dead-Cause": cause[:LONGEST_WORD],
         "Dead-At": at.isoformat(timespec="milliseconds"),
-        "Dead-Msg-Id": headers.get(MSG_ID, ""),
+        "Dead-Msg-Id": headers.get(MSG_ID, "")[:LONGEST_WORD],
     }
-    return Outgoing(f"dead.{stream}.{consumer}", payload, _own(headers) | about)
+    letter = Outgoing(f"dead.{stream}.{consumer}", payload, _own(headers) | about)
+    strange = stream in WRITTEN_BY_STRANGERS
+    most = LARGEST_POISON if strange and poison else LARGEST_CUT
+    if (strange and len(payload) > most) or letter.header_bytes > LARGEST_HEADERS:
+        return _beginning(letter, most)
+    return letter
 
 
 async def keep(bus: Bus, letter: Outgoing) -> None:
-    """Store a letter. With what it says of itself it may be too large: then its beginning."""
+    """Store a letter. One that no stream would take as it is leaves its beginning."""
     try:
         await bus.publish(letter)
-    except MaxPayloadError:
-        about = {
-            name: value
-            for name, value in letter.headers.items()
-            if name == MSG_ID or name.startswith(PREFIX)
-        }
-        cut = {**about, CUT: str(len(letter.payload))}
-        await bus.publish(Outgoing(letter.subject, letter.payload[:LARGEST_CUT], cut))
+    except Exception as refused:
+        if fault_of(refused) is not Fault.INPUT:
+            raise
+        await bus.publish(_beginning(letter))
+
+
+def _beginning(letter: Outgoing, most: int = LARGEST_CUT) -> Outgoing:
+    """Return what says what it was and why it died, without what the message said of itself."""
+    about = {
+        name: value
+        for name, value in letter.headers.items()
+        if name == MSG_ID or name.startswith(PREFIX)
+    }
+    cut = {CUT: str(len(letter.payload))} | about  # a letter that was cut tells its first length
+    return Outgoing(letter.subject, letter.payload[:most], cut)
 
 
 def headers_of(message: RawStreamMsg) -> dict[str, str]:
@@ -87,26 +120,29 @@ def _own(headers: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-async def letters(bus: Bus) -> AsyncIterator[RawStreamMsg]:
-    """Yield every letter, oldest first, without taking it out."""
-    state = (await bus.js.stream_info(STREAM)).state
-    sequence = state.first_seq
-    while state.messages and sequence <= state.last_seq:
-        try:
-            letter = await bus.js.get_msg(STREAM, sequence, subject="dead.>", next=True)
-        except NotFoundError:
-            return
-        yield letter
-        sequence = (letter.seq or sequence) + 1
+async def letters(bus: Bus, *streams: str) -> AsyncIterator[RawStreamMsg]:
+    """Yield every letter, of all streams unless some are named, without taking it out.
+
+    Those of a stream come oldest first. Each says in which it lies.
+    """
+    for stream in streams or STREAMS:
+        state = (await bus.js.stream_info(stream)).state
+        sequence = state.first_seq
+        while state.messages and sequence <= state.last_seq:
+            try:
+                letter = await bus.js.get_msg(stream, sequence, subject="dead.>", next=True)
+            except NotFoundError:
+                break
+            letter.stream = stream
+            yield letter
+            sequence = (letter.seq or sequence) + 1
 
 
-async def chosen(bus: Bus, sequence: int | None) -> AsyncIterator[RawStreamMsg]:
-    """Yield the letter of that number, or all for None; NotFoundError when it is not there."""
-    if sequence is not None:
-        yield await bus.js.get_msg(STREAM, sequence)
-        return
-    async for letter in letters(bus):
-        yield letter
+async def letter_of(bus: Bus, stream: str, sequence: int) -> RawStreamMsg:
+    """Return the letter of that number in a stream; NotFoundError when it is not there."""
+    letter = await bus.js.get_msg(stream, sequence)
+    letter.stream = stream
+    return letter
 
 
 async def replay(bus: Bus, letter: RawStreamMsg) -> None:
@@ -134,4 +170,4 @@ async def replay(bus: Bus, letter: RawStreamMsg) -> None:
 
 async def drop(bus: Bus, letter: RawStreamMsg) -> None:
     """Take a letter out; the server overwrites its bytes."""
-    await bus.js.delete_msg(STREAM, letter.seq or 0)
+    await bus.js.delete_msg(letter.stream or STREAM, letter.seq or 0)

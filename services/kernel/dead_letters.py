@@ -1,4 +1,4 @@
-"""Nothing is given up in silence: what JetStream stops delivering becomes a letter in DEAD.
+"""Nothing is given up in silence: what JetStream stops delivering becomes a dead letter.
 
 Without arguments the process runs; `list` shows the letters, `replay` sends some again, `drop`
 takes some out for good.
@@ -9,26 +9,28 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, RawStreamMsg, RetentionPolicy
 from nats.js.errors import NotFoundError
 
+from . import streams
 from .bus import Bus, connected
 from .dead import (
     KEPT,
     PREFIX,
     STREAM,
+    STREAMS,
     ForeignLetter,
-    chosen,
     dead_letter,
     drop,
     headers_of,
     keep,
+    letter_of,
     letters,
     replay,
 )
@@ -44,7 +46,6 @@ log = logging.getLogger(__name__)
 NAME = "dead-letters"
 ADVISORIES = "ADVISORIES"
 DURABLE = "dead-letters-keep-given-up"
-OURS = frozenset({STREAM, ADVISORIES})
 KINDS = {
     "io.nats.jetstream.advisory.v1.max_deliver": "MaxDeliveries",
     "io.nats.jetstream.advisory.v1.terminated": "Terminated",
@@ -67,12 +68,15 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
 @asynccontextmanager
 async def keeping(bus: Bus) -> AsyncIterator[None]:
     """Turn advisories into letters for as long as the context is entered."""
+    known = heard_streams()
 
     async def handle(message: Msg) -> None:
         outcome: Exception | None = None
         try:
             sequence = message.metadata.sequence.stream
-            if given_up := understood(ADVISORIES, lambda: read(message.data), sequence=sequence):
+            if given_up := understood(
+                ADVISORIES, lambda: read(message.data, known), sequence=sequence
+            ):
                 await _keep(bus, given_up)
         except Exception as trouble:  # noqa: BLE001 - settle says what each one means
             outcome = trouble
@@ -89,6 +93,14 @@ async def keeping(bus: Bus) -> AsyncIterator[None]:
         await pull.stop()
 
 
+def heard_streams() -> frozenset[str]:
+    """Return the streams that our consumers hear: letters about these, and no others, are kept."""
+    declared = streams.read()["streams"]
+    return frozenset(
+        subject.split(".")[1] for name in STREAMS for subject in declared[name]["subjects"]
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class GivenUp:
     """What JetStream says of a message that it delivers no more."""
@@ -100,13 +112,18 @@ class GivenUp:
     cause: str
 
 
-def read(advisory: bytes) -> GivenUp:
-    """Read an advisory; raises one of many things over what is none."""
+def read(advisory: bytes, known: Collection[str]) -> GivenUp | None:
+    """Read an advisory, None for one about ourselves; raises one of many things over what is none.
+
+    So it does over one about a stream that nobody of ours listens to: there is nothing to look up.
+    """
     told = json.loads(advisory)
     kind = KINDS[told["type"]]
     stream, consumer, sequence = told["stream"], told["consumer"], told["stream_seq"]
-    if not (TOKEN.fullmatch(stream) and TOKEN.fullmatch(consumer)):
-        raise ValueError("no stream or consumer has such a name")
+    if stream == ADVISORIES:
+        return None
+    if stream not in known or not TOKEN.fullmatch(consumer):
+        raise ValueError("no stream or consumer of ours has such a name")
     if type(sequence) is not int or not 0 < sequence < BEHIND_ALL:
         raise ValueError("no message has such a number")
     return GivenUp(
@@ -116,7 +133,7 @@ def read(advisory: bytes) -> GivenUp:
 
 async def _keep(bus: Bus, it: GivenUp) -> None:
     """Store the letter of one advisory; NotFoundError when the message is gone already."""
-    if it.stream in OURS or it.cause == KEPT:
+    if it.cause == KEPT:
         return
     original = await bus.js.get_msg(it.stream, it.sequence)
     letter = dead_letter(
@@ -141,14 +158,14 @@ async def _command(settings: Settings, options: argparse.Namespace) -> int:
     """Write lines of JSON, headers only and never a payload; return how many were left alone."""
     left = 0
     async with connected(settings.nats_url, name=NAME) as bus:
-        which = letters(bus) if options.command == "list" else chosen(bus, options.seq)
-        async for letter in which:
+        async for letter in _meant(bus, options):
             if options.command == "replay":
                 try:
                     await replay(bus, letter)
                 except ForeignLetter as stranger:
                     left += 1
-                    sys.stderr.write(f"letter {letter.seq} was not sent again: {stranger}\n")
+                    where = f"letter {letter.seq} of {letter.stream}"
+                    sys.stderr.write(f"{where} was not sent again: {stranger}\n")
                     continue
             elif options.command == "drop":
                 await drop(bus, letter)
@@ -157,14 +174,25 @@ async def _command(settings: Settings, options: argparse.Namespace) -> int:
                 for name, value in headers_of(letter).items()
                 if name.startswith(PREFIX)
             }
-            sys.stdout.write(json.dumps({"seq": letter.seq, **about}) + "\n")
+            place = {"seq": letter.seq, "in": letter.stream}
+            sys.stdout.write(json.dumps(place | about) + "\n")
     return left
+
+
+async def _meant(bus: Bus, options: argparse.Namespace) -> AsyncIterator[RawStreamMsg]:
+    """Yield the one letter that was named, or all."""
+    if options.command != "list" and not options.all:
+        yield await letter_of(bus, options.stream or STREAM, options.seq)
+        return
+    async for letter in letters(bus, *([options.stream] if options.stream else STREAMS)):
+        yield letter
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m services.kernel.dead_letters")
     commands = parser.add_subparsers(dest="command")
-    commands.add_parser("list", help="one JSON object a line, without the payload")
+    shown = commands.add_parser("list", help="one JSON object a line, without the payload")
+    every = [shown]
     for name, told in [
         ("replay", "send letters again to where they were meant, and take them out"),
         ("drop", "take letters out for good"),
@@ -173,6 +201,11 @@ def _options() -> argparse.Namespace:
         which = command.add_mutually_exclusive_group(required=True)
         which.add_argument("seq", type=int, nargs="?", help="as `list` shows it")
         which.add_argument("--all", action="store_true")
+        every.append(command)
+    for command in every:
+        command.add_argument(
+            "--in", dest="stream", choices=STREAMS, help=f"all, or {STREAM} for one letter"
+        )
     return parser.parse_args()
 
 

@@ -101,7 +101,7 @@ class Publisher:
 
     async def _send(self, message: Outgoing, reply: str) -> None:
         # The client counts the payload alone, and the server hangs up on what is too large.
-        if len(message.payload) + _size(message.headers) > self._nc.max_payload:
+        if len(message.payload) + message.header_bytes > self._nc.max_payload:
             raise MaxPayloadError
         await self._nc.publish(
             message.subject, message.payload, reply, headers=dict(message.headers)
@@ -113,8 +113,3 @@ class Publisher:
             return
         nobody = (message.headers or {}).get("Status") == "503"
         waiting.answer.set_result(None if nobody else json.loads(message.data))
-
-
-def _size(headers: Mapping[str, str]) -> int:
-    """Count the bytes of a header block: a line for each, one that begins it, one that ends it."""
-    return 14 + sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())

@@ -97,6 +97,7 @@ async def settle(  # noqa: PLR0913 - the rules of a consumer, each by its name
         deliveries=known.num_delivered,
         cause=cause_of(outcome),
         at=datetime.now(UTC),
+        poison=fault is Fault.INPUT,
     )
     try:
         await keep(bus, letter)

@@ -47,6 +47,14 @@ class Outgoing:
     payload: bytes
     headers: Mapping[str, str]
 
+    @property
+    def header_bytes(self) -> int:
+        """Count the header block: a line for each, one that begins it, one that ends it."""
+        lines = (
+            len(name.encode()) + len(value.encode()) + 4 for name, value in self.headers.items()
+        )
+        return 14 + sum(lines)
+
 
 def template_of(kind: type[Message]) -> str:
     """Return the subject with its placeholders: the name under which an event is measured."""

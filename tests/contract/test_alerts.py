@@ -23,7 +23,7 @@ OF_OTHERS = {
     "envoy_cluster_membership_healthy",
     "envoy_cluster_upstream_rq_time_bucket",
     "jetstream_consumer_num_pending",
-    "jetstream_stream_total_messages",
+    "jetstream_stream_last_seq",
     "jetstream_stream_total_bytes",
     "jetstream_stream_limit_bytes",
     "jetstream_server_total_message_bytes",

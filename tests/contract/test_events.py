@@ -17,7 +17,7 @@ TEXT, ENUM = FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_ENUM
 TOKEN = re.compile(r"[a-z0-9-]+|\{[a-z_]+\}")
 WAYS_TO_STATE = {"WORKSPACE"}
 """Streams that keep how each key came to its state, by age: watchers are told the way."""
-NOT_SERVICES = {"DEAD", "ADVISORIES", "DISPATCH_IN", "DISPATCH_JOURNAL"}
+NOT_SERVICES = {"DEAD", "DEAD_SUBMISSIONS", "ADVISORIES", "DISPATCH_IN", "DISPATCH_JOURNAL"}
 STREAMS: dict[str, dict[str, object]] = read()["streams"]
 
 

@@ -1,12 +1,17 @@
 """What strangers hand in and nobody can take ends at once, and delays nobody's message."""
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 from centralita.ingestion.v1.events_pb2 import MessageReceived, MessageRefused, MessageSubmitted
+from centralita.ingestion.v1.resources_pb2 import InboundMessage
+from google.protobuf import json_format
 
 from services.kernel import dead
-from services.kernel.wire import subject_of
+from services.kernel.wire import Outgoing, subject_of
 from tests.integration.ingestion.test_inbound import submit, submitted
 from tests.integration.ingestion.world import World
 from tests.strangers import HEADERS, SUBJECTS, pub, publish
@@ -75,6 +80,69 @@ async def test_nothing_in_a_subject_or_a_header_stops_ingestion(
     for letter in letters:
         with pytest.raises(dead.ForeignLetter):
             await dead.replay(world.bus, letter)
+
+
+async def test_no_header_keeps_a_message_that_nobody_can_read_from_ending(
+    world: World, nats_url: str
+) -> None:
+    """A letter repeats the headers: with its own it had more than JetStream takes."""
+    publish(nats_url, [pub(LITERAL, headers=block) for block in HEADERS])
+    await until(lambda: _none_left(world))
+    assert len([letter async for letter in dead.letters(world.bus)]) == len(HEADERS)
+
+
+async def test_letters_of_strangers_take_nobodys_room(world: World, nats_url: str) -> None:
+    """A few hundred messages filled DEAD: no service could give up on anything any more."""
+    async with bounded(world, 256 * 1024):
+        publish(nats_url, [pub(LITERAL, b"x" * 900_000)] * 100)
+        await until(lambda: _none_left(world), within=20)
+        found = [letter async for letter in dead.letters(world.bus)]
+        assert {letter.stream for letter in found} == {dead.OF_STRANGERS}
+        assert {len(letter.data or b"") for letter in found} == {dead.LARGEST_POISON}
+        assert {dead.headers_of(letter)[dead.CUT] for letter in found} == {"900000"}
+        assert 10 < len(found) < 100, "the oldest are forgotten"
+        await world.bus.publish(Outgoing("dead.DISPATCH.c", b"x" * 100_000, {}))
+    with pytest.raises(dead.ForeignLetter, match="beginning"):
+        await dead.replay(world.bus, found[0])
+
+
+@asynccontextmanager
+async def bounded(world: World, most: int) -> AsyncIterator[None]:
+    """Make the streams of letters small for a while."""
+    js = world.bus.js
+    former = [(await js.stream_info(name)).config for name in dead.STREAMS]
+    for config in former:
+        await js.update_stream(config.evolve(max_bytes=most))
+    try:
+        yield
+    finally:
+        for config in former:
+            await js.update_stream(config)
+
+
+async def test_the_longest_genuine_message_survives_an_outage_as_a_letter_that_can_go_back(
+    world: World,
+) -> None:
+    """Only what failed by its own fault is cut short: the rest may be sent again."""
+    message = InboundMessage(
+        provider_message_id="x" * 200, sender_address="x" * 200, text="👩" * 8000
+    )
+    event = submitted(world, message=message)
+    body = json_format.MessageToJson(event, ensure_ascii=False).encode()
+    for payload in (event.SerializeToString(), body):
+        letter = dead.dead_letter(
+            subject_of(event),
+            payload,
+            {},
+            stream="SUBMISSIONS",
+            consumer="ingestion-accept-message",
+            sequence=1,
+            deliveries=100,
+            cause="DependencyUnavailable",
+            at=datetime.now(UTC),
+        )
+        assert letter.payload == payload
+        assert dead.CUT not in letter.headers
 
 
 async def test_an_outage_of_the_directory_gives_up_on_nobody(world: World) -> None:

@@ -12,16 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from services.kernel import streams
+from services.kernel import dead, streams
+from services.kernel.dead_letters import heard_streams
 from services.kernel.wire import covers
 from tests.authorised_nats import authorised_nats
 from tests.contract.test_events import EVENTS, subject_of
 from tests.contract.test_subscribers import DECLARED
 
 STREAMS = (
-    *("ADVISORIES", "AUDIT", "CONTACTS", "CONVERSATIONS", "DEAD", "DIRECTORY", "DISPATCH"),
-    *("DISPATCH_IN", "DISPATCH_JOURNAL", "INBOUND", "INGESTION", "OUTBOUND", "PRESENCE"),
-    *("SUBMISSIONS", "WORKSPACE", "KV_dispatch-leases", "KV_presence-leases"),
+    *("ADVISORIES", "AUDIT", "CONTACTS", "CONVERSATIONS", "DEAD", "DEAD_SUBMISSIONS"),
+    *("DIRECTORY", "DISPATCH", "DISPATCH_IN", "DISPATCH_JOURNAL", "INBOUND", "INGESTION"),
+    *("OUTBOUND", "PRESENCE", "SUBMISSIONS", "WORKSPACE"),
+    *("KV_dispatch-leases", "KV_presence-leases"),
     *("KV_health", "OBJ_dispatch-archive", "OBJ_dispatch-snapshots"),
 )
 
@@ -95,7 +97,7 @@ READ: Mapping[str, tuple[str, ...]] = {
 LOOKED_UP: Mapping[str, tuple[str, ...]] = {
     "dead-letters": (
         *("CONVERSATIONS", "DEAD", "DIRECTORY", "DISPATCH", "INBOUND", "INGESTION", "OUTBOUND"),
-        *("PRESENCE", "SUBMISSIONS"),
+        *("PRESENCE", "SUBMISSIONS", "DEAD_SUBMISSIONS"),
     ),
     "dispatch": (
         *("DIRECTORY", "DISPATCH_JOURNAL", "KV_dispatch-leases"),
@@ -132,7 +134,7 @@ SAID: Mapping[str, tuple[str, ...]] = {
         *(f"$JS.API.STREAM.INFO.{stream}" for stream in STREAMS),
         *(
             f"$JS.API.STREAM.MSG.DELETE.{stream}"
-            for stream in ("DEAD", "SUBMISSIONS", "INBOUND", "OUTBOUND")
+            for stream in ("DEAD", "DEAD_SUBMISSIONS", "SUBMISSIONS", "INBOUND", "OUTBOUND")
         ),
     ),
     "dispatch": (
@@ -299,6 +301,8 @@ def test_the_tables_leave_out_no_stream_no_consumer_and_no_event() -> None:
     known = {(one.owner, one.stream, one.name) for one in ALL_DURABLES}
     declared = {(service, one.stream.name, one.config.durable_name) for service, one in DECLARED}
     assert known - {("dead-letters", "ADVISORIES", "dead-letters-keep-given-up")} == declared
+    assert {one.stream for one in ALL_DURABLES} - {"ADVISORIES"} == heard_streams()
+    assert set(LOOKED_UP["dead-letters"]) == heard_streams() | set(dead.STREAMS)
     said = set().union(*map(facts, FACTS))
     for event in EVENTS:
         pattern = re.sub(r"\{\w+\}", "*", subject_of(event))

@@ -131,6 +131,7 @@ SHIPPED = {
     "DISPATCH_JOURNAL": (PAST, 30 * DAYS, -1, 2 * MINUTES),
     "WORKSPACE": (PAST, 8 * DAYS, -1, 2 * MINUTES),
     "DEAD": (PAST, 30 * DAYS, -1, 2 * MINUTES),
+    "DEAD_SUBMISSIONS": (PAST, 30 * DAYS, -1, 2 * MINUTES),
     "ADVISORIES": (PAST, 7 * DAYS, -1, 2 * MINUTES),
     "KV_dispatch-leases": (PAST, 0, 1, 2 * MINUTES),
     "KV_presence-leases": (PAST, 0, 1, 2 * MINUTES),
