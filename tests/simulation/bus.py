@@ -67,6 +67,9 @@ class Bus:
         self.records.append(Stored(sequence, "dispatch.journal.0", {}, data, self.now()))
         return sequence
 
+    def begin(self) -> int:
+        return self.records[0].sequence if self.records else 0
+
     def end(self) -> int:
         return self.records[-1].sequence if self.records else 0
 

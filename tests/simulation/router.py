@@ -26,6 +26,7 @@ from services.dispatch.use_cases.ports import (
     Position,
     Record,
     Shard,
+    Snapshot,
     Step,
     Unknown,
     WarmUp,
@@ -104,6 +105,9 @@ class Router:
         behind = [it for it in self.bus.records if it.sequence > after]
         return behind[:100], len(behind) > 100
 
+    async def begin(self, _: Shard) -> int:
+        return await self.network.ask(self.bus.begin)
+
     async def end(self, _: Shard) -> int:
         return await self.network.ask(self.bus.end)
 
@@ -121,9 +125,9 @@ class Router:
 
     # Snapshots
 
-    async def load(self, _: Shard) -> tuple[State, Position] | None:
+    async def load(self, _: Shard) -> Snapshot:
         data = await self.network.ask(lambda: self.bus.snapshot)
-        return read_snapshot(data) if data else None
+        return Snapshot(*read_snapshot(data), newest=True)
 
     def save(self, _: Shard, state: State, position: Position) -> Coroutine[Any, Any, None]:
         return self._save(write_snapshot(state, position))

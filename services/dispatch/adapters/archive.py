@@ -64,11 +64,12 @@ class SnapshotArchive:
     async def before(self, shard: Shard, record: int, at: int) -> AsyncGenerator[bytes, None]:
         """Yield what is kept and neither behind the record nor behind the moment, last first.
 
-        Raises Unknown.
+        Also what is DAMAGED. Raises Unknown.
         """
         fitting = [it for it in await self._names(shard) if it.record <= record and it.at <= at]
         for name in sorted(fitting, reverse=True):
-            yield await stored(self._bus, BUCKET, str(name))
+            if (data := await stored(self._bus, BUCKET, str(name))) is not None:
+                yield data
 
     async def _names(self, shard: Shard) -> list[_Name]:
         read = (

@@ -6,7 +6,6 @@ newer version, and who cannot read it must not decide what follows. Anybody who 
 make up a record that goes on: the bus lets nobody but the router.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -26,7 +25,6 @@ class Chain:
     def __init__(self, stream: str, position: Position) -> None:
         self._stream = stream
         self._position = position
-        self._strays: OrderedDict[bytes, None] = OrderedDict()
 
     def follow(self, sequence: int, data: bytes) -> Record:
         """Return the record; for a foreign one, one that moves the position and decides nothing.
@@ -34,27 +32,23 @@ class Chain:
         Raises Newer. Raises Torn when it goes on from a record that did not: then not that one is
         foreign, but something between is lost or was changed.
         """
-        said = signed(data)
+        said, strays = signed(data), self._position.strays
         if said is None or next_chain(self._position.chain, said.body) != said.chain:
-            if said is not None and self._goes_on_from_a_stray(said.chain, said.body):
-                raise Torn(sequence)
+            if said is not None:
+                if any(next_chain(stray, said.body) == said.chain for stray in strays):
+                    raise Torn(sequence)
+                strays = (*strays, said.chain)[-STRAYS:]
             passed_over(self._stream, "Foreign", sequence=sequence)
-            self._position = replace(self._position, sequence=sequence)
+            self._position = replace(self._position, sequence=sequence, strays=strays)
             return Record(self._position, ())
         try:
             record = read_record(sequence, said.message)
         except Exception as unknown:
             raise Newer(sequence) from unknown
+        if strays:
+            record = replace(record, position=replace(record.position, strays=strays))
         self._position = record.position
         return record
-
-    def _goes_on_from_a_stray(self, chain: bytes, body: bytes) -> bool:
-        if any(next_chain(stray, body) == chain for stray in self._strays):
-            return True
-        self._strays[chain] = None
-        if len(self._strays) > STRAYS:
-            self._strays.popitem(last=False)
-        return False
 
 
 def leading_to(end: Position, messages: Sequence[Tailed]) -> list[Record]:

@@ -1,13 +1,13 @@
 """The two logs of a shard on JetStream."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 
 from nats.errors import Error
-from nats.js.api import Header
+from nats.js.api import Header, RawStreamMsg
 from nats.js.errors import APIError, NotFoundError
 
 from services.dispatch.domain.inputs import Command, Fact
@@ -126,14 +126,12 @@ class JetStreamJournal:
                 if batch[-1].pending == 0:
                     return
 
+    async def begin(self, shard: Shard) -> int:
+        subject = journal_subject(shard)
+        return await _sequence(self._bus.js.get_msg(JOURNAL, seq=1, subject=subject, next=True))
+
     async def end(self, shard: Shard) -> int:
-        try:
-            last = await self._bus.js.get_last_msg(JOURNAL, journal_subject(shard))
-        except NotFoundError:
-            return 0
-        except (APIError, Error, TimeoutError, OSError) as silence:
-            raise Unknown from silence
-        return last.seq or 0
+        return await _sequence(self._bus.js.get_last_msg(JOURNAL, journal_subject(shard)))
 
     async def append(
         self, shard: Shard, cursor: int, steps: Sequence[Step], *, since: Position, emitted: int
@@ -157,7 +155,7 @@ class JetStreamJournal:
             except (Error, TimeoutError, OSError) as silence:
                 raise Unknown from silence
             else:
-                return Position(ack.seq, cursor, chain, emitted)
+                return Position(ack.seq, cursor, chain, emitted, since.strays)
 
     async def _behind_strangers(self, shard: Shard, since: Position) -> int:
         """Return where to append when all that is behind a position is foreign. Raises Fenced."""
@@ -173,3 +171,13 @@ class JetStreamJournal:
         if last == since.sequence:
             raise Fenced
         return last
+
+
+async def _sequence(asked: Awaitable[RawStreamMsg]) -> int:
+    """Return where a message stands, 0 when there is none. Raises Unknown."""
+    try:
+        return (await asked).seq or 0
+    except NotFoundError:
+        return 0
+    except (APIError, Error, TimeoutError, OSError) as silence:
+        raise Unknown from silence

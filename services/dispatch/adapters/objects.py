@@ -1,45 +1,81 @@
-"""Objects in the bus's store, of which one that cannot be read is as good as none."""
+"""Objects in the bus's store: whole, not there, or damaged, and never one taken for another.
+
+The client of the bus waits for ever for a part that is lost, and takes what came before its
+connection was closed for the whole. So the parts are read here, as any stream is.
+"""
 
 import asyncio
 import base64
+import re
+from contextlib import aclosing
+from hashlib import sha256
+from typing import NamedTuple
 
 from nats.errors import Error
-from nats.js.errors import (
-    APIError,
-    BadObjectMetaError,
-    DigestMismatchError,
-    LinkIsABucketError,
-    NotFoundError,
-)
+from nats.js.errors import APIError, BadObjectMetaError, NotFoundError
+from nats.js.object_store import ObjectStore
 
 from services.dispatch.use_cases.ports import Unknown
 from services.kernel.bus import Bus
 from services.kernel.causes import cause_of
+from services.kernel.tail import tail
 from services.kernel.unreadable import passed_over
 
-READ_WITHIN_S = 20.0
-"""The client waits for ever for a part that is lost."""
+PART_WITHIN_S = 20.0
+"""No part for so long: the bus does not answer. How long they take together does not matter."""
+DAMAGED = b""
+"""Stands for an object that is there and cannot be read."""
 
 
-async def stored(bus: Bus, bucket: str, name: str) -> bytes:
-    """Return an object; nothing when there is none, or none that is whole. Raises Unknown."""
+async def stored(bus: Bus, bucket: str, name: str) -> bytes | None:
+    """Return an object, DAMAGED, or None when there is none. Raises Unknown."""
     try:
-        async with asyncio.timeout(READ_WITHIN_S):
-            store = await bus.js.object_store(bucket)
-            return (await store.get(name)).data or b""
+        store = await bus.js.object_store(bucket)
+        said = await _said(store, name)
+        data, digest = await _parts(bus, bucket, said.nuid)
+        if said.digest.lower() == digest.lower():
+            return data
+        if await _said(store, name) != said:
+            raise Unknown("It was replaced while it was read.")
     except NotFoundError:
-        return b""
-    except (BadObjectMetaError, DigestMismatchError, LinkIsABucketError) as flaw:
+        return None
+    except BadObjectMetaError as flaw:
         passed_over(bucket, cause_of(flaw))
-    except (Error, APIError) as silence:
+    except (Error, APIError, TimeoutError, OSError) as silence:
         raise Unknown from silence
-    except TimeoutError as lost:
-        passed_over(bucket, cause_of(lost))
-    except OSError as silence:
-        raise Unknown from silence
-    except Exception as flaw:  # noqa: BLE001 - the client trips over what stands in its records
-        passed_over(bucket, cause_of(flaw))
-    return b""
+    else:
+        passed_over(bucket, "Digest")
+    return DAMAGED
+
+
+class _Said(NamedTuple):
+    """What a store says of an object: where its parts are, and their digest."""
+
+    nuid: str
+    digest: str
+
+
+async def _said(store: ObjectStore, name: str) -> _Said:
+    info = await store.get_info(name)
+    if re.fullmatch("[A-Za-z0-9]+", str(info.nuid)) is None:
+        raise BadObjectMetaError
+    return _Said(str(info.nuid), str(info.digest))
+
+
+async def _parts(bus: Bus, bucket: str, nuid: str) -> tuple[bytes, str]:
+    """Read all parts that are there, and their digest. Raises TimeoutError in silence."""
+    data, digest = bytearray(), sha256()
+    now = asyncio.get_running_loop().time
+    reading = tail(bus, f"OBJ_{bucket}", subjects=[f"$O.{bucket}.C.{nuid}"])
+    async with asyncio.timeout(PART_WITHIN_S) as patience, aclosing(reading) as batches:
+        async for batch in batches:
+            for part in batch:
+                data += part.data
+                digest.update(part.data)
+            if not batch or batch[-1].pending == 0:
+                break
+            patience.reschedule(now() + PART_WITHIN_S)
+    return bytes(data), f"SHA-256={base64.urlsafe_b64encode(digest.digest()).decode()}"
 
 
 async def names(bus: Bus, bucket: str) -> list[str]:

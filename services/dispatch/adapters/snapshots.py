@@ -29,7 +29,7 @@ from services.dispatch.domain.parties import AfterServiceSpan
 from services.dispatch.domain.restored import restored
 from services.dispatch.domain.state import State
 from services.dispatch.domain.tenant import Hours, Kept, Tenant
-from services.dispatch.use_cases.ports import Position, Shard, Unknown
+from services.dispatch.use_cases.ports import Position, Shard, Snapshot, Unknown
 from services.kernel.bus import Bus
 from services.kernel.unreadable import understood
 
@@ -42,7 +42,7 @@ from .inputs import (
     write_queue,
     write_tenant,
 )
-from .objects import stored
+from .objects import DAMAGED, stored
 from .states import (
     Offers,
     Refusals,
@@ -108,29 +108,45 @@ class ObjectStoreSnapshots:
         self._bus = bus
         self._archive = SnapshotArchive(bus)
 
-    async def load(self, shard: Shard) -> tuple[State, Position] | None:
-        return await self.before(shard, BEHIND_ALL, BEHIND_ALL)
+    async def load(self, shard: Shard) -> Snapshot:
+        newest = True
+        async with aclosing(self._kept(shard, BEHIND_ALL, BEHIND_ALL)) as kept:
+            async for found in kept:
+                if found is not None:
+                    return Snapshot(*found, newest)
+                newest = False
+        return Snapshot(State(), Position(), newest)
 
     async def before(self, shard: Shard, record: int, at: int) -> tuple[State, Position] | None:
         """Return the last that can be read and is neither behind the record nor the moment."""
         async with aclosing(self._kept(shard, record, at)) as kept:
-            async for data in kept:
-                # In a thread: this process may lead another shard, whose offers must not wait.
-                read = partial(read_snapshot, data)
-                found = await asyncio.to_thread(understood, BUCKET, read) if data else None
+            async for found in kept:
                 if found is not None and found[1].sequence <= record and found[0].at <= at:
                     return found
         return None
 
     async def saved(self, shard: Shard) -> bytes:
         """Return the last snapshot as it lies in the store; nothing when there is none."""
+        return await self._saved(shard) or b""
+
+    async def _saved(self, shard: Shard) -> bytes | None:
         return await stored(self._bus, BUCKET, f"shard-{shard}")
 
-    async def _kept(self, shard: Shard, record: int, at: int) -> AsyncGenerator[bytes, None]:
-        yield await self.saved(shard)
+    async def _kept(
+        self, shard: Shard, record: int, at: int
+    ) -> AsyncGenerator[tuple[State, Position] | None, None]:
+        """Yield what is there, last first; None for what cannot be read."""
+        if (last := await self._saved(shard)) is not None:
+            yield await self._read(last)
         async with aclosing(self._archive.before(shard, record, at)) as kept:
             async for data in kept:
-                yield data
+                yield await self._read(data)
+
+    @staticmethod
+    async def _read(data: bytes) -> tuple[State, Position] | None:
+        # In a thread: this process may lead another shard, whose offers must not wait.
+        read = partial(read_snapshot, data)
+        return None if data == DAMAGED else await asyncio.to_thread(understood, BUCKET, read)
 
     def save(self, shard: Shard, state: State, position: Position) -> Coroutine[Any, Any, None]:
         return self._put(shard, _photograph(state, position))

@@ -19,7 +19,19 @@ from services.kernel.telemetry import meter
 
 from .fold import Fold
 from .news import News
-from .ports import Entry, Fenced, Newer, Outlet, Ports, Position, Shard, Step, Torn, Unknown
+from .ports import (
+    Entry,
+    Fenced,
+    Newer,
+    Outlet,
+    Ports,
+    Position,
+    Shard,
+    SnapshotLost,
+    Step,
+    Torn,
+    Unknown,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +45,7 @@ ASIDE_S = 10.0
 WHY = {
     Newer: "does not lead: a newer version wrote what stands in the journal; run that version",
     Torn: "does not lead: the journal does not go on from what this replica knows; see the runbook",
+    SnapshotLost: "does not lead: nothing replaces the last snapshot, unreadable; see the runbook",
 }
 LAST_WORDS_S = 5.0
 FLUSH_S = 0.1
@@ -56,13 +69,13 @@ class Lead:
                 log.warning("stepped down: the journal has another writer", extra={"shard": shard})
             except Unknown:
                 log.warning("stepped down: the bus did not answer", extra={"shard": shard})
-            except (Newer, Torn) as unfit:
+            except (Newer, Torn, SnapshotLost) as unfit:
                 await self._stand_aside(shard, unfit)
             except Exception:
                 log.exception("stepped down", extra={"shard": shard})
             await asyncio.sleep(PAUSE_AFTER_TROUBLE_S)
 
-    async def _stand_aside(self, shard: Shard, unfit: Newer | Torn) -> None:
+    async def _stand_aside(self, shard: Shard, unfit: Newer | Torn | SnapshotLost) -> None:
         """Leave the shard to others for a while, and let it show that this replica has to."""
         (record,) = unfit.args
         about: dict[str, int | str] = {"shard": shard, "cause": type(unfit).__name__}

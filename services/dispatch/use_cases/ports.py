@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from services.dispatch.domain.decisions import Answered, Decision
@@ -52,6 +52,18 @@ class Position:
     cursor: int = 0
     chain: bytes = b""
     emitted: int = 0
+    strays: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
+    """What the last foreign records on the way said that they were: see Torn. Never saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of a shard as it was once; of one that was never saved, its first."""
+
+    state: State
+    position: Position
+    newest: bool
+    """No newer one is there that cannot be read."""
 
 
 class Fenced(Exception):
@@ -68,6 +80,10 @@ class Newer(Exception):
 
 class Torn(Exception):
     """The journal does not go on from there: something between is lost, or was changed."""
+
+
+class SnapshotLost(Exception):
+    """The last snapshot cannot be read, and what is kept does not lead from an older one to it."""
 
 
 class InputLog(Protocol):
@@ -100,6 +116,10 @@ class Journal(Protocol):
         """Yield the records up to a position of which is not known that their events are out."""
         ...
 
+    async def begin(self, shard: Shard) -> int:
+        """Return the sequence of the first record, 0 when none is kept any more."""
+        ...
+
     async def end(self, shard: Shard) -> int:
         """Return the sequence of the last record, 0 when none is kept any more."""
         ...
@@ -112,7 +132,9 @@ class Journal(Protocol):
 
 
 class Snapshots(Protocol):
-    async def load(self, shard: Shard) -> tuple[State, Position] | None: ...
+    async def load(self, shard: Shard) -> Snapshot:
+        """Return the last that can be read. Raises Unknown."""
+        ...
 
     def save(self, shard: Shard, state: State, position: Position) -> Coroutine[Any, Any, None]:
         """Save the state as it is at the moment of the call. Awaiting raises Unknown."""
