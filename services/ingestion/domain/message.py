@@ -23,8 +23,8 @@ class InboundMessage:
         return _digest(self.sender_address, self.provider_message_id)
 
     def content(self) -> str:
-        """Name what it says, in 32 hex digits; not when, which a repetition may tell otherwise."""
-        return _digest(self.text, self.sender_name)
+        """Name what it says, in 32 hex digits; not when, or by whose name, which may change."""
+        return _digest(self.text)
 
 
 def _digest(*parts: str) -> str:

@@ -1,5 +1,6 @@
 """What a body says, and what is refused of it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -115,3 +116,9 @@ def test_printing_a_message_shows_neither_who_wrote_nor_what() -> None:
     shown = repr(InboundMessage("id-1", "+1555", "secret words", NOON, "Ana"))
     assert "id-1" in shown
     assert not any(private in shown for private in ("+1555", "secret words", "Ana"))
+
+
+def test_whoever_changes_their_name_repeats_the_same_message() -> None:
+    message = inbound(HELLO, "application/json", NOON)
+    assert message.content() == replace(message, sender_name="Ana R.").content()
+    assert message.content() != replace(message, text="otra").content()
