@@ -11,6 +11,7 @@ GEN ?= proto/gen
 # The first interpreter we support that can make a virtual environment; PYTHON=... names another.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell \
   $(name) -c 'import sys, venv, ensurepip; assert sys.version_info >= (3, 11); print("$(name)")' 2>/dev/null)))
+PYTEST = $(BIN)/python -m pytest
 # Tests that share nothing, and those whose files share only servers: all cores take them at once.
 ALONE := tests/unit tests/simulation
 # Those that take longest stand first, so that no core is left with them alone.
@@ -54,10 +55,15 @@ install-mongosh:
 run: setup ## Start everything at 127.0.0.1:8080 (PORT and VAR_DIR set others)
 	@exec $(BIN)/python -m services.standalone
 
-test: setup mongosh ## Run every test that can run on this machine
-	$(BIN)/python -m pytest -n auto $(ALONE)
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(APART)
-	$(BIN)/python -m pytest tests $(ALONE:%=--ignore=%) $(APART:%=--ignore=%)
+test: PYTEST += --budget
+test: suite ## Run the tests that fit into a quarter of an hour (tests/budget.toml)
+
+test-all: suite ## Run every test, the long ones, too
+
+suite: setup mongosh
+	$(PYTEST) -n auto $(ALONE)
+	$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder $(APART)
+	$(PYTEST) tests $(ALONE:%=--ignore=%) $(APART:%=--ignore=%)
 
 test-fast: setup ## Run the tests that need no server
 	$(BIN)/python -m pytest tests/unit tests/contract
@@ -142,5 +148,5 @@ secrets: .env ## Make the passwords of `docker compose up` (.env), once
 manifests: setup ## Print what an overlay of k8s/ applies (OVERLAY=production)
 	@$(BIN)/kubectl kustomize k8s/overlays/$(OVERLAY)
 
-.PHONY: help setup install mongosh install-mongosh run test test-fast check check-python check-types check-layers check-protos \
+.PHONY: help setup install mongosh install-mongosh run test test-all suite test-fast check check-python check-types check-layers check-protos \
   check-generated check-manifests check-edge check-docs proto docs release lock chaos bench image secrets manifests

@@ -130,6 +130,7 @@ async def test_what_a_killed_router_led_is_led_by_those_who_are_left(
         await goes_on(people)
 
 
+@pytest.mark.long
 async def test_who_comes_and_goes_gets_nothing_until_it_stays(
     private_nats: NatsServer, them: Routers
 ) -> None:
@@ -150,6 +151,7 @@ async def test_who_comes_and_goes_gets_nothing_until_it_stays(
         assert steady.log.count("passed on") == SHARDS, "better one who came just now than nobody"
 
 
+@pytest.mark.long
 async def test_a_successor_that_freezes_as_it_takes_over_is_replaced(
     private_nats: NatsServer, them: Routers
 ) -> None:

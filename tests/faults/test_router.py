@@ -50,6 +50,7 @@ async def audited(nats: NatsServer, people: Floor) -> Audit:
     return audit
 
 
+@pytest.mark.long
 async def test_a_router_killed_between_any_two_steps_loses_and_doubles_nothing(
     private_nats: NatsServer, them: Routers
 ) -> None:

@@ -1,7 +1,7 @@
 """R1 to R5, R9, R13, R14 and R19 of the whole loop, in a million steps of worlds of chance.
 
-SIM_STEPS sets how many steps; SIM_SEED repeats the one world that a failure names, and
-SIM_KILL_AT with it the step before which its first router dies.
+SIM_STEPS sets how many steps. SIM_SEED adds the one world that a failure names (`-k named` runs
+it alone), and SIM_KILL_AT with it the step before which its first router dies.
 """
 
 import os
@@ -19,6 +19,8 @@ from tests.simulation.quiet import often_saved_and_quiet
 
 STEPS = int(os.environ.get("SIM_STEPS", "1200000"))
 SHARES = 12
+# `make test` lives through a quarter of them.
+SHARE = [*range(3), *(pytest.param(share, marks=pytest.mark.long) for share in range(3, SHARES))]
 ONE = os.environ.get("SIM_SEED", "")
 KILL_AT = int(os.environ.get("SIM_KILL_AT", "0"))
 EVERY_STEP = 360
@@ -43,9 +45,8 @@ def lived(seed: int, kill_at: int = 0) -> History:
     return it
 
 
-@pytest.mark.skipif(bool(ONE), reason="SIM_SEED asks for one world")
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", SHARE)
 def test_no_accident_loses_or_doubles_anything(share: int) -> None:
     steps = faults = refused = passed_on = worlds = 0
     for seed in count(share * 100_000):
@@ -61,9 +62,8 @@ def test_no_accident_loses_or_doubles_anything(share: int) -> None:
     assert passed_on > worlds // 4
 
 
-@pytest.mark.skipif(bool(ONE), reason="SIM_SEED asks for one world")
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", SHARE)
 def test_a_router_may_die_at_every_single_await(share: int) -> None:
     for step in range(1 + share, EVERY_STEP + 1, SHARES):
         it = lived(4, kill_at=step)
@@ -71,9 +71,10 @@ def test_a_router_may_die_at_every_single_await(share: int) -> None:
         assert len(set(it.found.owners())) >= SEATS
 
 
-@pytest.mark.skipif(not ONE, reason="SIM_SEED names a world")
-def test_the_world_that_was_named() -> None:
-    lived(int(ONE), KILL_AT)
+if ONE:
+
+    def test_the_world_that_was_named() -> None:
+        lived(int(ONE), KILL_AT)
 
 
 def test_the_same_seed_is_the_same_history_in_every_process() -> None:

@@ -74,7 +74,7 @@ async def watching_on(client: Client, replicas: list[Replica], chance: random.Ra
                 await asyncio.sleep(chance.random() * 0.2)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 async def test_a_bus_that_dies_again_and_again_costs_no_card_and_no_event(
     private_nats: NatsServer, tenant: str, seed: int
 ) -> None:

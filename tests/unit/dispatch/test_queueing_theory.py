@@ -151,18 +151,21 @@ def test_an_agent_more_or_less_among_the_impatient_is_noticed(agents: int) -> No
     assert not got["wait_mean"].holds(other.wait)
 
 
+@pytest.mark.long
 def test_six_kinds_with_agents_who_can_do_everything_are_one_line_of_sixty() -> None:
     exact, got = ErlangC(54, 60, AHT), six_classes(6)
     assert got["wait_mean"].holds(exact.wait)
     assert got["delayed"].holds(exact.delayed)
 
 
+@pytest.mark.long
 def test_six_kinds_with_agents_who_can_do_one_are_six_lines_of_ten() -> None:
     exact, got = ErlangC(9, 10, AHT), six_classes(1)
     assert got["wait_mean"].holds(exact.wait)
     assert got["delayed"].holds(exact.delayed)
 
 
+@pytest.mark.long
 def test_two_skills_in_a_chain_are_almost_as_good_as_all() -> None:
     """Wallace and Whitt; 15.7 ± 1.5 s, 73.9 % in 20 s and 42.6 % delayed by a reference."""
     got = six_classes(2)
