@@ -1,4 +1,4 @@
-"""Those who share a key go one after the other, in this process."""
+"""Those who share a key go one after the other, or a few at once, in this process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,17 +14,18 @@ class Turns(Generic[K]):
     Replicas still race: what must hold between them too is up to the store.
     """
 
-    def __init__(self) -> None:
-        self._waiting: dict[K, tuple[asyncio.Lock, int]] = {}
+    def __init__(self, at_once: int = 1) -> None:
+        self._at_once = at_once
+        self._waiting: dict[K, tuple[asyncio.Semaphore, int]] = {}
 
     @asynccontextmanager
     async def of(self, key: K) -> AsyncIterator[None]:
-        lock, users = self._waiting.get(key, (asyncio.Lock(), 0))
-        self._waiting[key] = (lock, users + 1)
+        places, users = self._waiting.get(key, (asyncio.Semaphore(self._at_once), 0))
+        self._waiting[key] = (places, users + 1)
         try:
-            async with lock:
+            async with places:
                 yield
         finally:
-            lock, users = self._waiting.pop(key)
+            places, users = self._waiting.pop(key)
             if users > 1:
-                self._waiting[key] = (lock, users - 1)
+                self._waiting[key] = (places, users - 1)

@@ -64,13 +64,6 @@ class MongoAttempts:
     async def forget(self, key: str) -> None:
         await self._collection.delete_one({"_id": key})
 
-    async def add(self, key: str, count: int, now: datetime) -> None:
-        await self._collection.update_one(
-            {"_id": key},
-            {"$inc": {"failures": count, "version": 1}, "$set": {"last_at": now}},
-            upsert=True,
-        )
-
     async def trusts(self, key: str) -> bool:
         return await self._trusted.find_one({"_id": key}, {"_id": 1}) is not None
 

@@ -1,5 +1,6 @@
 """How often one may guess, and how long a session lives."""
 
+import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -9,6 +10,7 @@ FREE_OF_SOURCE = 50
 """Of one source, at whatever names: an office signs in from one address."""
 FREE_SOURCES = 10
 """Of one name, each of which has used up its own."""
+DOUBLINGS = 6
 LONGEST_WAIT = timedelta(seconds=60)
 FORGOTTEN_AFTER = timedelta(hours=1)
 TRUSTED_FOR = timedelta(days=90)
@@ -17,36 +19,42 @@ TRUSTED_FOR = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Sign-ins that have not yet been proven right: of one name from one source, say."""
+    """Sign-ins that were proven wrong: of one name from one source, say.
+
+    So many are free, and what is free comes back within an hour, one by one: the mistakes of a week
+    never add up, however many sign in right meanwhile.
+    """
 
     key: str
-    failures: int = 0
+    failures: float = 0.0
+    """As of the last one."""
     last_at: datetime | None = None
     version: int = 0
 
-    def wait(self, now: datetime, free: int = FREE_FAILURES) -> timedelta:
+    def wait(self, now: datetime, free: int) -> timedelta:
         """Return how long the next attempt has to wait; zero: it may come now.
 
-        So many are free, then 1, 2, 4 ... 60 seconds.
+        What is free does not wait, then it is 1, 2, 4 ... 60 seconds from the last failure.
         """
-        failures = self._remembered(now)
-        if self.last_at is None or failures < free:
+        over = min(self.count(now, free) - free, DOUBLINGS)
+        if self.last_at is None or over < 0:
             return timedelta()
-        doublings = min(failures - free, 10)
-        rest = self.last_at + min(timedelta(seconds=2**doublings), LONGEST_WAIT) - now
+        rest = self.last_at + min(timedelta(seconds=2**over), LONGEST_WAIT) - now
         return max(rest, timedelta())
 
-    def begun(self, now: datetime) -> "Attempts":
-        """Count an attempt before its password is looked at.
+    def failed(self, now: datetime, free: int) -> "Attempts":
+        """Count one more. Beyond the longest wait there is nothing to count."""
+        failures = min(self._left(now, free) + 1, float(free + DOUBLINGS))
+        return replace(self, failures=failures, last_at=now)
 
-        Otherwise a hundred guesses made at once would all be the first.
-        """
-        return replace(self, failures=self._remembered(now) + 1, last_at=now)
+    def count(self, now: datetime, free: int) -> int:
+        """Return how many are not forgotten: one that is half forgotten is one."""
+        return math.ceil(round(self._left(now, free), 6))
 
-    def _remembered(self, now: datetime) -> int:
-        if self.last_at is None or now - self.last_at >= FORGOTTEN_AFTER:
-            return 0
-        return self.failures
+    def _left(self, now: datetime, free: int) -> float:
+        if self.last_at is None:
+            return 0.0
+        return max(self.failures - free * ((now - self.last_at) / FORGOTTEN_AFTER), 0.0)
 
 
 @dataclass(frozen=True, slots=True)

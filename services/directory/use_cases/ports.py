@@ -99,9 +99,6 @@ class AttemptLog(Protocol):
 
     async def forget(self, key: str) -> None: ...
 
-    async def add(self, key: str, count: int, now: datetime) -> None:
-        """Count on, whatever was counted meanwhile."""
-
     async def trusts(self, key: str) -> bool:
         """Tell whether this name was signed in from this source before."""
 

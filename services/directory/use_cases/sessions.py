@@ -26,6 +26,7 @@ from services.directory.domain.slot import Slot
 from services.directory.domain.user import PASSWORD_LENGTH, Password, Role, User
 from services.kernel.again import again_if
 from services.kernel.clock import Clock
+from services.kernel.turns import Turns
 
 from .ports import AccessToken, AttemptLog, Passwords, Sessions, Tokens, Users
 
@@ -35,6 +36,9 @@ LONGEST_TOKEN = 200
 
 A_MOMENT = timedelta(seconds=1)
 """After so long whoever came in a crowd tries again."""
+AT_ONCE = 4
+"""Passwords of one source that a process looks at at once: enough for both threads of Argon2, and
+all that guesses made at once can be ahead of what is counted. Whoever comes meanwhile waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,8 @@ class SignIn:
         self._attempts = attempts
         self._open_session = open_session
         self._clock = clock
+        self._names: Turns[str] = Turns()
+        self._sources: Turns[str] = Turns(AT_ONCE)
 
     async def __call__(
         self, tenant_id: str, email: str, password: str, source: str = ""
@@ -103,47 +109,61 @@ class SignIn:
         """Sign in from `source`, an address that the edge vouches for.
 
         A stranger's guesses count against the stranger. Only when many sources have used up what
-        is free does everybody wait who has not signed in from where they are before.
+        is free does everybody wait who has not signed in from where they are before. Only what was
+        proven wrong counts: who comes while others are being judged is let in behind them.
         """
         for field, value in (("tenant_id", tenant_id), ("email", email), ("password", password)):
             if not value:
                 raise FieldInvalid(field, "required", "must not be empty.")
         name = _hashed(f"{tenant_id}\n{email.lower()}")
         here, everywhere = _hashed(f"{name}\n{source}"), _hashed(f"source\n{source}")
-        if self._passwords.busy():  # not counted: nobody looked at the password
-            _insist(A_MOMENT)
-        await self._insist_on_patience(name, here, everywhere)
-        if await self._begin(here) == FREE_FAILURES:
-            await self._attempts.add(name, 1, self._clock())
-        await self._attempts.add(everywhere, 1, self._clock())
-        slot = await self._users.by_email(tenant_id, email)
-        user, known = _with_password(slot)
-        # A hash is computed for nobody, too: time must not tell who exists.
-        right = await self._passwords.verify(
-            known.hash if known else None, password[: PASSWORD_LENGTH[1] + 1]
-        )
-        if not right or slot is None or user is None or known is None:
-            raise SignInRefused
-        await self._attempts.forget(here)
-        await self._attempts.add(everywhere, -1, self._clock())
-        await self._attempts.trust(here, self._clock())
+        async with self._names.of(here), self._sources.of(everywhere):
+            if self._passwords.busy():
+                _insist(A_MOMENT)
+            await self._insist_on_patience(name, here, everywhere)
+            slot = await self._users.by_email(tenant_id, email)
+            user, known = _with_password(slot)
+            right = False
+            try:
+                # A hash is computed for nobody, too: time must not tell who exists.
+                right = await self._passwords.verify(
+                    known.hash if known else None, password[: PASSWORD_LENGTH[1] + 1]
+                )
+            finally:  # also for who went away meanwhile: it has cost as much
+                if not right:
+                    await self._count_failure(name, here, everywhere)
+            if slot is None or user is None or known is None or not right:
+                raise SignInRefused
+            await self._attempts.forget(here)
+            await self._attempts.trust(here, self._clock())
         return await self._open_session(slot, user.role, known)
 
     async def _insist_on_patience(self, name: str, here: str, everywhere: str) -> None:
         now = self._clock()
+        _insist((await self._attempts.of(here)).wait(now, FREE_FAILURES))
         _insist((await self._attempts.of(everywhere)).wait(now, FREE_OF_SOURCE))
         brake = (await self._attempts.of(name)).wait(now, FREE_SOURCES)
         if brake and not await self._attempts.trusts(here):
             _insist(brake)
 
+    async def _count_failure(self, name: str, here: str, everywhere: str) -> None:
+        """Count a failure of a name here, of the source, and of the name from anywhere.
+
+        What has used up what is free here is slow by that alone: a program with an old password
+        does not hold up the office it stands in.
+        """
+        failures = await self._failed(here, FREE_FAILURES)
+        if failures <= FREE_FAILURES:
+            await self._failed(everywhere, FREE_OF_SOURCE)
+        if failures == FREE_FAILURES:
+            await self._failed(name, FREE_SOURCES)
+
     @again_if(Stale)
-    async def _begin(self, key: str) -> int:
+    async def _failed(self, key: str, free: int) -> int:
         now = self._clock()
-        before = await self._attempts.of(key)
-        _insist(before.wait(now))
-        attempts = before.begun(now)
-        await self._attempts.save(attempts)
-        return attempts.failures
+        after = (await self._attempts.of(key)).failed(now, free)
+        await self._attempts.save(after)
+        return after.count(now, free)
 
 
 class RefreshSession:

@@ -91,8 +91,6 @@ async def _sign_in(stores: Stores, me: str) -> None:
     await attempts.save(Attempts(f"{me}-key", 1, NOW))
     await attempts.save(Attempts(f"{me}-gone", 1, NOW))
     await attempts.forget(f"{me}-gone")
-    await attempts.add(f"{me}-source", 2, NOW)
-    await attempts.add(f"{me}-source", -1, NOW)
     await attempts.trust(f"{me}-here", NOW)
     session = Session(f"{me}-s", me, "ana", "p", f"{me}-hash", NOW + timedelta(1), NOW)
     await sessions.begin(session)

@@ -1,5 +1,6 @@
 """Stand-ins for what the use cases need: everything in dictionaries."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -84,10 +85,13 @@ class MemoryUsers(MemoryShelf[User]):
 
 @dataclass
 class CountingPasswords:
-    """Costs nothing, and counts what would have."""
+    """Takes a moment, and counts what would have cost more."""
 
     hashed: int = 0
     verified: list[str | None] = field(default_factory=list)
+    slow: float = 0.0
+    at_once: int = 0
+    most_at_once: int = 0
 
     crowded: bool = False
 
@@ -100,6 +104,12 @@ class CountingPasswords:
 
     async def verify(self, hashed: str | None, plain: str) -> bool:
         self.verified.append(hashed)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await asyncio.sleep(self.slow)
+        finally:
+            self.at_once -= 1
         return hashed == f"hash of {plain}"
 
 
@@ -107,10 +117,6 @@ class MemoryAttempts:
     def __init__(self) -> None:
         self.known: dict[str, Attempts] = {}
         self.trusted: set[str] = set()
-
-    async def add(self, key: str, count: int, now: datetime) -> None:
-        before = await self.of(key)
-        self.known[key] = replace(before, failures=before.failures + count, last_at=now)
 
     async def trusts(self, key: str) -> bool:
         return key in self.trusted

@@ -15,7 +15,13 @@ from services.directory.domain.group import Group
 from services.directory.domain.keys import KeyPolicy, SigningKey
 from services.directory.domain.queue import Queue
 from services.directory.domain.routing import AgentSelection
-from services.directory.domain.sign_in import Attempts, Session
+from services.directory.domain.sign_in import (
+    FREE_FAILURES,
+    FREE_OF_SOURCE,
+    FREE_SOURCES,
+    Attempts,
+    Session,
+)
 from services.directory.domain.slot import Slot
 from services.directory.domain.user import (
     Capacity,
@@ -247,18 +253,40 @@ def test_five_failures_are_free_then_the_wait_doubles_to_a_minute() -> None:
     attempts = Attempts("key")
     waits = []
     for _ in range(14):
-        waits.append(attempts.wait(NINE) // SECOND)
-        attempts = attempts.begun(NINE)
+        waits.append(attempts.wait(NINE, FREE_FAILURES) // SECOND)
+        attempts = attempts.failed(NINE, FREE_FAILURES)
     assert waits == [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
-    assert attempts.wait(NINE + SECOND * 59) == SECOND
-    assert attempts.wait(NINE + SECOND * 60) == timedelta()
-    assert attempts.begun(NINE + timedelta(hours=1)).failures == 1, "an hour forgets"
+    assert attempts.wait(NINE + SECOND * 59, FREE_FAILURES) == SECOND
+    assert attempts.wait(NINE + SECOND * 60, FREE_FAILURES) == timedelta()
 
 
-@given(st.integers(0, 10**6), st.integers(-(10**9), 10**9))
-def test_a_wait_is_never_longer_than_a_minute_nor_negative(failures: int, later: int) -> None:
+@pytest.mark.parametrize("free", [FREE_FAILURES, FREE_OF_SOURCE, FREE_SOURCES])
+def test_what_is_free_comes_back_within_an_hour_one_by_one(free: int) -> None:
+    used_up = Attempts("key")
+    for _ in range(free):
+        used_up = used_up.failed(NINE, free)
+    one = timedelta(hours=1) / free
+    assert [used_up.count(NINE + one * n, free) for n in range(free + 2)] == [
+        *range(free, -1, -1),
+        0,
+    ]
+
+    # However close one follows another, it is forgotten as it would be alone.
+    slower, now = used_up, NINE
+    for _ in range(1000):
+        now += one * 1.01
+        assert slower.wait(now, free) == timedelta()
+        slower = slower.failed(now, free)
+    assert slower.count(now, free) < free
+
+
+@given(st.integers(-5, 10**6), st.integers(-(10**9), 10**9), st.sampled_from([5, 10, 50]))
+def test_a_wait_is_never_longer_than_a_minute_nor_negative(
+    failures: int, later: int, free: int
+) -> None:
+    """Whatever an earlier version has stored."""
     attempts = Attempts("key", failures, NINE)
-    wait = attempts.wait(NINE + max(later, 0) * timedelta(milliseconds=1))
+    wait = attempts.wait(NINE + max(later, 0) * timedelta(milliseconds=1), free)
     assert timedelta() <= wait <= timedelta(minutes=1)
 
 

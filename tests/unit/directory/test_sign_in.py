@@ -1,5 +1,6 @@
 """Sign-in, sessions and service secrets, with fakes and a clock that stands still."""
 
+import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from services.directory.domain.errors import (
 from services.directory.domain.slot import Slot
 from services.directory.domain.user import Password, Role, User
 from services.directory.use_cases.sessions import (
+    AT_ONCE,
     IssueServiceToken,
     OpenSession,
     RefreshSession,
@@ -22,6 +24,7 @@ from services.directory.use_cases.sessions import (
     SignIn,
     SignOut,
 )
+from tests.streams import until
 from tests.unit.directory.fakes import (
     CountingPasswords,
     MemoryAttempts,
@@ -114,6 +117,7 @@ async def test_a_strangers_guesses_lock_nobody_out_but_the_stranger(door: Door) 
         if quarter % 150 == 0:
             await door.sign_in("acme", "ana@x.example", "right-password", "198.51.100.1")
     guesses = len(door.passwords.verified) - 96
+    assert guesses > 10, "the count of it can be trusted"
     assert guesses < 100, "about one a minute"
 
 
@@ -149,9 +153,87 @@ async def test_in_a_crowd_nobody_is_counted_whose_password_was_not_looked_at(doo
     await door.sign_in("acme", "ana@x.example", "right-password", "198.51.100.1")
 
 
+OFFICE = "198.51.100.1"
+
+
+async def hired(door: Door, count: int) -> list[str]:
+    """Make users whose password is right, and return their addresses."""
+    emails = [f"agent-{n}@x.example" for n in range(count)]
+    for email in emails:
+        user_id = email.partition("@")[0]
+        user = User(email, user_id, Role.AGENT, password=ANA)
+        await door.users.save(Slot("acme", user_id, user))
+    return emails
+
+
 async def test_an_office_behind_one_address_signs_in_all_at_once(door: Door) -> None:
-    for _ in range(200):
-        await door.sign_in("acme", "ana@x.example", "right-password", "198.51.100.1")
+    """Nobody has been looked at when the last of them comes."""
+    emails = await hired(door, 200)
+    door.passwords.slow = 0.001
+    await asyncio.gather(
+        *(door.sign_in("acme", email, "right-password", OFFICE) for email in emails)
+    )
+    assert door.passwords.most_at_once == AT_ONCE
+    assert door.attempts.known == {}
+
+
+async def test_somebody_signs_in_on_all_their_devices_at_once(door: Door) -> None:
+    ana = ("acme", "ana@x.example", "right-password", OFFICE)
+    await asyncio.gather(*(door.sign_in(*ana) for _ in range(12)))
+    assert len(door.sessions.known) == 12
+
+
+async def test_a_thousand_guesses_made_at_once_are_not_ahead_of_the_count(door: Door) -> None:
+    guesses = (
+        door.sign_in("acme", f"user-{n}@x.example", "wrong-password", OFFICE) for n in range(1000)
+    )
+    outcomes = await asyncio.gather(*guesses, return_exceptions=True)
+    assert {type(it) for it in outcomes} == {SignInRefused, SignInThrottled}
+    assert 50 <= len(door.passwords.verified) < 50 + AT_ONCE
+
+
+async def test_guesses_that_nobody_waits_for_count_as_well(door: Door) -> None:
+    door.passwords.slow = 60
+    for n in range(50):
+        guess = asyncio.ensure_future(
+            door.sign_in("acme", f"user-{n}@x.example", "wrong-password", OFFICE)
+        )
+        await until(lambda: door.passwords.at_once)
+        guess.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await guess
+    with pytest.raises(SignInThrottled):
+        await door.sign_in("acme", "user-50@x.example", "wrong-password", OFFICE)
+
+
+async def test_in_an_office_that_never_sleeps_typos_are_forgotten(door: Door) -> None:
+    """Forty an hour for three days, each by somebody else, and somebody signs in all the time."""
+    emails = await hired(door, 10)
+    for minute in range(0, 3 * 24 * 60 * 2, 3):
+        door.time.now += timedelta(minutes=1.5)
+        email = emails[minute % 10]
+        with pytest.raises(SignInRefused):
+            await door.sign_in("acme", email, "right-pasword", OFFICE)
+        await door.sign_in("acme", email, "right-password", OFFICE)
+
+
+async def test_a_program_with_an_old_password_does_not_hold_up_its_office(door: Door) -> None:
+    for second in range(0, 24 * 3600, 20):
+        door.time.now += timedelta(seconds=20)
+        with pytest.raises((SignInRefused, SignInThrottled)):
+            await door.sign_in("acme", "bot@x.example", "old-password", OFFICE)
+        if second % 600 == 0:
+            await door.sign_in("acme", "ana@x.example", "right-password", OFFICE)
+    assert len(door.passwords.verified) < 24 * 70
+
+
+async def test_who_signs_in_moves_nobodys_wait(door: Door) -> None:
+    for n in range(50):
+        with pytest.raises(SignInRefused):
+            await door.sign_in("acme", f"user-{n}@x.example", "wrong-password", OFFICE)
+    for _ in range(3):
+        door.time.now += timedelta(seconds=1)
+        await door.sign_in("acme", "ana@x.example", "right-password", OFFICE)
 
 
 async def test_empty_parts_are_refused(door: Door) -> None:

@@ -53,3 +53,19 @@ async def test_who_leaves_the_line_does_not_stop_it() -> None:
         await b
     await asyncio.gather(a, c)
     assert walk.seen == ["a in", "a out", "c in", "c out"]
+
+
+async def test_a_few_of_a_key_go_at_once_and_the_next_when_one_is_out() -> None:
+    turns: Turns[str] = Turns(2)
+    inside, most = 0, 0
+
+    async def go() -> None:
+        nonlocal inside, most
+        async with turns.of("k"):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0)
+            inside -= 1
+
+    await asyncio.gather(*(go() for _ in range(7)))
+    assert (inside, most) == (0, 2)
