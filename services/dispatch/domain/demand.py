@@ -52,6 +52,8 @@ class Demand(NamedTuple):
     needs: Skills
     wishes: Skills
     load: Load
+    least: Skills
+    """What it needs when it has come to ask for less and can ask for no less."""
 
 
 class Precedence(NamedTuple):
@@ -119,13 +121,15 @@ def demand_of(task: TaskSubmitted, queue: QueueConfigured, relaxed: int) -> Dema
     routing = routing_of(queue, task.channel)
     interrupts = tuple(sorted(int(channel) for channel in routing.interrupts))
     load = Load(int(task.channel), task.cost or routing.cost, routing.takes_all, interrupts)
+    needs = _both(queue.skills, task.skills)
     return Demand(
         task.queue_id,
         routing.agent_selection or queue.agent_selection,
         queue.weight,
-        _relaxed(_both(queue.skills, task.skills), queue, relaxed),
+        _relaxed(needs, queue, relaxed),
         _both(queue.wishes, task.wishes),
         load,
+        _relaxed(needs, queue, len(queue.relaxations)),
     )
 
 

@@ -158,10 +158,10 @@ def _agent_configured(tenant: Tenant, it: AgentConfigured, at: int) -> Decisions
     known = tenant.agents.get(it.agent_id)
     if known is not None and 0 < it.version <= known.config.version:
         return
-    before = known.config.queue_ids if known is not None else ()
+    was = tenant.staff.place_of(it.agent_id)
     yield AgentSet(it)
     yield from agent_changed(tenant, tenant.agents[it.agent_id], at, gone=it.removed)
-    yield from let_go(tenant, sorted({*before, *it.queue_ids}), at)
+    yield from let_go(tenant, tenant.staff.without(was), at)
 
 
 def _tenant_configured(tenant: Tenant, it: TenantConfigured, at: int) -> Decisions:
@@ -178,12 +178,13 @@ def _presence_observed(tenant: Tenant, it: PresenceObserved, at: int) -> Decisio
     if known is not None and 0 < it.version <= known.presence.version:
         return
     chose_ready = known is not None and it.ready_at > known.presence.ready_at
+    was = tenant.staff.place_of(it.agent_id)
     yield PresenceSet(it)
     agent = tenant.agents[it.agent_id]
     if chose_ready and agent.receiving and agent.refused:
         yield RefusalsForgotten(it.tenant_id, it.agent_id)
     yield from agent_changed(tenant, agent, at, gone=not it.connected)
-    yield from let_go(tenant, agent.config.queue_ids, at)
+    yield from let_go(tenant, tenant.staff.without(was), at)
 
 
 def _task_submitted(tenant: Tenant, it: TaskSubmitted, at: int) -> Decisions:

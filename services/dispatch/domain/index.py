@@ -7,7 +7,7 @@ whose stale entries are dropped when they surface. A task that is kept for one a
 line, but with them.
 """
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from heapq import heapify, heappop, heappush
 from weakref import WeakValueDictionary
 
@@ -210,6 +210,15 @@ class Index:
         for signature in self._signatures.values():
             if signature.key[0].queue_id == queue_id and (entry := signature.head()) is not None:
                 yield entry[4]
+
+    def waiting(self, queue_id: str) -> Iterator[tuple[Demand, Iterable[TaskEntry]]]:
+        """Walk what the tasks of a queue ask, each time with those that ask it."""
+        for signature in self._signatures.values():
+            if signature.waiting and signature.key[0].queue_id == queue_id:
+                yield signature.key[0], signature.entries()
+        for task in self.kept(queue_id):
+            if task.demand is not None and task.entry is not None:
+                yield task.demand, (task.entry,)
 
     def kept(self, queue_id: str) -> Iterator[Task]:
         """Walk the tasks of a queue that are kept for somebody."""

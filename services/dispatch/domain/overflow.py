@@ -51,12 +51,13 @@ def leaving(tenant: Tenant, queue_id: str) -> list[str]:
     closed = _closed(tenant, queue_id)
     if not closed and not tenant.queue(queue_id).policy.overflow_when_nobody:
         return []
-    waiting = (tenant.tasks[task_id] for task_id in tenant.lines.waiting(queue_id))
-    return [
-        task.submitted.task_id
-        for task in waiting
-        if not _stays(task) and (closed or not tenant.has_anybody_for(task))
-    ]
+    entries = sorted(
+        entry
+        for demand, of_demand in tenant.index.waiting(queue_id)
+        if closed or not tenant.staff.has_anybody_for(demand)
+        for entry in of_demand
+    )
+    return [task_id for _, _, task_id, _, task in entries if not _stays(task)]
 
 
 def _stays(task: Task) -> bool:

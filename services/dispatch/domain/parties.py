@@ -4,7 +4,7 @@ All that says how things are is in the config, the presence and the decisions; w
 is made from that by the index.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop
 
@@ -185,6 +185,10 @@ class Signature:
         del same_load[self.key]
         if not same_load:
             del profile.signatures[self.load]
+
+    def entries(self) -> Iterator[TaskEntry]:
+        """Walk what waits here, in no order."""
+        return (entry for entry in self.line if entry[4].entry is entry)
 
     def head(self) -> TaskEntry | None:
         line = self.line

@@ -107,9 +107,9 @@ class Tenant:
 
     def has_anybody_for(self, task: Task) -> bool:
         """Tell whether somebody is there who could take a task, perhaps when it asks for less."""
-        queue, demand = self.queue(task.submitted.queue_id), task.demand
-        if demand is None or queue.relaxations:
-            demand = demand_of(task.submitted, queue, len(queue.relaxations))
+        demand = task.demand
+        if demand is None:
+            demand = demand_of(task.submitted, self.queue(task.submitted.queue_id), task.relaxed)
         return self.staff.has_anybody_for(demand)
 
     def reaches(self, task: Task, agent: Agent) -> bool:
