@@ -88,6 +88,7 @@ CODES = {
     errors.NotAllowed: StatusCode.PERMISSION_DENIED,
     errors.NotNow: StatusCode.FAILED_PRECONDITION,
     errors.Invalid: StatusCode.INVALID_ARGUMENT,
+    errors.Reused: StatusCode.ALREADY_EXISTS,
     errors.Unanswered: StatusCode.UNAVAILABLE,
     errors.Busy: StatusCode.RESOURCE_EXHAUSTED,
     errors.TooLong: StatusCode.DEADLINE_EXCEEDED,
@@ -272,10 +273,8 @@ class DispatchApi(DispatchServiceServicer):
     async def ReportUnreachable(
         self, request: ReportUnreachableRequest, context: Context
     ) -> ReportUnreachableResponse:
-        tenant_id, request_id = (
-            token(request.tenant_id, "tenant_id"),
-            _request_id(request.request_id),
-        )
+        tenant_id = token(request.tenant_id, "tenant_id")
+        request_id = _request_id(request.request_id)
         task_id, agent_id = token(request.task_id, "task_id"), token(request.agent_id, "agent_id")
         await self._ask(
             lambda reply_to: ReportUnreachable(tenant_id, task_id, agent_id, request_id, reply_to)

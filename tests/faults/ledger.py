@@ -14,10 +14,10 @@ from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 
-from tests.faults import authority, groups, refusals, rules, searches, waits
+from tests.faults import answers, authority, groups, refusals, rules, searches, waits
+from tests.faults.answers import Answer
 from tests.faults.book import HELD, NOWHERE, RINGS, WAITS, Agent, Book, Key, Task
 
-ANSWERS_KEPT_MS = 10 * 60_000
 ENDED_KEPT_MS = 24 * 3_600_000
 
 
@@ -27,7 +27,7 @@ class Ledger(Book):
 
     problems: list[str] = field(default_factory=list)
     ended: dict[Key, tuple[str, int]] = field(default_factory=dict)
-    answers: dict[Key, tuple[str, int]] = field(default_factory=dict)
+    answers: dict[Key, Answer] = field(default_factory=dict)
     owners: list[str] = field(default_factory=list)
     completed: int = 0
     cursor: int = 0
@@ -338,15 +338,6 @@ class Ledger(Book):
         self.tasks.pop(key, None)
         self.ended[key] = (how, self.at)
 
-    def answered(self, it: wire.Answered) -> None:
-        if not it.request_id:
-            return
-        key = (it.tenant_id, it.request_id)
-        known = self.answers.get(key)
-        if known is not None and self.at - known[1] < ANSWERS_KEPT_MS:
-            self.insist(known[0] == it.reason, f"{it.request_id} is answered {it.reason} as well")
-        self.answers[key] = (it.reason, self.at)
-
     def _look_around(self) -> None:
         waits.look_around(self)
         refusals.look_around(self)
@@ -392,7 +383,7 @@ _FOLDS: dict[str, Callable[[Ledger, Any], None]] = {
     "completed": Ledger.completed_,
     "cancelled": Ledger.cancelled,
     "acted": Ledger.acted,
-    "answered": Ledger.answered,
+    "answered": answers.answered,
     "openings_set": waits.openings_set,
     "queue_turned": waits.queue_turned,
     "overflowed": waits.overflowed,

@@ -10,9 +10,9 @@ from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.options.v1 import options_pb2 as options
 from google.protobuf.message import Message
 
-from tests.faults import orders, rules
+from tests.faults import answers, orders, rules
 from tests.faults.book import HELD, RINGS, Task
-from tests.faults.ledger import ANSWERS_KEPT_MS, ENDED_KEPT_MS, Ledger
+from tests.faults.ledger import ENDED_KEPT_MS, Ledger
 from tests.faults.refusals import USUAL_PAUSE_MS
 from tests.faults.waits import policy, target
 
@@ -215,14 +215,15 @@ def _judge_command(
     if (answer.request_id, answer.reply_to) != (it.request_id, it.reply_to):
         return [f"{it.request_id} is answered as {answer.request_id} to {answer.reply_to}"]
     known = ledger.answers.get((it.tenant_id, it.request_id)) if it.request_id else None
-    as_before = known is not None and kinds == ["answered"] and answer.reason == known[0]
-    if as_before:
+    if kinds == ["answered"] and answers.repeats(it, answer, known):
         return []
-    if known is not None and when.decided - known[1] < ANSWERS_KEPT_MS:
+    if known is not None and when.decided - known[1] < answers.KEPT_MS:
         return [f"{it.request_id} is not answered as before, by nothing else: {kinds}"]
     if it.WhichOneof("body") == "move_tasks" and answer.count != orders.moved(decisions):
         return [f"{answer.count} are said to be moved: {kinds}"]
-    return _judge_answer(ledger, it, answer.reason, kinds, when)
+    forgotten = [f"{it.request_id} is kept as something else"]
+    wrong = [] if answer.fingerprint == it.fingerprint else forgotten
+    return wrong + _judge_answer(ledger, it, answer.reason, kinds, when)
 
 
 def _judge_answer(

@@ -22,6 +22,7 @@ READERS: dict[str, Callable[[wire.Input], it.Command]] = {
         m.accept_offer.agent_id,
         m.request_id,
         m.reply_to,
+        fingerprint=m.fingerprint,
     ),
     "decline_offer": lambda m: it.DeclineOffer(
         m.tenant_id,
@@ -29,6 +30,7 @@ READERS: dict[str, Callable[[wire.Input], it.Command]] = {
         m.decline_offer.agent_id,
         m.request_id,
         m.reply_to,
+        fingerprint=m.fingerprint,
     ),
     "assign_task": lambda m: it.AssignTask(
         m.tenant_id,
@@ -38,6 +40,7 @@ READERS: dict[str, Callable[[wire.Input], it.Command]] = {
         m.assign_task.assignee_id,
         m.request_id,
         m.reply_to,
+        fingerprint=m.fingerprint,
     ),
     "finish_after_service": lambda m: it.FinishAfterService(
         m.tenant_id,
@@ -46,6 +49,7 @@ READERS: dict[str, Callable[[wire.Input], it.Command]] = {
         Role(m.finish_after_service.actor_role),
         m.request_id,
         m.reply_to,
+        fingerprint=m.fingerprint,
     ),
     "extend_after_service": lambda m: it.ExtendAfterService(
         m.tenant_id,
@@ -53,6 +57,7 @@ READERS: dict[str, Callable[[wire.Input], it.Command]] = {
         m.extend_after_service.agent_id,
         m.request_id,
         m.reply_to,
+        fingerprint=m.fingerprint,
     ),
     "report_unreachable": lambda m: it.ReportUnreachable(
         m.tenant_id,
@@ -60,6 +65,7 @@ READERS: dict[str, Callable[[wire.Input], it.Command]] = {
         m.report_unreachable.agent_id,
         m.request_id,
         m.reply_to,
+        fingerprint=m.fingerprint,
     ),
     "cancel_task": lambda m: it.CancelTask(
         m.tenant_id,
@@ -68,6 +74,7 @@ READERS: dict[str, Callable[[wire.Input], it.Command]] = {
         Role(m.cancel_task.actor_role),
         m.request_id,
         m.reply_to,
+        fingerprint=m.fingerprint,
     ),
     "take_back_task": lambda m: it.TakeBackTask(
         m.tenant_id,
@@ -77,6 +84,7 @@ READERS: dict[str, Callable[[wire.Input], it.Command]] = {
         m.take_back_task.exclude_agent,
         m.request_id,
         m.reply_to,
+        fingerprint=m.fingerprint,
     ),
     "set_queue_mode": lambda m: it.SetQueueMode(
         m.tenant_id,
@@ -86,6 +94,7 @@ READERS: dict[str, Callable[[wire.Input], it.Command]] = {
         Role(m.set_queue_mode.actor_role),
         m.request_id,
         m.reply_to,
+        fingerprint=m.fingerprint,
     ),
     "move_tasks": lambda m: it.MoveTasks(
         m.tenant_id,
@@ -96,6 +105,7 @@ READERS: dict[str, Callable[[wire.Input], it.Command]] = {
         tuple(m.move_tasks.task_ids),
         m.request_id,
         m.reply_to,
+        fingerprint=m.fingerprint,
     ),
     "complete_task": lambda m: it.CompleteTask(
         m.tenant_id,
@@ -104,6 +114,7 @@ READERS: dict[str, Callable[[wire.Input], it.Command]] = {
         Role(m.complete_task.actor_role),
         m.request_id,
         m.reply_to,
+        fingerprint=m.fingerprint,
     ),
 }
 

@@ -1,11 +1,12 @@
 """Inputs of the router as they lie in the input log."""
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any
 
 from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from services.dispatch.domain import inputs as it
 from services.dispatch.domain.inputs import AgentSelection, Channel, RingStrategy, Role
@@ -26,6 +27,7 @@ DEFAULT_OFFER_TIMEOUT_MS = 20_000
 LONGEST_OFFER_TIMEOUT_MS = 24 * 3_600_000
 LONGEST_PAUSE_MS = 3_600_000
 DEFAULT_PRIORITY = 50
+FINGERPRINT_BYTES = 8
 USUAL_CAPACITY = it.TenantConfigured("").capacity
 
 
@@ -34,7 +36,23 @@ class UnreadableInput(Exception):
 
 
 def encode_input(entry: it.Fact | it.Command) -> bytes:
-    return _WRITERS[type(entry)](entry).SerializeToString()
+    message = _WRITERS[type(entry)](entry)
+    if message.request_id:
+        message.fingerprint = _fingerprint(message)
+    return message.SerializeToString()
+
+
+def _fingerprint(command: wire.Input) -> bytes:
+    """Hash what is asked; not where the answer goes, nor what rank who asks has meanwhile."""
+    asked = wire.Input()
+    asked.CopyFrom(command)
+    for beside in ("request_id", "reply_to", "fingerprint"):
+        asked.ClearField(beside)
+    body: Message = getattr(asked, str(asked.WhichOneof("body")))
+    if "actor_role" in body.DESCRIPTOR.fields_by_name:
+        body.ClearField("actor_role")
+    hashed = blake2b(asked.SerializeToString(deterministic=True), digest_size=FINGERPRINT_BYTES)
+    return hashed.digest()
 
 
 def decode_input(data: bytes) -> it.Fact | it.Command:
@@ -227,6 +245,7 @@ _READERS: dict[str, Callable[[wire.Input], it.Fact | it.Command]] = {
         Role(m.submit_task.actor_role),
         m.request_id,
         m.reply_to,
+        fingerprint=m.fingerprint,
     ),
     "openings_foreseen": lambda m: read_openings(m.tenant_id, m.openings_foreseen),
     **commands.READERS,

@@ -287,6 +287,7 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
             reason=d.reason,
             reply_to=d.reply_to,
             count=d.count,
+            fingerprint=d.fingerprint,
         )
     ),
 }
@@ -385,6 +386,6 @@ _READERS: dict[str, Callable[[Any], made.Decision]] = {
         m.tenant_id, m.task_id, m.queue_id, m.revision, m.agent_id, m.ends_at_ms, _channel(m)
     ),
     "answered": lambda m: made.Answered(
-        m.tenant_id, m.request_id, Reason(m.reason), m.reply_to, m.count
+        m.tenant_id, m.request_id, Reason(m.reason), m.reply_to, m.count, m.fingerprint
     ),
 }

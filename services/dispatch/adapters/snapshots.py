@@ -183,7 +183,7 @@ def read_snapshot(data: bytes) -> tuple[State, Position]:
         task = read_task_state(task_state, message.at_ms)
         tenant(task.submitted.tenant_id).tasks[task.submitted.task_id] = task
     for answered, at in zip(message.answers, message.answered_at_ms, strict=True):
-        answer = Kept(Reason(answered.reason), answered.count, at)
+        answer = Kept(Reason(answered.reason), answered.count, at, answered.fingerprint)
         tenant(answered.tenant_id).answers[answered.request_id] = answer
     for ended in message.ended:
         tenant(ended.tenant_id).ended[ended.task_id] = ended.ended_at_ms
@@ -310,6 +310,7 @@ def _pieces(photograph: _Photograph) -> Iterator[wire.Snapshot]:
                     request_id=request_id,
                     reason=answer.reason,
                     count=answer.count,
+                    fingerprint=answer.fingerprint,
                 )
                 for tenant_id, request_id, answer in answers
             ],

@@ -59,6 +59,7 @@ class Reason(StrEnum):
     QUEUE_NOT_YOURS = "QUEUE_NOT_YOURS"
     GROUP_NOT_FOUND = "GROUP_NOT_FOUND"
     GROUP_NOT_YOURS = "GROUP_NOT_YOURS"
+    REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
 
 
 class Action(IntEnum):
@@ -274,6 +275,13 @@ class Answered:
     reply_to: str
     count: int = 0
     """Of tasks that were moved."""
+    fingerprint: bytes = b""
+    """Of the command. Empty: unknown, so that whatever comes under its id is taken for it."""
+
+    @property
+    def kept(self) -> bool:
+        """Is this what a repetition is told; not what was told to another command of that id."""
+        return bool(self.request_id) and self.reason is not Reason.REQUEST_ID_REUSED
 
 
 Decision = (

@@ -30,6 +30,10 @@ class Invalid(Refusal):
     """The request itself is wrong."""
 
 
+class Reused(Refusal):
+    """Another command was answered under its request_id."""
+
+
 class Unanswered(Exception):
     """The command may have been carried out or not: repeat it with the same request_id."""
 
@@ -114,6 +118,10 @@ _SENTENCES: dict[Reason, tuple[type[Refusal], str]] = {
     Reason.GROUP_NOT_YOURS: (
         NotAllowed,
         "You do not belong to this group; ask a supervisor who does, or a manager.",
+    ),
+    Reason.REQUEST_ID_REUSED: (
+        Reused,
+        "Something else was asked under this request_id. Make a new one for each request.",
     ),
 }
 

@@ -6,6 +6,7 @@ decision before has been folded in.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -251,16 +252,22 @@ def widened(tenant: Tenant, task: Task, at: int, kept_for: str = "") -> Widened:
 
 
 def answer(it: Command, reason: Reason, count: int = 0) -> Answered:
-    return Answered(it.tenant_id, it.request_id, reason, it.reply_to, count)
+    return Answered(it.tenant_id, it.request_id, reason, it.reply_to, count, it.fingerprint)
 
 
 def once(rule: Rule) -> Rule:
-    """Answer a repeated command as the first time, without doing it again."""
+    """Answer a repeated command as the first time, without doing it again.
+
+    Another command under its id is no repetition, and is refused.
+    """
 
     def repeated_or_ruled(tenant: Tenant, it: Command, at: int) -> Decisions:
         before = tenant.answers.get(it.request_id) if it.request_id else None
-        if before is not None:
-            return iter((answer(it, before.reason, before.count),))
-        return rule(tenant, it, at)
+        if before is None:
+            return rule(tenant, it, at)
+        if it.fingerprint and before.fingerprint not in {b"", it.fingerprint}:
+            return iter((answer(it, Reason.REQUEST_ID_REUSED),))
+        first = answer(it, before.reason, before.count)
+        return iter((replace(first, fingerprint=before.fingerprint),))
 
     return repeated_or_ruled

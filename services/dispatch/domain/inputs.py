@@ -7,6 +7,7 @@ not newer than what is known, so facts may be repeated and may come late.
 from enum import IntEnum
 
 from .policy import PATIENT, Policy
+from .repeatable import Repeatable
 from .timers import Timer
 from .value import value
 
@@ -238,7 +239,7 @@ class TaskClosed:
 
 
 @value
-class AcceptOffer:
+class AcceptOffer(Repeatable):
     tenant_id: str
     task_id: str
     agent_id: str
@@ -247,7 +248,7 @@ class AcceptOffer:
 
 
 @value
-class DeclineOffer:
+class DeclineOffer(Repeatable):
     tenant_id: str
     task_id: str
     agent_id: str
@@ -256,7 +257,7 @@ class DeclineOffer:
 
 
 @value
-class AssignTask:
+class AssignTask(Repeatable):
     tenant_id: str
     task_id: str
     actor_id: str
@@ -267,7 +268,7 @@ class AssignTask:
 
 
 @value
-class CompleteTask:
+class CompleteTask(Repeatable):
     tenant_id: str
     task_id: str
     actor_id: str
@@ -277,7 +278,7 @@ class CompleteTask:
 
 
 @value
-class FinishAfterService:
+class FinishAfterService(Repeatable):
     tenant_id: str
     task_id: str
     actor_id: str
@@ -287,7 +288,7 @@ class FinishAfterService:
 
 
 @value
-class SubmitTask:
+class SubmitTask(Repeatable):
     """Begin a task. Its age counts from the moment this is decided."""
 
     tenant_id: str
@@ -303,7 +304,7 @@ class SubmitTask:
 
 
 @value
-class ReportUnreachable:
+class ReportUnreachable(Repeatable):
     """The agent's device could not ring."""
 
     tenant_id: str
@@ -314,7 +315,7 @@ class ReportUnreachable:
 
 
 @value
-class CancelTask:
+class CancelTask(Repeatable):
     """Somebody ends what nobody holds; for a service, because whoever waited has given up."""
 
     tenant_id: str
@@ -326,7 +327,7 @@ class CancelTask:
 
 
 @value
-class ExtendAfterService:
+class ExtendAfterService(Repeatable):
     tenant_id: str
     task_id: str
     agent_id: str
@@ -335,7 +336,7 @@ class ExtendAfterService:
 
 
 @value
-class TakeBackTask:
+class TakeBackTask(Repeatable):
     """Take it from its holder; `exclude_agent`: not offered to them before they choose Ready."""
 
     tenant_id: str
@@ -348,7 +349,7 @@ class TakeBackTask:
 
 
 @value
-class SetQueueMode:
+class SetQueueMode(Repeatable):
     tenant_id: str
     queue_id: str
     mode: QueueMode
@@ -359,7 +360,7 @@ class SetQueueMode:
 
 
 @value
-class MoveTasks:
+class MoveTasks(Repeatable):
     """Move what waits. No task ids: the first of the line. No queue: from wherever they wait."""
 
     tenant_id: str

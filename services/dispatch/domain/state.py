@@ -329,11 +329,11 @@ def _cancelled(state: State, it: Cancelled, at: int) -> None:
 
 
 def _answered(state: State, it: Answered, at: int) -> None:
-    if not it.request_id:
+    if not it.kept:
         return
     answers = state.tenant(it.tenant_id).answers
     answers.pop(it.request_id, None)
-    answers[it.request_id] = Kept(it.reason, it.count, at)
+    answers[it.request_id] = Kept(it.reason, it.count, at, it.fingerprint)
     while True:
         oldest = next(iter(answers))
         if answers[oldest].at > at - ANSWERS_KEPT_MS:

@@ -45,6 +45,7 @@ class Kept:
     reason: Reason
     count: int
     at: int
+    fingerprint: bytes
 
 
 @dataclass(slots=True)

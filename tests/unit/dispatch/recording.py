@@ -6,7 +6,7 @@ from random import Random
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 
 from services.dispatch import replay
-from services.dispatch.adapters.inputs import encode_input
+from services.dispatch.adapters.inputs import decode_input, encode_input
 from services.dispatch.adapters.records import encode_record
 from services.dispatch.adapters.snapshots import write_snapshot
 from services.dispatch.domain.decisions import Decision, Offered
@@ -57,7 +57,7 @@ class Recorder:
         logged = wire.LoggedInput(sequence=self._inputs, at_ms=self.now, data=data)
         self.recording.append(wire.Recorded(input=logged))
         steps = self._due()
-        decisions = step(self.state, it, self.now)
+        decisions = step(self.state, decode_input(data), self.now)
         if decisions:
             steps.append(Step(self._inputs, self.now, tuple(decisions)))
         self._commit(steps)

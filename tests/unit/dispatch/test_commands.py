@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from centralita.dispatch.journal.v1 import journal_pb2 as wire
 
 from services.dispatch.domain.decisions import Answered, Reason
-from services.dispatch.domain.errors import NotAllowed, NotFound, NotNow, refusal
+from services.dispatch.domain.errors import NotAllowed, NotFound, NotNow, Reused, refusal
 from services.dispatch.domain.inputs import AcceptOffer, Role
-from tests.unit.dispatch.desk import Desk
+from tests.unit.dispatch.desk import ACME, Desk, answered, outcome
 
 TEN_MINUTES = 600_000
 
@@ -165,6 +166,51 @@ def test_a_refusal_stays_a_refusal_when_it_is_asked_again(desk: Desk) -> None:
     assert desk.accept("bo", "t1", "r2") == "done"
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("first", ["done", "TASK_NOT_FOUND"])
+def test_another_command_under_a_known_request_id_is_refused_and_not_done(
+    desk: Desk,
+    restarted: bool,  # noqa: FBT001 - a case
+    first: str,
+) -> None:
+    desk.submit("t1")
+    desk.submit("t2")
+    known = "t1" if first == "done" else "t9"
+    assert desk.accept("ana", known, "r1") == first
+    if restarted:
+        desk.save_and_load()
+    assert desk.decline("ana", known, "r1") == "REQUEST_ID_REUSED"
+    assert desk.assign("ana", "t2", request_id="r1") == "REQUEST_ID_REUSED"
+    assert desk.place("t2") == "waits"
+    assert desk.accept("ana", known, "r1") == first
+
+
+def test_whoever_was_promoted_between_two_tries_asks_for_the_same(desk: Desk) -> None:
+    desk.submit("t1")
+    assert desk.complete("bo", "t1", request_id="r1") == "TASK_NOT_ASSIGNED"
+    desk.accept("ana", "t1")
+    assert desk.complete("bo", "t1", role=Role.OWNER, request_id="r1") == "TASK_NOT_ASSIGNED"
+
+
+@pytest.mark.parametrize("older", ["first", "second"])
+def test_an_older_version_that_knows_no_fingerprint_is_answered_as_ever(
+    desk: Desk, older: str
+) -> None:
+    def of_older(task_id: str) -> str:
+        asked = wire.AcceptOffer(task_id=task_id, agent_id="ana")
+        it = wire.Input(tenant_id=ACME, request_id="r1", reply_to="x", accept_offer=asked)
+        return outcome(desk.take(it.SerializeToString()))
+
+    desk.submit("t1")
+    if older == "first":
+        assert of_older("t1") == "done"
+        assert desk.accept("ana", "t2", "r1") == "done"
+    else:
+        assert desk.accept("ana", "t1", "r1") == "done"
+        assert of_older("t2") == "done"
+    assert desk.accept("ana", "t1", "r1") == "done"
+
+
 def test_after_ten_minutes_a_request_is_a_new_one(desk: Desk) -> None:
     assert desk.accept("ana", "t1", "r1") == "TASK_NOT_FOUND"
     desk.wait(TEN_MINUTES)
@@ -176,7 +222,7 @@ def test_after_ten_minutes_a_request_is_a_new_one(desk: Desk) -> None:
 def test_every_reason_to_refuse_has_a_sentence_and_a_kind() -> None:
     for reason in set(Reason) - {Reason.DONE}:
         said = refusal(reason, task_id="t1")
-        assert isinstance(said, NotFound | NotAllowed | NotNow)
+        assert isinstance(said, NotFound | NotAllowed | NotNow | Reused)
         assert str(said).endswith(".")
         assert said.reason == reason
         assert said.details == {"task_id": "t1"}
@@ -184,5 +230,5 @@ def test_every_reason_to_refuse_has_a_sentence_and_a_kind() -> None:
 
 def test_an_answer_says_whose_it_is_and_where_it_is_awaited(desk: Desk) -> None:
     desk.submit("t1")
-    *_, answer = desk.give(AcceptOffer("acme", "t1", "ana", "r1", "inbox.7"))
-    assert answer == Answered("acme", "r1", Reason.DONE, "inbox.7")
+    it = answered(desk.give(AcceptOffer("acme", "t1", "ana", "r1", "inbox.7")))
+    assert it == Answered("acme", "r1", Reason.DONE, "inbox.7", fingerprint=it.fingerprint)

@@ -1,10 +1,32 @@
 """What the input log may hold, and what the router makes of it."""
 
+from dataclasses import fields, replace
+from typing import Any, get_args
+
 import pytest
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 
-from services.dispatch.adapters.inputs import UnreadableInput, decode_input
-from services.dispatch.domain.inputs import Channel, QueueConfigured, TaskSubmitted
+from services.dispatch.adapters.inputs import UnreadableInput, decode_input, encode_input
+from services.dispatch.domain.inputs import (
+    Channel,
+    Command,
+    QueueConfigured,
+    QueueMode,
+    Role,
+    TaskSubmitted,
+)
+
+TASK = TaskSubmitted("acme", "t1", "sales", 0)
+VALUES: dict[str, tuple[Any, Any]] = {
+    "task": (TASK, replace(TASK, priority=9)),
+    "mode": (QueueMode.OPEN, QueueMode.PAUSED),
+    "actor_role": (Role.AGENT, Role.OWNER),
+    "exclude_agent": (False, True),
+    "task_ids": (("t1", "t2"), ("t1",)),
+}
+"""What a field of a command may say, and something else; of all others, some id."""
+BESIDE = {"request_id", "reply_to", "fingerprint", "actor_role"}
+"""How it is asked, and not what."""
 
 
 def task(tenant_id: str = "acme", cost: int = 1) -> bytes:
@@ -41,3 +63,22 @@ def test_an_offer_rings_a_sensible_time(given: int, meant: int) -> None:
     it = decode_input(wire.Input(tenant_id="acme", queue_configured=queue).SerializeToString())
     assert isinstance(it, QueueConfigured)
     assert it.offer_timeout_ms == meant
+
+
+@pytest.mark.parametrize("kind", get_args(Command))
+def test_all_that_is_asked_tells_a_command_from_another_and_nothing_else_does(kind: Any) -> None:
+    named = [it.name for it in fields(kind)]
+    asked = {name: VALUES.get(name, ("an-id", ""))[0] for name in named if name != "fingerprint"}
+    one = kind(**asked)
+    for name in named:
+        if name != "fingerprint":
+            _, changed = VALUES.get(name, ("", "another-id"))
+            other = replace(one, **{name: changed})
+            assert (_fingerprint(one) == _fingerprint(other)) is (name in BESIDE), name
+
+
+def _fingerprint(command: Any) -> bytes:
+    it = decode_input(encode_input(command))
+    assert isinstance(it, Command)
+    assert it.fingerprint
+    return it.fingerprint

@@ -111,6 +111,12 @@ def answers_are_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(state._FOLDS, Answered, lambda *_: None)
 
 
+def what_was_asked_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    answered = state._FOLDS[Answered]
+    forgetful: Any = lambda of, it, at: answered(of, replace(it, fingerprint=b""), at)  # noqa: E731 - one line of a plant
+    patch.setitem(state._FOLDS, Answered, forgetful)
+
+
 def an_ended_task_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     end = state._end
 
@@ -279,6 +285,7 @@ PLANTS: dict[Plant, str] = {
     freed_capacity_is_left_idle: "is free and .* waits",
     offers_never_ring_out: "rings beyond its deadline",
     answers_are_forgotten: "is not answered as before",
+    what_was_asked_is_forgotten: "is not answered as before",
     an_ended_task_is_forgotten: "(is queued after its end|ends twice)",
     stale_facts_count: "presence_observed (led to|was written down as something else)",
     work_of_a_removed_agent_is_left_behind: "(is lost between two places|is removed and still has)",

@@ -9,6 +9,7 @@ import pytest
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from google.protobuf.message import DecodeError
 
+from services.dispatch.adapters import inputs
 from services.dispatch.adapters.recordings import NoRecording, from_file, into_file
 from services.dispatch.domain import engine
 from services.dispatch.domain.decisions import Offered
@@ -40,6 +41,30 @@ async def test_a_day_is_decided_alike_to_the_last_hash() -> None:
     assert divergence is None
     assert replay.position == day.position
     assert replay.inputs == sum(it.HasField("input") for it in day.recording)
+
+
+async def test_a_day_of_before_commands_had_fingerprints_is_decided_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inputs, "_fingerprint", lambda _: b"")
+    day = busy(1, TASKS)
+    answers = _answers(day.recording)
+    assert answers
+    assert not any(it.fingerprint for it in answers)
+    monkeypatch.undo()
+    replay, divergence = await replayed(day.recording)
+    assert divergence is None
+    assert replay.position == day.position
+
+
+def _answers(recording: list[wire.Recorded]) -> list[wire.Answered]:
+    return [
+        decision.answered
+        for it in recording
+        for step in wire.Record.FromString(it.record.data).steps
+        for decision in step.decisions
+        if decision.HasField("answered")
+    ]
 
 
 async def test_a_day_is_decided_alike_from_a_snapshot_on() -> None:

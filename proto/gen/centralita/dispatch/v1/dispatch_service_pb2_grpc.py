@@ -28,9 +28,10 @@ if _version_not_supported:
 class DispatchServiceStub:
     """A command names a request_id made by the client, 1 to 64 of [A-Za-z0-9_-]. The same id again
     is the same command and is answered alike, so a call that timed out (DEADLINE_EXCEEDED or
-    UNAVAILABLE: unknown) is simply repeated. Refusals: NOT_FOUND TASK_NOT_FOUND;
-    INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1 to 64 of
-    [A-Za-z0-9_-].
+    UNAVAILABLE: unknown) is simply repeated. Another command under an id of the caller's last ten
+    minutes is not done: ALREADY_EXISTS REQUEST_ID_REUSED. Further refusals: NOT_FOUND
+    TASK_NOT_FOUND; INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1
+    to 64 of [A-Za-z0-9_-].
     """
 
     def __init__(self, channel):
@@ -144,9 +145,10 @@ class DispatchServiceStub:
 class DispatchServiceServicer:
     """A command names a request_id made by the client, 1 to 64 of [A-Za-z0-9_-]. The same id again
     is the same command and is answered alike, so a call that timed out (DEADLINE_EXCEEDED or
-    UNAVAILABLE: unknown) is simply repeated. Refusals: NOT_FOUND TASK_NOT_FOUND;
-    INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1 to 64 of
-    [A-Za-z0-9_-].
+    UNAVAILABLE: unknown) is simply repeated. Another command under an id of the caller's last ten
+    minutes is not done: ALREADY_EXISTS REQUEST_ID_REUSED. Further refusals: NOT_FOUND
+    TASK_NOT_FOUND; INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1
+    to 64 of [A-Za-z0-9_-].
     """
 
     def AcceptOffer(self, request, context):
@@ -436,9 +438,10 @@ def add_DispatchServiceServicer_to_server(servicer, server):
 class DispatchService:
     """A command names a request_id made by the client, 1 to 64 of [A-Za-z0-9_-]. The same id again
     is the same command and is answered alike, so a call that timed out (DEADLINE_EXCEEDED or
-    UNAVAILABLE: unknown) is simply repeated. Refusals: NOT_FOUND TASK_NOT_FOUND;
-    INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1 to 64 of
-    [A-Za-z0-9_-].
+    UNAVAILABLE: unknown) is simply repeated. Another command under an id of the caller's last ten
+    minutes is not done: ALREADY_EXISTS REQUEST_ID_REUSED. Further refusals: NOT_FOUND
+    TASK_NOT_FOUND; INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1
+    to 64 of [A-Za-z0-9_-].
     """
 
     @staticmethod

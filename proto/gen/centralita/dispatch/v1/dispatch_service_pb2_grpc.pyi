@@ -31,9 +31,10 @@ GRPC_VERSION: str
 class DispatchServiceStub:
     """A command names a request_id made by the client, 1 to 64 of [A-Za-z0-9_-]. The same id again
     is the same command and is answered alike, so a call that timed out (DEADLINE_EXCEEDED or
-    UNAVAILABLE: unknown) is simply repeated. Refusals: NOT_FOUND TASK_NOT_FOUND;
-    INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1 to 64 of
-    [A-Za-z0-9_-].
+    UNAVAILABLE: unknown) is simply repeated. Another command under an id of the caller's last ten
+    minutes is not done: ALREADY_EXISTS REQUEST_ID_REUSED. Further refusals: NOT_FOUND
+    TASK_NOT_FOUND; INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1
+    to 64 of [A-Za-z0-9_-].
     """
 
     @_typing.overload
@@ -135,9 +136,10 @@ class DispatchServiceStub:
 class DispatchServiceAsyncStub(DispatchServiceStub):
     """A command names a request_id made by the client, 1 to 64 of [A-Za-z0-9_-]. The same id again
     is the same command and is answered alike, so a call that timed out (DEADLINE_EXCEEDED or
-    UNAVAILABLE: unknown) is simply repeated. Refusals: NOT_FOUND TASK_NOT_FOUND;
-    INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1 to 64 of
-    [A-Za-z0-9_-].
+    UNAVAILABLE: unknown) is simply repeated. Another command under an id of the caller's last ten
+    minutes is not done: ALREADY_EXISTS REQUEST_ID_REUSED. Further refusals: NOT_FOUND
+    TASK_NOT_FOUND; INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1
+    to 64 of [A-Za-z0-9_-].
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -235,9 +237,10 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
 class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
     """A command names a request_id made by the client, 1 to 64 of [A-Za-z0-9_-]. The same id again
     is the same command and is answered alike, so a call that timed out (DEADLINE_EXCEEDED or
-    UNAVAILABLE: unknown) is simply repeated. Refusals: NOT_FOUND TASK_NOT_FOUND;
-    INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1 to 64 of
-    [A-Za-z0-9_-].
+    UNAVAILABLE: unknown) is simply repeated. Another command under an id of the caller's last ten
+    minutes is not done: ALREADY_EXISTS REQUEST_ID_REUSED. Further refusals: NOT_FOUND
+    TASK_NOT_FOUND; INVALID_ARGUMENT REQUEST_ID_INVALID, and FIELD_INVALID for an id that is not 1
+    to 64 of [A-Za-z0-9_-].
     """
 
     @_abc_1.abstractmethod

@@ -33,6 +33,7 @@ class Input(_message.Message):
     TENANT_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     REPLY_TO_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
     QUEUE_CONFIGURED_FIELD_NUMBER: _builtins.int
     AGENT_CONFIGURED_FIELD_NUMBER: _builtins.int
     PRESENCE_OBSERVED_FIELD_NUMBER: _builtins.int
@@ -58,6 +59,10 @@ class Input(_message.Message):
     """Commands: the id made by the client. Facts: empty."""
     reply_to: _builtins.str
     """Commands: the subject on which the answer is awaited. Facts: empty."""
+    fingerprint: _builtins.bytes
+    """Commands: hash of what is asked, 8 bytes of BLAKE2b, made by whom it was asked of. Empty: they
+    did not know of it yet, and whatever has a known request_id is answered alike.
+    """
     @_builtins.property
     def queue_configured(self) -> Global___QueueConfigured: ...
     @_builtins.property
@@ -104,6 +109,7 @@ class Input(_message.Message):
         tenant_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         reply_to: _builtins.str = ...,
+        fingerprint: _builtins.bytes = ...,
         queue_configured: Global___QueueConfigured | None = ...,
         agent_configured: Global___AgentConfigured | None = ...,
         presence_observed: Global___PresenceObserved | None = ...,
@@ -127,7 +133,7 @@ class Input(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "report_unreachable", b"report_unreachable", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_configured", b"tenant_configured"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "reply_to", b"reply_to", "report_unreachable", b"report_unreachable", "request_id", b"request_id", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_configured", b"tenant_configured", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "fingerprint", b"fingerprint", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "reply_to", b"reply_to", "report_unreachable", b"report_unreachable", "request_id", b"request_id", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_configured", b"tenant_configured", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_configured", "agent_configured", "presence_observed", "task_submitted", "task_closed", "group_configured", "accept_offer", "decline_offer", "assign_task", "complete_task", "openings_foreseen", "finish_after_service", "extend_after_service", "submit_task", "report_unreachable", "cancel_task", "take_back_task", "set_queue_mode", "move_tasks", "tenant_configured"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
@@ -1795,6 +1801,7 @@ class Answered(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     REPLY_TO_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     request_id: _builtins.str
     reason: _builtins.str
@@ -1802,6 +1809,8 @@ class Answered(_message.Message):
     reply_to: _builtins.str
     count: _builtins.int
     """Of tasks that were moved."""
+    fingerprint: _builtins.bytes
+    """As in the input. Older versions do not read it: they answer all of one request_id alike."""
     def __init__(
         self,
         *,
@@ -1810,10 +1819,11 @@ class Answered(_message.Message):
         reason: _builtins.str = ...,
         reply_to: _builtins.str = ...,
         count: _builtins.int = ...,
+        fingerprint: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "reason", b"reason", "reply_to", b"reply_to", "request_id", b"request_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "fingerprint", b"fingerprint", "reason", b"reason", "reply_to", b"reply_to", "request_id", b"request_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
