@@ -51,6 +51,7 @@ from .use_cases.foresee import Foresee
 from .use_cases.lead import LAST_WORDS_S, Lead
 from .use_cases.ports import Checkpoint, Ports, passed
 from .use_cases.queues import GetQueueStatus
+from .use_cases.remind import Remind
 from .use_cases.shards import ListShards
 from .use_cases.tasks import CheckTasks
 from .use_cases.waits import GetWait
@@ -83,6 +84,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
         leases(bus, owner_id, settings.shards, settings.settled_after.total_seconds()) as held,
     ):
         intake = JetStreamIntake(bus, settings.shards)
+        directory = JetStreamDirectory(bus, intake, utc_now, settings.shards)
         traces = Traces()
         ports = Ports(
             inputs=JetStreamInputLog(bus, traces),
@@ -92,7 +94,12 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
             leases=held,
             clock=clock,
             checkpoint=checkpoint,
-            duties=(Foresee(intake, clock), AnswerQuestions(bus, clock), TellHeadWaits(clock)),
+            duties=(
+                Foresee(intake, clock),
+                Remind(directory, intake),
+                AnswerQuestions(bus, clock),
+                TellHeadWaits(clock),
+            ),
         )
         list_shards = ListShards(held, ports.journal, partial(shard_of, shards=settings.shards))
         explain = ExplainElsewhere(settings.nats_url, settings.shards)
@@ -108,7 +115,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
                     Exposed(
                         add_DispatchServiceServicer_to_server,
                         DispatchApi(
-                            Ask(intake, inbox, JetStreamDirectory(bus, intake, utc_now)),
+                            Ask(intake, inbox, directory),
                             list_shards,
                             GetWait(leader),
                             GetQueueStatus(leader),

@@ -1,29 +1,52 @@
-"""What the directory says of queues, groups and users, in the router's words."""
+"""What the directory says of queues, groups, users and tenants, in the router's words."""
 
-from centralita.directory.v1.events_pb2 import GroupChanged, QueueChanged, UserChanged
+from collections.abc import Iterator
+from dataclasses import replace
+
+from centralita.directory.v1.events_pb2 import (
+    GroupChanged,
+    PresencePolicyChanged,
+    QueueChanged,
+    UserChanged,
+)
 
 from .domain.inputs import (
     AgentConfigured,
     AgentSelection,
-    Fact,
     GroupConfigured,
     QueueConfigured,
     RingStrategy,
+    TenantConfigured,
 )
 from .matching import capacity_of, matching_of, read_skills
 from .messages import policy_of
+from .use_cases.ports import Configuration
 
-Configured = QueueChanged | GroupChanged | UserChanged
+Configured = QueueChanged | GroupChanged | UserChanged | PresencePolicyChanged
 
 
-def configured(event: Configured) -> Fact:
+def facts_of(event: Configured, event_id: str) -> Iterator[tuple[Configuration, str]]:
+    """Yield what a state tells the router, each with its id in the input log.
+
+    First the removal of the one of the same id before, if there was one: that state may have been
+    overwritten before we read it. Who knows it hears nothing new.
+    """
     match event:
         case QueueChanged():
-            return queue_configured(event)
+            fact: Configuration = queue_configured(event)
+            before: Configuration = QueueConfigured(event.tenant_id, event.queue_id, removed=True)
         case GroupChanged():
-            return group_configured(event)
-        case _:
-            return agent_configured(event)
+            fact = group_configured(event)
+            before = GroupConfigured(event.tenant_id, event.group_id, removed=True)
+        case UserChanged():
+            fact = agent_configured(event)
+            before = AgentConfigured(event.tenant_id, event.user_id, removed=True)
+        case PresencePolicyChanged():
+            yield tenant_configured(event), f"in-{event_id}"
+            return
+    if event.incarnation > 1:
+        yield replace(before, version=event.incarnation - 1), f"in-{event_id}-before"
+    yield fact, f"in-{event_id}"
 
 
 def agent_configured(event: UserChanged) -> AgentConfigured:
@@ -40,21 +63,10 @@ def agent_configured(event: UserChanged) -> AgentConfigured:
     )
 
 
-def removal_before(event: Configured) -> Fact | None:
-    """Return the removal of the one of the same id before, if there was one.
-
-    That state may have been overwritten before we read it. Who knows it hears nothing new.
-    """
-    version = event.incarnation - 1
-    if version <= 0:
-        return None
-    match event:
-        case QueueChanged():
-            return QueueConfigured(event.tenant_id, event.queue_id, version, removed=True)
-        case GroupChanged():
-            return GroupConfigured(event.tenant_id, event.group_id, version, removed=True)
-        case _:
-            return AgentConfigured(event.tenant_id, event.user_id, version, removed=True)
+def tenant_configured(event: PresencePolicyChanged) -> TenantConfigured:
+    """Read how much is done at once by who says nothing of their own."""
+    usual = TenantConfigured(event.tenant_id, event.version)
+    return replace(usual, capacity=event.policy.chat_capacity or usual.capacity)
 
 
 def queue_configured(event: QueueChanged) -> QueueConfigured:

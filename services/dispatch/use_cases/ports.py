@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from services.dispatch.domain.decisions import Answered, Decision
-from services.dispatch.domain.inputs import Command, Fact
+from services.dispatch.domain.inputs import (
+    AgentConfigured,
+    Command,
+    Fact,
+    GroupConfigured,
+    QueueConfigured,
+    TenantConfigured,
+)
 from services.dispatch.domain.state import State
 
 Shard = int
@@ -213,7 +220,15 @@ class Awaited(Protocol):
         ...
 
 
+Configuration = QueueConfigured | GroupConfigured | AgentConfigured | TenantConfigured
+"""What the directory tells the router."""
+
+
 class Directory(Protocol):
+    def configuration(self, shard: Shard) -> AsyncGenerator[list[Configuration], None]:
+        """Yield what it has said last of everything in a shard, until now. Raises Unknown."""
+        ...
+
     async def tell_news(
         self, tenant_id: str, *, users: Iterable[str], queues: Iterable[str], groups: Iterable[str]
     ) -> bool:

@@ -206,11 +206,15 @@ class Centre:
 
     async def openings_are_known(self) -> None:
         """Wait until the router has decided on when its queues are open."""
+        await self.decided("queue_turned")
+
+    async def decided(self, kind: str) -> None:
+        """Wait until a decision of a kind stands in the journal."""
 
         async def known() -> bool:
             records = await journal_reader.stored(self._bus.js, "DISPATCH_JOURNAL")
             return any(
-                decision.WhichOneof("body") == "queue_turned"
+                decision.WhichOneof("body") == kind
                 for record in records
                 for step in journal.Record.FromString(record.data).steps
                 for decision in step.decisions
