@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from services.dispatch.domain.decisions import Answered, Reason
 from services.dispatch.domain.errors import Unanswered, refusal
-from services.dispatch.domain.inputs import SERVICE, Command, MoveTasks, SetQueueMode
+from services.dispatch.domain.inputs import Command, MoveTasks, SetQueueMode
 
 from .ports import Directory, Intake, Replies, Unknown
 
@@ -18,7 +18,10 @@ RESTS_ON_THE_DIRECTORY = {
     Reason.GROUP_NOT_FOUND,
     Reason.GROUP_NOT_YOURS,
     Reason.ASSIGNEE_NOT_IN_QUEUE,
+    Reason.ASSIGNEE_AT_CAPACITY,
+    Reason.ASSIGNEE_CANNOT_TAKE_CHANNEL,
     Reason.TASK_NOT_IN_YOUR_QUEUES,
+    Reason.AFTER_SERVICE_NOT_EXTENDABLE,
 }
 """Refusals that what was put a moment ago may have made untrue."""
 
@@ -34,22 +37,15 @@ class Ask:
     async def __call__(self, command: Callable[[str], Command]) -> Answered:
         """Carry out the command made for a reply_to. Raises Refusal, Unanswered."""
         it, answer = await self._asked(command)
-        if answer.reason in RESTS_ON_THE_DIRECTORY and await self._heard_news(it):
-            # Under an id of its own, or it would be answered as the first time.
+        if answer.reason in RESTS_ON_THE_DIRECTORY:
+            await self._directory.tell_news(it.tenant_id)
+            # Under an id of its own, or it would be answered as the first time. Also without news:
+            # this may be a repetition of what was done under that id, and the answer lost.
             request_id = f"{it.request_id}/again"
             it, answer = await self._asked(lambda to: replace(command(to), request_id=request_id))
         if answer.reason is not Reason.DONE:
             raise refusal(answer.reason, **_what(it))
         return answer
-
-    async def _heard_news(self, it: Command) -> bool:
-        task = getattr(it, "task", None)
-        return await self._directory.tell_news(
-            it.tenant_id,
-            users=_named(it, "actor_id", "assignee_id"),
-            queues=_named(it, "queue_id", "target_queue_id") | _named(task, "queue_id"),
-            groups=_named(task, "group_id"),
-        )
 
     async def _asked(self, command: Callable[[str], Command]) -> tuple[Command, Answered]:
         with self._replies.expect() as awaited:
@@ -63,12 +59,6 @@ class Ask:
         if answer is None:
             raise Unanswered
         return it, answer
-
-
-def _named(of: object, *fields: str) -> set[str]:
-    """Return the ids that stand in these fields; a service that acts has none of a user."""
-    named = {str(getattr(of, field, "")) for field in fields}
-    return {it for it in named if it and not it.startswith(SERVICE)}
 
 
 def _what(it: Command) -> dict[str, str]:

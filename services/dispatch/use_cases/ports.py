@@ -1,6 +1,6 @@
 """What the use cases need from the outside, and the values that cross."""
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -229,10 +229,8 @@ class Directory(Protocol):
         """Yield what it has said last of everything in a shard, until now. Raises Unknown."""
         ...
 
-    async def tell_news(
-        self, tenant_id: str, *, users: Iterable[str], queues: Iterable[str], groups: Iterable[str]
-    ) -> bool:
-        """Have the router hear what the directory has said of these just now; False: nothing."""
+    async def tell_news(self, tenant_id: str) -> bool:
+        """Have the router hear what it has said of a tenant just now; False: nothing."""
         ...
 
 

@@ -84,6 +84,14 @@ class Centre:
         )
         await self.seen(agent_id, connected=True, receive_new=receive_new)
 
+    async def puts(self, agent_id: str, **more: Any) -> None:
+        """Say of a user what the directory would, in sales unless said otherwise."""
+        self._versions += 1
+        said = {"queue_ids": ["sales"], **more}
+        await self.tell(
+            UserChanged(tenant_id=self.tenant, user_id=agent_id, version=self._versions, **said)
+        )
+
     async def seen(self, agent_id: str, *, connected: bool, receive_new: bool) -> None:
         self._versions += 1
         await self.tell(

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
-from centralita.directory.v1.resources_pb2 import SkillNeed
+import pytest
+from centralita.directory.v1.events_pb2 import PresencePolicyChanged
+from centralita.directory.v1.resources_pb2 import Capacity, PresencePolicy, SkillNeed
 from centralita.dispatch.v1 import dispatch_service_pb2 as api
 from centralita.dispatch.v1.events_pb2 import (
     QUEUE_MODE_DRAINING,
@@ -14,6 +16,7 @@ from centralita.dispatch.v1.events_pb2 import (
 )
 from grpc import StatusCode
 
+from services.dispatch.adapters import directory
 from services.kernel.answers import reason_of
 from services.kernel.bus import Bus
 from services.kernel.ids import new_id
@@ -63,6 +66,81 @@ async def test_what_was_put_a_moment_ago_can_be_used_at_once(desk: Centre, bus: 
     await until_assigned(desk, "c-1", "new")
     unknown = api.SetQueueModeRequest(queue_id="never", mode=QUEUE_MODE_OPEN, request_id=new_id())
     assert (await refusal(desk.ask("SetQueueMode", unknown, "mia")))[1] == "QUEUE_NOT_FOUND"
+
+
+CONFIGURE = [f"dispatch-configure-{noun}" for noun in ("queue", "group", "agent", "tenant")]
+
+
+async def _full_with(desk: Centre, **capacity: Any) -> None:
+    """Have a task in ana's queue for which she has no room, and let what is put now be late."""
+    await desk.queue()
+    await desk.puts("ana", **capacity)
+    await desk.seen("ana", connected=True, receive_new=False)
+    for task in ("c-1", "c-2"):
+        await desk.opens(task)
+        await desk.heard("TaskQueued", task)
+    await until_assigned(desk, "c-1", "ana")
+
+
+async def test_room_that_was_made_a_moment_ago_can_be_used_at_once(desk: Centre, bus: Bus) -> None:
+    await _full_with(desk, capacity=Capacity(chats=1))
+    await _stand_still(bus, *CONFIGURE)
+    await desk.puts("ana", capacity=Capacity(chats=2))
+    await desk.assign("mia", "c-2", "ana", role="manager")
+    await desk.audited()
+
+
+async def test_room_that_the_policy_made_a_moment_ago_can_be_used_at_once(
+    desk: Centre, bus: Bus
+) -> None:
+    await _full_with(desk, capacity=Capacity(chats=1))
+    await _stand_still(bus, *CONFIGURE)
+    await desk.puts("ana")
+    policy = PresencePolicy(chat_capacity=2)
+    await desk.tell(PresencePolicyChanged(tenant_id=desk.tenant, version=1, policy=policy))
+    await desk.assign("mia", "c-2", "ana", role="manager")
+    await desk.audited()
+
+
+async def test_a_channel_that_was_switched_on_a_moment_ago_can_be_used_at_once(
+    desk: Centre, bus: Bus
+) -> None:
+    await desk.queue()
+    await desk.puts("ana", capacity=Capacity(chats=0))
+    await desk.seen("ana", connected=True, receive_new=False)
+    await desk.opens("c-1")
+    await desk.heard("TaskQueued", "c-1")
+    await _stand_still(bus, *CONFIGURE)
+    await desk.puts("ana", capacity=Capacity(chats=1))
+    await until_assigned(desk, "c-1", "ana")
+    await desk.audited()
+
+
+async def test_who_was_put_into_the_group_of_a_task_a_moment_ago_can_take_it_at_once(
+    desk: Centre, bus: Bus
+) -> None:
+    """The command names no group: nobody looked up what was said of it."""
+    await desk.puts("ana", queue_ids=[])
+    await desk.seen("ana", connected=True, receive_new=False)
+    await desk.group("desk", "bo")
+    await _known(desk, "c-1", group_id="desk")
+    await _stand_still(bus, *CONFIGURE)
+    await desk.group("desk", "bo", "ana")
+    await desk.assign("ana", "c-1", "ana")
+    await desk.audited()
+
+
+async def test_what_was_done_at_the_second_look_is_not_told_as_refused_later(
+    desk: Centre, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer got lost, and the same request came again when the news was none any more."""
+    await _stand_still(bus, *CONFIGURE)
+    await desk.queue("fresh")
+    pause = api.SetQueueModeRequest(queue_id="fresh", mode=QUEUE_MODE_PAUSED, request_id=new_id())
+    await desk.ask("SetQueueMode", pause, "mia")
+    monkeypatch.setattr(directory, "RECENT", timedelta(0))
+    await desk.ask("SetQueueMode", pause, "mia")
+    await desk.audited()
 
 
 async def until_assigned(desk: Centre, task_id: str, agent_id: str) -> None:

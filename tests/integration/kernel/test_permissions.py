@@ -100,7 +100,7 @@ LOOKED_UP: Mapping[str, tuple[str, ...]] = {
         *("PRESENCE", "SUBMISSIONS", "DEAD_SUBMISSIONS"),
     ),
     "dispatch": (
-        *("DIRECTORY", "DISPATCH_JOURNAL", "KV_dispatch-leases"),
+        *("DISPATCH_JOURNAL", "KV_dispatch-leases"),
         *("OBJ_dispatch-archive", "OBJ_dispatch-snapshots"),
     ),
     "ingestion": ("INGESTION",),
@@ -139,7 +139,7 @@ SAID: Mapping[str, tuple[str, ...]] = {
     ),
     "dispatch": (
         *(place for place in PLACES if "dispatch" in place and "health" not in place),
-        *("_INBOX_dispatch.i", "$JS.API.STREAM.NAMES"),
+        "_INBOX_dispatch.i",
         *(f"$JS.API.STREAM.PURGE.OBJ_dispatch-{name}" for name in ("archive", "snapshots")),
     ),
     "ingestion": ("webchat.t.a.v",),
