@@ -12,7 +12,7 @@ from google.protobuf.message import Message as ProtoMessage
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.kernel import page_tokens
-from services.kernel.text import Fault, TextFlaw, TextInvalid, fitted, flaw_of
+from services.kernel.text import Fault, TextFlaw, TextInvalid, fitted, flaw_of, trim
 
 from .domain.conversation import Conversation, Incoming
 from .domain.errors import PageTokenInvalid, TextMissing, TextTooLong, Unusable
@@ -47,6 +47,7 @@ _DELIVERIES = {status: delivery for delivery, status in _STATUSES.items()}
 def to_received(event: MessageReceived) -> Received:
     """Return a customer's message; Unusable when what makes it one is missing."""
     message = event.message
+    trim(message)
     channel = _channel_name(event.channel)
     missing = [
         name
@@ -62,8 +63,9 @@ def to_received(event: MessageReceived) -> Received:
     if missing:
         # An empty id would be the same message for everybody (field.md 5.2).
         raise Unusable("A message needs all its parts.", missing=",".join(missing))
-    if (flaw := flaw_of(InboundMessage, "text", message.text)) is not None:
-        raise Unusable(flaw.advice)
+    for field in ("provider_message_id", "sender_address", "text"):
+        if (flaw := flaw_of(InboundMessage, field, getattr(message, field))) is not None:
+            raise Unusable(f"{field}: {flaw.advice}")
     return Received(
         Sender(
             tenant_id=event.tenant_id,

@@ -19,7 +19,7 @@ from services.ingestion.domain.delivery import Fate, Reply, Status
 from services.ingestion.domain.errors import MessageMalformed
 from services.ingestion.domain.message import InboundMessage
 from services.ingestion.domain.wait import Wait
-from services.kernel.text import Fault, TextFlaw, flaw_in, flaw_of, longest
+from services.kernel.text import Fault, TextFlaw, flaw_in, flaw_of, longest, trim
 
 LONGEST_REPLY = longest(ReplyRequest, "text")
 PROTOBUF = frozenset({"application/protobuf", "application/x-protobuf"})
@@ -58,6 +58,7 @@ def inbound(body: bytes, media_type: str, now: datetime) -> InboundMessage:
 
 def from_wire(wire: WireMessage, now: datetime) -> InboundMessage:
     """`now` stands in for a time that was not told, and for one that has not come yet."""
+    trim(wire)
     return InboundMessage(
         provider_message_id=wire.provider_message_id,
         sender_address=wire.sender_address,
@@ -99,7 +100,8 @@ def received(account: ChannelAccount, message: InboundMessage) -> events.Message
 
 
 def checked_address(address: str) -> str:
-    """Return it, or refuse what nobody can be addressed by."""
+    """Return it as a message would carry it, or refuse what nobody can be addressed by."""
+    address = address.strip()
     if (flaw := flaw_of(WireMessage, "sender_address", address)) is not None:
         raise _refused_text(flaw)
     return address

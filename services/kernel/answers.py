@@ -16,7 +16,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped, unused-
 from grpc import StatusCode
 from grpc_status import rpc_status
 
-from .causes import is_outage
+from .causes import is_outage, is_too_large
 
 Codes = Mapping[Any, StatusCode]
 """A service's table from what it refuses to the code that says so. Subclasses inherit.
@@ -71,6 +71,11 @@ OUTAGE = Answer(
 MALFORMED = Answer(
     StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", "The request is not the message it claims."
 )
+TOO_LARGE = Answer(
+    StatusCode.INVALID_ARGUMENT,
+    "REQUEST_TOO_LARGE",
+    "The request makes more than one message or document may hold: send less at once.",
+)
 UNIMPLEMENTED = Answer(
     StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED", "This server does not have this method yet."
 )
@@ -87,6 +92,8 @@ def answer_to(error: Exception, codes: Codes) -> Answer:
         return MALFORMED
     if isinstance(error, NotImplementedError):
         return UNIMPLEMENTED
+    if is_too_large(error):
+        return TOO_LARGE
     return OUTAGE if is_outage(error) else FAULT
 
 

@@ -25,7 +25,7 @@ from .answers import FAULT, Answer, Codes, answer_to, as_status
 from .causes import cause_of
 from .identity import FOR_EVER, Caller, Guard, TokenExpired
 from .telemetry import continued, meter, tracer_of
-from .text import TextFlaw, TextInvalid, flaw_in
+from .text import TextFlaw, TextInvalid, flaw_in, trim
 from .times import TimeInvalid, insist_on_times
 
 log = logging.getLogger(__name__)
@@ -181,6 +181,7 @@ class Calls:
 
     def _judged(self, request: Any) -> Any:
         """Return a request whose texts and times are good, or raise what refuses the first."""
+        trim(request)
         if (flaw := flaw_in(request)) is not None:
             raise self.refused_text(flaw)
         insist_on_times(request)

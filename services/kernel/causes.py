@@ -43,11 +43,13 @@ _SILENCES: _Kinds = (
     ("pymongo.errors", "ExecutionTimeout"),
     ("pymongo.errors", "WTimeoutError"),
 )
-_INPUT: _Kinds = (
+_LARGE: _Kinds = (
     ("nats.errors", "MaxPayloadError"),
+    ("pymongo.errors", "DocumentTooLarge"),
+)
+_INPUT: _Kinds = (
     ("nats.errors", "BadSubjectError"),
     ("nats.errors", "BadHeaderError"),
-    ("pymongo.errors", "DocumentTooLarge"),
     ("bson.errors", "BSONError"),
 )
 _DETERMINISTIC = (DecodeError, ValueError, TypeError, LookupError, OverflowError, RecursionError)
@@ -86,13 +88,18 @@ class Fault(Enum):
 def fault_of(error: BaseException) -> Fault:
     """Say whose fault a failure is; what an error was raised from says it in its place."""
     code = _grpc_code(error)
-    if code in _INPUT_CODES or _number_of(error) in _TOO_LARGE or _is_one(error, _INPUT):
+    if code in _INPUT_CODES or is_too_large(error) or _is_one(error, _INPUT):
         return Fault.INPUT
     if code in _OUTSIDE_CODES or _is_outside(error):
         return Fault.OUTSIDE
     if isinstance(error, _DETERMINISTIC):
         return Fault.INPUT
     return Fault.UNKNOWN if error.__cause__ is None else fault_of(error.__cause__)
+
+
+def is_too_large(error: BaseException) -> bool:
+    """Say whether the bus or a store will never hold what it was given, for its size."""
+    return _number_of(error) in _TOO_LARGE or _is_one(error, _LARGE)
 
 
 def is_refusal(error: BaseException) -> bool:

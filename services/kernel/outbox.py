@@ -11,6 +11,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 from motor.motor_asyncio import AsyncIOMotorCollection
+from nats.errors import MaxPayloadError
 from pymongo import ASCENDING
 from pymongo.errors import PyMongoError
 
@@ -26,6 +27,8 @@ from .wire import Outgoing, outgoing
 log = logging.getLogger(__name__)
 
 Collection = AsyncIOMotorCollection[dict[str, Any]]
+LARGEST_EVENT = 768 * 1024
+"""Bytes. The bus takes 1 MiB, and who hears an event tells it on in a larger one."""
 SWEEP = 1.0
 AT_ONCE = 100  # documents per sweep
 # A batch is as good as a write to whoever waits behind it, so it stays small.
@@ -39,10 +42,13 @@ def entry(event: Message, at: datetime, *, event_id: str | None = None) -> dict[
 
     Push it in the write that changes the state:
     `{"$set": ..., "$push": {"outbox": {"$each": [entry(...), ...]}}, "$inc": {"version": 1}}`.
+    Raises MaxPayloadError for an event that the bus would never take.
     Never replace the whole document: that would drop what is not yet published.
     """
     parent = traceparent()
     message = outgoing(event, event_id=event_id or new_id(), at=at, traceparent=parent)
+    if len(message.payload) + message.header_bytes > LARGEST_EVENT:
+        raise MaxPayloadError  # it would never leave
     return {
         "id": message.headers["Nats-Msg-Id"],
         "subject": message.subject,

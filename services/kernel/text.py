@@ -1,7 +1,8 @@
 """One rule of text for every service: what is empty, what is one line, how long is too long.
 
 The bounds of a text stand in its proto field, and nobody else judges it: what one service takes, no
-other refuses.
+other refuses. Blanks around one line mean nothing: they are taken off at the door, before anybody
+judges, compares or keeps it.
 """
 
 import unicodedata
@@ -59,6 +60,22 @@ class TextFlaw:
         kind = "characters" if self.rule.multiline else "printable characters"
         bounds = f"{least} to {most}" if least else f"at most {most}"
         return f"send {bounds} {kind}."
+
+
+def trim(message: Message) -> None:
+    """Take the blanks off around every text of one line, in the message and those inside it."""
+    for field, rule in _texts(message.DESCRIPTOR):
+        value = getattr(message, field.name)
+        if rule is None:
+            present = field.is_repeated or message.HasField(field.name)
+            for one in (value if field.is_repeated else (value,)) if present else ():
+                trim(one)
+        elif rule.multiline:
+            continue
+        elif field.is_repeated:
+            value[:] = [one.strip() for one in value]
+        elif (bare := value.strip()) != value:
+            setattr(message, field.name, bare)
 
 
 def shows(text: str) -> bool:
@@ -121,8 +138,6 @@ def _is_noncharacter(char: str) -> bool:
 
 
 def _fault(text: str, rule: TextOptions) -> Fault | None:
-    if not rule.multiline:
-        text = text.strip()
     if rule.min_length and (len(text) < rule.min_length or not shows(text)):
         return Fault.EMPTY
     if len(text) > rule.max_length:

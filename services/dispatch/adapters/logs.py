@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 
-from nats.errors import Error
+from nats.errors import Error, MaxPayloadError
 from nats.js.api import Header, RawStreamMsg
 from nats.js.errors import APIError, NotFoundError
 
@@ -91,6 +91,8 @@ class JetStreamIntake:
             await self._bus.js.publish(
                 subject, encode_input(it), timeout=APPEND_TIMEOUT_S, headers=headers or None
             )
+        except MaxPayloadError:
+            raise  # it was never sent
         except (APIError, Error, TimeoutError, OSError) as silence:
             raise Unknown from silence
 

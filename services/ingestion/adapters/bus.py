@@ -2,12 +2,13 @@
 
 from centralita.ingestion.v1.events_pb2 import MessageRefused
 from google.protobuf.message import Message
+from nats.errors import MaxPayloadError
 from nats.js.errors import APIError
 
 from services.ingestion import messages
 from services.ingestion.domain.account import ChannelAccount
 from services.ingestion.domain.delivery import Fate
-from services.ingestion.domain.errors import BusUnavailable
+from services.ingestion.domain.errors import BodyTooLarge, BusUnavailable
 from services.ingestion.domain.lately import SaidLately
 from services.ingestion.domain.message import InboundMessage
 from services.kernel import bus as kernel
@@ -50,6 +51,8 @@ class BusFacts:
                 event, event_id=event_id, at=self._clock(), traceparent=traceparent()
             )
             return await self._bus.publish(message)
+        except MaxPayloadError as flaw:
+            raise BodyTooLarge("Send less: what is told on is too large for the bus.") from flaw
         except (kernel.BusUnavailable, APIError) as trouble:
             raise BusUnavailable(
                 "The bus gave no durable ack, so whether it was stored is unknown: send the same"

@@ -274,6 +274,16 @@ async def test_what_an_older_version_stored_is_still_the_same_message(rig: Rig) 
     assert sorted(each["message_count"] for each in await rig.documents()) == [1, 2]
 
 
+async def test_a_sender_whom_an_older_ingestion_passed_on_with_blanks_is_the_sender(
+    rig: Rig,
+) -> None:
+    await rig.tell(rig.received("p-1"), rig.received("p-2", sender=f" visitor-1{' ' * 100_000}"))
+    await rig.stored()
+    (only,) = await rig.documents()
+    assert only["message_count"] == 2
+    assert only["recipient_address"] == "visitor-1"
+
+
 async def test_a_message_that_can_never_be_one_becomes_a_dead_letter(rig: Rig) -> None:
     nameless = rig.received("")
     await rig.tell(nameless, rig.received("p-1", text=""), rig.received("p-2", sender=" "))

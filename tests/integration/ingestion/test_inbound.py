@@ -64,6 +64,20 @@ async def test_one_id_of_two_senders_is_two_messages(world: World) -> None:
     assert [one.message.sender_address for one in found] == ["+1555", "+1666"]
 
 
+async def test_a_padded_sender_is_the_sender_and_a_padded_id_the_message(world: World) -> None:
+    """Half a megabyte of blanks passed as an address, and its replies never left."""
+    body = InboundMessage(
+        provider_message_id=" m-1\n", sender_address="+1555" + " " * 540_000, text=" hi "
+    )
+    assert (await world.post(saying(" hi "))).body == {"duplicate": False}
+    padded = json_format.MessageToJson(body).encode()
+    assert (await world.post(padded)).body == {"duplicate": True}
+    assert await publish(world, body.SerializeToString()), "the same message, another wire"
+    (stored,) = await world.stored("INBOUND", MessageReceived)
+    assert stored.message.sender_address == "+1555"
+    assert stored.message.text == " hi "
+
+
 async def test_another_text_under_a_known_id_is_refused_on_every_wire(world: World) -> None:
     assert (await world.post(saying("yes"))).status == 202
     refused = await world.post(saying("no"))

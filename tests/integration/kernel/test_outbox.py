@@ -9,13 +9,22 @@ from typing import Any
 
 import pytest
 from centralita.dispatch.v1.events_pb2 import TaskQueued
+from nats.errors import MaxPayloadError
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from pymongo import ReturnDocument
 
 from services.kernel.bus import Bus, BusUnavailable, connected
 from services.kernel.mongo import Database, database
-from services.kernel.outbox import PULLED_AT_ONCE, Collection, Outbox, entry, outbox, pulling
+from services.kernel.outbox import (
+    LARGEST_EVENT,
+    PULLED_AT_ONCE,
+    Collection,
+    Outbox,
+    entry,
+    outbox,
+    pulling,
+)
 from services.kernel.tail import Tailed, tail
 from services.kernel.wire import Outgoing
 from tests.handled import STREAM, queue_task
@@ -25,6 +34,11 @@ from tests.streams import until
 
 def queued(tenant: str, task: str) -> dict[str, Any]:
     return entry(TaskQueued(tenant_id=tenant, task_id=task, queue_id="q"), datetime.now(UTC))
+
+
+def test_an_event_that_would_never_leave_is_refused_before_it_is_stored() -> None:
+    with pytest.raises(MaxPayloadError):
+        queued("t", "x" * (LARGEST_EVENT + 1))
 
 
 async def save(things: Collection, key: str, *entries: dict[str, Any]) -> None:

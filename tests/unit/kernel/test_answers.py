@@ -9,14 +9,15 @@ import pytest
 from google.protobuf.message import DecodeError
 from grpc import StatusCode
 from grpc.aio import AioRpcError, Metadata
-from nats.js.errors import ServiceUnavailableError
-from pymongo.errors import ServerSelectionTimeoutError
+from nats.js.errors import APIError, ServiceUnavailableError
+from pymongo.errors import DocumentTooLarge, OperationFailure, ServerSelectionTimeoutError
 
 from services.kernel.answers import (
     FAULT,
     LONGEST_DETAIL,
     MALFORMED,
     OUTAGE,
+    TOO_LARGE,
     Answer,
     DependencyUnavailable,
     Explained,
@@ -101,6 +102,21 @@ def test_a_row_for_an_error_without_a_reason_is_internal() -> None:
 )
 def test_an_outage_of_what_we_need_is_our_outage(error: Exception) -> None:
     assert answer_to(error, {}) is OUTAGE
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        nats.errors.MaxPayloadError(),
+        APIError(code=400, err_code=10054),
+        DocumentTooLarge("secret"),
+        OperationFailure("secret", 17419),
+    ],
+)
+def test_a_request_that_makes_more_than_bus_or_store_may_hold_is_no_fault_of_ours(
+    error: Exception,
+) -> None:
+    assert answer_to(error, {}) is TOO_LARGE
 
 
 def test_bytes_that_are_no_message_are_the_callers_mistake() -> None:

@@ -9,7 +9,7 @@ from centralita.dispatch.v1.simulation_service_pb2 import SimulateRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kernel.text import Fault, fitted, flaw_in, flaw_of, shows
+from services.kernel.text import Fault, fitted, flaw_in, flaw_of, shows, trim
 
 NOTHING = {
     "nothing": "",
@@ -52,12 +52,12 @@ def test_what_shows_is_text(text: str) -> None:
     ("text", "fault"),
     [
         ("x" * 100, None),
-        (f"  {'x' * 100} ", None),
+        (f"  {'x' * 100} ", Fault.TOO_LONG),  # as long as it would be kept
+        ("ana" + " " * 540_000, Fault.TOO_LONG),
         ("x" * 101, Fault.TOO_LONG),
         ("👩" * 100, None),
         ("Ana\nRuiz", Fault.NOT_ONE_LINE),
         ("Ana\0", Fault.NOT_ONE_LINE),
-        ("Ana\u2028", None),  # a blank at the end
         ("Ana\u2028Ruiz", Fault.NOT_ONE_LINE),
         ("Ana\u202eziuR", Fault.NOT_ONE_LINE),
         ("नि\u200cध", None),
@@ -86,6 +86,26 @@ def test_a_flaw_is_found_wherever_it_stands_and_named_by_its_path(field: str) ->
     flaw = flaw_in(PutQueueRequest(queue=queue))
     assert flaw is not None
     assert flaw.field == path
+
+
+def test_blanks_around_one_line_mean_nothing_and_those_of_many_are_the_writers() -> None:
+    """A padded address was another person, and made an event larger than the bus takes."""
+    request = ResolveContactRequest(
+        identity=Identity(channel="sms", address=" \u3000ana\t" + " " * 540_000)
+    )
+    trim(request)
+    assert request.identity.address == "ana"
+    assert flaw_in(request) is None
+    queue = Queue(queue_id=" q", display_name=" Sales\u2028", overflow=Overflow(message=" Bye\n"))
+    trim(queue)
+    assert queue == Queue(queue_id=" q", display_name="Sales", overflow=Overflow(message=" Bye\n"))
+
+
+def test_to_trim_makes_nothing_of_what_was_not_sent() -> None:
+    request = PutQueueRequest()
+    trim(request)
+    assert request == PutQueueRequest()
+    assert not request.HasField("queue")
 
 
 def test_what_is_not_sent_is_not_judged() -> None:

@@ -141,7 +141,7 @@ class TextOptions(_message.Message):
     """At most this many code points."""
     multiline: _builtins.bool
     """It may have lines. Otherwise it is one line without control characters, and blanks around it
-    do not count.
+    are taken off before anybody judges or keeps it.
     """
     def __init__(
         self,
