@@ -118,7 +118,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
                             Ask(intake, inbox, directory),
                             list_shards,
                             GetWait(leader),
-                            GetQueueStatus(leader),
+                            GetQueueStatus(leader, directory),
                             CheckTasks(leader),
                         ),
                     ),

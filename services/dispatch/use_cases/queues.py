@@ -1,5 +1,6 @@
 """How a queue stands at this moment, for those who rule it."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +11,10 @@ from services.dispatch.domain.inputs import QueueMode, Role
 from services.dispatch.domain.state import State
 from services.dispatch.domain.supervision import known_queue, supervises
 
-from .ports import Unknown
+from .ports import Directory, Unknown
+
+LOOKS, LOOK_EVERY_S = 10, 0.05
+"""How often, and after how long each time, a leader that was told news is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +46,33 @@ class Leader(Protocol):
 
 
 class GetQueueStatus:
-    def __init__(self, leader: Leader) -> None:
+    """A queue, or a supervisor, that was put just before is told to the leader before a refusal."""
+
+    def __init__(self, leader: Leader, directory: Directory) -> None:
         self._leader = leader
+        self._directory = directory
 
     async def __call__(self, tenant_id: str, queue_id: str, asker: Asker) -> QueueStatus:
         """Raises Refusal QUEUE_NOT_FOUND or QUEUE_NOT_YOURS, Unanswered."""
         try:
             found = await self._leader.queue(tenant_id, queue_id, asker)
+            if isinstance(found, Reason) and await self._directory.tell_news(tenant_id):
+                found = await self._once_heard(tenant_id, queue_id, asker)
         except Unknown as silence:
             raise Unanswered from silence
         if isinstance(found, Reason):
             raise refusal(found, queue_id=queue_id)
+        return found
+
+    async def _once_heard(
+        self, tenant_id: str, queue_id: str, asker: Asker
+    ) -> QueueStatus | Reason:
+        """Ask until the leader has decided on the news. What it says then is final."""
+        for _ in range(LOOKS):
+            await asyncio.sleep(LOOK_EVERY_S)
+            found = await self._leader.queue(tenant_id, queue_id, asker)
+            if not isinstance(found, Reason):
+                break
         return found
 
 

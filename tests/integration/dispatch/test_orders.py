@@ -64,6 +64,11 @@ async def test_what_was_put_a_moment_ago_can_be_used_at_once(desk: Centre, bus: 
     await desk.opens("c-1")
     await desk.heard("TaskQueued", "c-1")
     await until_assigned(desk, "c-1", "new")
+    await desk.queue("asked-about")
+    asked = api.GetQueueStatusRequest(queue_id="asked-about")
+    assert (await desk.ask("GetQueueStatus", asked, "mia")).open
+    asked.queue_id = "never"
+    assert (await refusal(desk.ask("GetQueueStatus", asked, "mia")))[1] == "QUEUE_NOT_FOUND"
     unknown = api.SetQueueModeRequest(queue_id="never", mode=QUEUE_MODE_OPEN, request_id=new_id())
     assert (await refusal(desk.ask("SetQueueMode", unknown, "mia")))[1] == "QUEUE_NOT_FOUND"
 
