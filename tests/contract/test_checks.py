@@ -1,14 +1,18 @@
 """Each tool that `make check` trusts says no to what it is there to find."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
-ROOT = Path(__file__).parents[2]
+from tests.manifests import ROOT, rendered
+
 BIN = Path(sys.executable).parent
 
+NAMED = r"Kubernetes (\d+\.\d+) or later"
 POD = """
 apiVersion: v1
 kind: Pod
@@ -56,3 +60,24 @@ def test_a_wrong_file_is_refused(name: str, tmp_path: Path) -> None:
 def test_make_check_runs_every_one_of_them() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert all(f"$(BIN)/{command[0]} " in makefile for _, _, command in WRONG.values())
+
+
+#: The first in which a pod may sleep before it stops without a feature gate: the schema of 1.29
+#: knows the field, and a server of 1.29 drops it.
+OLDEST_KUBERNETES = "1.30"
+
+
+def test_the_oldest_kubernetes_that_the_pages_name_knows_all_that_we_use_and_is_checked() -> None:
+    sleeps = [
+        it["metadata"]["name"]
+        for it in rendered("k8s/overlays/production")
+        if it["kind"] == "Deployment"
+        and "sleep" in it["spec"]["template"]["spec"]["containers"][0]["lifecycle"]["preStop"]
+    ]
+    assert sleeps, "then an older one is enough"
+    pages = ("README.md", "k8s/README.md", "CHANGELOG.md")
+    named = {page: re.findall(NAMED, (ROOT / page).read_text()) for page in pages}
+    assert named == {page: [OLDEST_KUBERNETES] for page in pages}
+    (versions,) = re.findall(r"for version in ([\d. ]+);", (ROOT / "Makefile").read_text())
+    assert versions.split()[0] == OLDEST_KUBERNETES
+    assert sorted(versions.split(), key=Version) == versions.split()

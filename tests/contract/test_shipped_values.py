@@ -3,6 +3,7 @@
 Whoever changes one changes it here as well, and has then read why it is so.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -256,17 +257,59 @@ def test_prometheus_asks_those_who_count_where_they_tell() -> None:
         "edge": ("/metrics", [{"targets": ["edge:9902"]}]),
         "nats": ("/metrics", [{"targets": ["nats-exporter:7777"]}]),
     }
+    # What services call themselves stays, where the collector speaks for all of them.
+    honest = {job["job_name"] for job in config["scrape_configs"] if job.get("honor_labels")}
+    assert honest == {"services"}
+    assert config.keys() == {"global", "rule_files", "scrape_configs"}
+
+
+def test_the_collector_takes_what_it_can_hold_and_tells_prometheus() -> None:
+    """It prints that spans came, never what stands in them: that may be personal."""
     collector = yaml.safe_load((ROOT / "deploy/otel/collector.yaml").read_text())
-    assert collector["exporters"]["prometheus"] == {
-        "endpoint": "0.0.0.0:8889",
-        "resource_to_telemetry_conversion": {"enabled": True},
+    through = ["memory_limiter", "batch"]  # what is too much is refused before it is held
+    assert collector == {
+        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": "0.0.0.0:4317"}}}},
+        "processors": {
+            # Of the 256 MiB of its container.
+            "memory_limiter": {
+                "check_interval": "1s",
+                "limit_percentage": 80,
+                "spike_limit_percentage": 20,
+            },
+            "batch": {},
+        },
+        "exporters": {
+            "prometheus": {
+                "endpoint": "0.0.0.0:8889",
+                "resource_to_telemetry_conversion": {"enabled": True},  # which service counts
+            },
+            "debug": {
+                "verbosity": "basic",
+                "sampling_initial": 1,
+                "sampling_thereafter": 1000,
+            },
+        },
+        "service": {
+            "telemetry": {"metrics": {"level": "none"}},
+            "pipelines": {
+                kind: {"receivers": ["otlp"], "processors": through, "exporters": [exporter]}
+                for kind, exporter in (("metrics", "prometheus"), ("traces", "debug"))
+            },
+        },
     }
-    assert collector["receivers"]["otlp"]["protocols"] == {"grpc": {"endpoint": "0.0.0.0:4317"}}
-    assert collector["service"]["pipelines"] == {
-        kind: {
-            "receivers": ["otlp"],
-            "processors": ["memory_limiter", "batch"],
-            "exporters": [exporter],
-        }
-        for kind, exporter in (("metrics", "prometheus"), ("traces", "debug"))
-    }
+
+
+def test_the_dashboards_are_found_and_ask_our_prometheus() -> None:
+    provisioning = ROOT / "deploy/grafana/provisioning"
+    (provider,) = yaml.safe_load((provisioning / "dashboards/centralita.yaml").read_text())[
+        "providers"
+    ]
+    assert provider["options"] == {"path": "/var/lib/grafana/dashboards"}
+    (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yaml").read_text())[
+        "datasources"
+    ]
+    assert (source["type"], source["url"]) == ("prometheus", "http://prometheus:9090")
+    assert source["isDefault"] is True
+    board = json.loads((ROOT / "deploy/grafana/dashboards/centralita.json").read_text())
+    asked = {panel["datasource"]["uid"] for panel in board["panels"] if "datasource" in panel}
+    assert asked <= {source["uid"]}
