@@ -69,11 +69,26 @@ _VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+):(?:\?[^}]*|-([^}]*))\}")
 
 
 @cache
-def compose() -> Mapping[str, Process]:
-    """Return what `docker compose --profile observe up` starts after `make secrets`."""
+def compose(*over: str) -> Mapping[str, Process]:
+    """Return what `docker compose --profile observe up` starts after `make secrets`.
+
+    `over` names files that are given to compose over its own.
+    """
     values = dict(line.split("=", 1) for line in make_secrets.compose())
-    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    services: dict[str, Any] = {}
+    for file in ("docker-compose.yml", *over):
+        services = _laid_over(services, yaml.safe_load((ROOT / file).read_text())["services"])
     return {name: _of_compose(name, _filled(it, values)) for name, it in services.items()}
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge tables as compose does; no file of ours lays a list over another."""
+    laid = {**below, **above}
+    for key in below.keys() & above.keys():
+        assert not isinstance(below[key], list), key
+        if isinstance(below[key], Mapping):
+            laid[key] = _laid_over(below[key], above[key])
+    return laid
 
 
 def _filled(it: Any, values: Mapping[str, str]) -> Any:
@@ -101,7 +116,7 @@ def _of_compose(name: str, it: Mapping[str, Any]) -> Process:
         environment={key: str(value) for key, value in it.get("environment", {}).items()},
         files={at: ROOT / ours for ours, at, *_ in folders if ours.startswith("./")},
         probes={"healthcheck": tuple(test[1:])} if test[0] == "CMD" else {},
-        once=it["restart"] == "on-failure",
+        once=it.get("restart", "no") in {"no", "on-failure"},
         after=tuple(it.get("depends_on", ())),
     )
 

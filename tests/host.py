@@ -40,6 +40,8 @@ SCRIPTS = {
 #: Nobody collects what is exported, and a process would try to send it when it is told to stop.
 LEFT_OUT = {"OTEL_EXPORTER_OTLP_ENDPOINT"}
 
+#: Folders of containers that lie in a process's own here.
+FOLDERS = ("/tmp/", "/data", "/etc/nats", "/etc/mongo", "/etc/centralita", "/examples")
 _PLACE = re.compile(r"([\w.-]+)([:/])(\d{2,5})\b(?!\.)")
 
 
@@ -73,11 +75,16 @@ class Host:
         for name in names:
             self._servers[name].await_ready(seconds=60)
 
-    def run(self, name: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a process that ends by itself, with some variables changed."""
+    def run(
+        self, name: str, *arguments: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a process that ends by itself, with more arguments and some variables changed.
+
+        The arguments stay as they are: they name places of this machine.
+        """
         process = self.processes[name]
         self.furnish(process)
-        return self._run(process, process.command, environment)
+        return self._run(process, process.command, environment, *arguments)
 
     def probed(self, name: str, kind: str) -> bool:
         """Ask one of the probes of a process."""
@@ -99,11 +106,15 @@ class Host:
         return {name: it.stopped() for name, it in reversed(self._servers.items())}
 
     def _run(
-        self, process: Process, command: Sequence[str], environment: Mapping[str, str]
+        self,
+        process: Process,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *arguments: str,
     ) -> subprocess.CompletedProcess[str]:
         (self.home / process.name).mkdir(exist_ok=True)
         return subprocess.run(
-            self.command(process, command),
+            [*self.command(process, command), *arguments],
             env={**self.environment(process), **environment},
             cwd=self.home / process.name,
             capture_output=True,
@@ -121,7 +132,10 @@ class Host:
             here.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(what, Path):
                 here.unlink(missing_ok=True)
-                here.symlink_to(what)
+                if what.suffix == ".toml":  # the seed: it says where call-backs go
+                    here.write_text(self._told(process, what.read_text()))
+                else:
+                    here.symlink_to(what)
             else:
                 here.mkdir(exist_ok=True)
                 for name, text in what.items():
@@ -185,7 +199,7 @@ class Host:
 
         text = _PLACE.sub(here, text)
         home = self.home / process.name
-        for at in ("/tmp/", "/data", "/etc/nats", "/etc/mongo", "/etc/centralita"):
+        for at in FOLDERS:
             text = re.sub(rf"(?<![\w/]){at}", f"{home}{at}", text)
         return text
 

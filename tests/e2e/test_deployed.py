@@ -1,5 +1,11 @@
-"""`docker compose up` and the single-node overlay come up, as their files say, and stop cleanly."""
+"""`docker compose up` and the single-node overlay come up, as their files say, and stop cleanly.
 
+Compose with the demonstration over it: what that adds is a customer and one permission, and nothing
+is taken away (tests/contract/test_shipped_compose.py).
+"""
+
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
 
@@ -7,16 +13,18 @@ import pytest
 
 from tests.deployed import STRANGERS, Process, compose, kubernetes
 from tests.host import Host
+from tests.manifests import ROOT
 
 pytestmark = pytest.mark.timeout(180)
 
 INSTALLATIONS: Mapping[str, Mapping[str, Process]] = {
-    "compose": compose(),
+    "compose": compose("docker-compose.demo.yml"),
     "single-node": kubernetes("k8s/overlays/single-node"),
 }
 FIRST = ("nats", "mongo")
 JOBS = ("streams", "mongo-init")
 LAST = ("edge",)
+CUSTOMER = ("customer",)
 
 
 @pytest.fixture(scope="module", params=INSTALLATIONS)
@@ -31,7 +39,7 @@ def host(
             done = it.run(job)
             assert done.returncode == 0, done.stderr
         it.start("directory")
-        rest = it.processes.keys() - {*FIRST, *JOBS, *LAST, *STRANGERS, "directory"}
+        rest = it.processes.keys() - {*FIRST, *JOBS, *LAST, *CUSTOMER, *STRANGERS, "directory"}
         it.start(*sorted(rest))
         it.start(*LAST)
         yield it
@@ -47,7 +55,8 @@ def test_everything_comes_up_and_every_probe_says_so(host: Host) -> None:
         if name not in STRANGERS
     }
     assert not [probe for probe, well in asked.items() if not well]
-    assert {name for name, _ in asked} == host.processes.keys() - {*JOBS, *STRANGERS}
+    stay = host.processes.keys() - {*JOBS, *CUSTOMER, *STRANGERS}
+    assert {name for name, _ in asked} == stay
 
 
 def test_the_edge_finds_every_service(host: Host) -> None:
@@ -56,11 +65,30 @@ def test_the_edge_finds_every_service(host: Host) -> None:
         assert answer.status == 200
 
 
+@pytest.mark.parametrize("host", ["compose"], indirect=True)
+def test_the_customer_of_the_demonstration_is_answered_at_their_loopback(host: Host) -> None:
+    """Beside the agent that its file names. Where no call-back may be private, none comes."""
+    agent = subprocess.Popen(
+        [
+            *(sys.executable, ROOT / "examples/agent.py", "--reply", "It left this morning."),
+            *("--conversations", "1", "--edge", f"http://127.0.0.1:{host.ports['edge:8080']}"),
+        ]
+    )
+    try:
+        # Only the port differs, because a test may not take the usual one.
+        written = host.run("customer", "--listen", f"127.0.0.1:{host.ports['directory:9009']}")
+        assert agent.wait(timeout=20) == 0
+    finally:
+        agent.kill()
+    assert written.returncode == 0, written.stderr
+    assert written.stdout.splitlines()[-1] == "agent:    It left this morning."
+
+
 def test_told_to_stop_every_service_ends_cleanly(host: Host) -> None:
     """Last of the module: what is run before a stop, then the stop."""
     for name, process in host.processes.items():
         assert not process.stop or host.prestop(name) == 0, name
     codes = host.stop()
     ours = {name for name in codes if host.processes[name].image == "centralita"}
-    assert ours == host.processes.keys() - {*FIRST, *JOBS, *LAST, *STRANGERS}
+    assert ours == host.processes.keys() - {*FIRST, *JOBS, *LAST, *CUSTOMER, *STRANGERS}
     assert {codes[name] for name in ours} == {0}, codes
