@@ -221,3 +221,155 @@ def test_a_cluster_is_asked_at_the_address_of_its_service_and_in_the_way_that_it
         assert speaks_http2 == (name not in asked), name
     (told,) = (it for it in EDGE["static_resources"]["clusters"] if it["name"] == "directory-http")
     assert told["health_checks"][0]["http_health_check"] == {"path": "/.well-known/jwks.json"}
+
+
+IN_GRPC = (
+    "request.headers['content-type'].startsWith('application/grpc') "
+    "&& !('x-envoy-original-path' in request.headers)"
+)
+TO_WEBHOOKS = "request.path.startsWith('/channels/') || request.path.startsWith('/webchat/')"
+DETAILS = "response.code_details.contains"
+#: By what the edge tells each of its own errors, first match first; the status of HTTP that it
+#: makes of it, and the code of gRPC that stands in the JSON.
+TOLD_BY: Mapping[str, tuple[str, int | None, int]] = {
+    "TOKEN_MISSING": (f"{DETAILS}('Jwt_is_missing')", None, 16),
+    "CONTENT_ENCODING_REFUSED": (f"{DETAILS}('[packed]')", 415, 12),
+    "TOKEN_EXPIRED": (f"{DETAILS}('Jwt_is_expired')", None, 16),
+    # A key that the set does not have is the token's fault, any other trouble with it ours.
+    "KEYS_UNAVAILABLE": (f"{DETAILS}('{{Jwks_') && !{DETAILS}('_key_to_match_')", 503, 14),
+    "TOKEN_INVALID": (f"{DETAILS}('jwt_authn_access_denied')", 401, 16),
+    "FIELD_UNKNOWN": ("response.code == 422 && response.code_details == 'lua_response'", 400, 3),
+    "MALFORMED_REQUEST": ("response.code == 400", None, 3),
+    "ROUTE_NOT_FOUND": ("response.code == 404", None, 5),
+    "BODY_TOO_LARGE": ("response.code == 413", None, 3),
+    "RATE_LIMITED": ("response.code == 429", None, 8),
+    "SERVICE_TIMEOUT": ("response.code in [408, 504]", None, 14),
+    "SERVICE_UNAVAILABLE": ("response.code in [500, 502, 503]", 503, 14),
+}
+#: What a webhook hears in the form of ingestion: all that its sender can do something about.
+TOLD_WEBHOOKS = {
+    "CONTENT_ENCODING_REFUSED": "UNIMPLEMENTED",
+    "RATE_LIMITED": "RESOURCE_EXHAUSTED",
+    "SERVICE_TIMEOUT": "UNAVAILABLE",
+    "SERVICE_UNAVAILABLE": "UNAVAILABLE",
+}
+SOON = [{"header": {"key": "retry-after", "value": "1"}}]
+
+
+def _expressions(filtered: Any) -> Iterator[str]:
+    match filtered:
+        case {"and_filter": {"filters": several}}:
+            for one in several:
+                yield from _expressions(one)
+        case {"extension_filter": {"typed_config": {"expression": expression}}}:
+            yield expression
+
+
+def test_an_error_of_the_edge_is_told_by_what_went_wrong_in_each_form() -> None:
+    """The first that fits is taken: those of gRPC, those of webhooks, then REST."""
+    told = [(*_expressions(it["filter"]), it.get("status_code")) for it in REPLIES["mappers"]]
+    rest = [(expression, status) for expression, status, _ in TOLD_BY.values()]
+    grpc = [TOLD_BY[reason][:2] for reason in TOLD_BY if reason != "FIELD_UNKNOWN"]
+    hooks = [TOLD_BY[reason][:2] for reason in TOLD_WEBHOOKS]
+    assert told == [
+        *((IN_GRPC, *how) for how in grpc),
+        *((TO_WEBHOOKS, *how) for how in hooks),
+        *rest,
+    ]
+
+
+def test_an_error_of_the_edge_says_its_reason_where_programs_look() -> None:
+    said = [it for it in REPLIES["mappers"] if "body_format_override" in it]
+    flat, spoken = said[: len(TOLD_WEBHOOKS)], said[len(TOLD_WEBHOOKS) :]
+    for it, (reason, code) in zip(flat, TOLD_WEBHOOKS.items(), strict=True):
+        told = it["body_format_override"]["json_format"]
+        assert (told.keys(), told["reason"], told["code"]) == (
+            {"code", "reason", "message"},
+            reason,
+            code,
+        )
+        assert it.get("headers_to_add") == (None if it.get("status_code") == 415 else SOON)
+    for it, (reason, (_, _, number)) in zip(spoken, TOLD_BY.items(), strict=True):
+        told = it["body_format_override"]["json_format"]
+        (detail,) = told["details"]
+        assert (told["code"], told["reason"]) == (number, reason)
+        assert detail == {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": reason,
+            "domain": "centralita.edge",
+        }
+        assert it.get("headers_to_add") == (SOON if reason == "RATE_LIMITED" else None)
+
+
+def test_the_edge_answers_for_itself_at_these_paths_alone() -> None:
+    for name in ("livez", "healthz"):
+        asked = FILTERS[name]["typed_config"]["headers"]
+        assert asked == [{"name": ":path", "string_match": {"exact": f"/{name}"}}]
+    (counted,) = _manager(COUNTERS)["route_config"]["virtual_hosts"]
+    get = {"name": ":method", "string_match": {"exact": "GET"}}
+    assert counted["domains"] == EVERYBODY["domains"] == ["*"]
+    assert counted["routes"] == [
+        {
+            "match": {"path": "/metrics", "headers": [get]},
+            "route": {"cluster": "admin", "prefix_rewrite": "/stats/prometheus"},
+        }
+    ]
+
+
+def test_headers_that_only_the_edge_may_set_are_taken_off_and_set() -> None:
+    assert HEADERS["request_headers_to_remove"] == ["x-jwt-payload"]
+    said = {
+        it["header"]["key"]: it["header"]["value"]
+        for it in HEADERS["request_headers_to_add"] + HEADERS["response_headers_to_add"]
+    }
+    assert said == {
+        "centralita-client-address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "x-frame-options": "DENY",
+        "cache-control": "no-store",
+    }
+
+
+def test_who_signs_in_is_counted_for_themselves() -> None:
+    network = {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}
+    paths = r"/v1/session:signIn.*|/centralita\.directory\.v1\.SessionService/SignIn"
+    sign_in = {
+        "descriptor_key": "sign_in",
+        "descriptor_value": "1",
+        "headers": [{"name": ":path", "string_match": {"safe_regex": {"regex": paths}}}],
+    }
+    assert EVERYBODY["rate_limits"] == [
+        {"actions": [network]},
+        {"actions": [{"header_value_match": sign_in}, network]},
+    ]
+    counted = [it["entries"] for it in FILTERS["local_ratelimit"]["typed_config"]["descriptors"]]
+    address = {"key": "masked_remote_address"}
+    assert counted == [[address], [{"key": "sign_in", "value": "1"}, address]]
+
+
+def test_the_log_says_what_was_asked_and_not_by_whom() -> None:
+    """No query strings, no addresses, no user agents: they are, or may carry, personal data."""
+    (log,) = DOOR["access_log"]
+    assert log["filter"] == {"not_health_check_filter": {}}
+    assert set(log["typed_config"]["log_format"]["json_format"].values()) == {
+        *("%START_TIME%", "%REQ(:METHOD)%", "%PATH(NQ:ORIG_OR_PATH)%", "%RESPONSE_CODE%"),
+        *("%GRPC_STATUS%", "%RESPONSE_CODE_DETAILS%", "%RESPONSE_FLAGS%", "%DURATION%"),
+        *("%BYTES_RECEIVED%", "%BYTES_SENT%", "%UPSTREAM_CLUSTER%", "%REQ(TRACEPARENT)%"),
+    }
+
+
+def test_what_is_packed_is_refused_and_identity_is_not() -> None:
+    (policy,) = FILTERS["rbac"]["typed_config"]["rules"]["policies"].values()
+    identity = {"exact": "identity", "ignore_case": True}
+    assert policy["permissions"] == [
+        {
+            "and_rules": {
+                "rules": [
+                    {"header": {"name": name, "present_match": True}},
+                    {"not_rule": {"header": {"name": name, "string_match": identity}}},
+                ]
+            }
+        }
+        for name in ("content-encoding", "grpc-encoding")
+    ]
