@@ -50,11 +50,8 @@ _LARGE: _Kinds = (
 _INPUT: _Kinds = (
     ("nats.errors", "BadSubjectError"),
     ("nats.errors", "BadHeaderError"),
-    ("bson.errors", "BSONError"),
+    ("bson.errors", "InvalidDocument"),
 )
-_DETERMINISTIC = (DecodeError, ValueError, TypeError, LookupError, OverflowError, RecursionError)
-"""What code raises over what it was given: the same again, however often it is called."""
-
 _OUTAGE_CODES = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 _INPUT_CODES = frozenset({"INVALID_ARGUMENT", "OUT_OF_RANGE"})
 _OUTSIDE_CODES = _OUTAGE_CODES | {
@@ -86,13 +83,18 @@ class Fault(Enum):
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Say whose fault a failure is; what an error was raised from says it in its place."""
+    """Say whose fault a failure is; what an error was raised from says it in its place.
+
+    It is the input's only where somebody who looked at the input says so: who decodes it, the bus,
+    a store or a service that refuses it. A `KeyError` of a handler may be over a document that is
+    damaged, or written by a newer version, and then the next message would fare no better.
+    """
     code = _grpc_code(error)
     if code in _INPUT_CODES or is_too_large(error) or _is_one(error, _INPUT):
         return Fault.INPUT
     if code in _OUTSIDE_CODES or _is_outside(error):
         return Fault.OUTSIDE
-    if isinstance(error, _DETERMINISTIC):
+    if isinstance(error, DecodeError):
         return Fault.INPUT
     return Fault.UNKNOWN if error.__cause__ is None else fault_of(error.__cause__)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
 from services.conversations.domain.conversation import Conversation
 from services.conversations.domain.message import Delivery, Direction, Message, Place, Seen
@@ -65,10 +65,11 @@ class MongoMessages:
         except DuplicateKeyError:
             pass
         except BulkWriteError as some:
-            failures = {each["code"] for each in some.details["writeErrors"]} - {_DUPLICATE}
-            if failures or some.details.get("writeConcernErrors"):
-                # Its own text quotes the messages, which must not reach a log.
-                raise NotStored(f"write errors {sorted(failures)}") from None
+            told = some.details["writeErrors"] + some.details.get("writeConcernErrors", [])
+            if failures := sorted({each["code"] for each in told} - {_DUPLICATE}):
+                # Its own text quotes the messages, which must not reach a log; the code tells why.
+                why = OperationFailure("not stored", failures[0])
+                raise NotStored(f"write errors {failures}") from why
 
     async def _move(self, it: Conversation, message: Message) -> None:
         """Take a message over from the conversation before; one that has moved on stays there."""

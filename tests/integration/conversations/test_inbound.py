@@ -284,6 +284,25 @@ async def test_a_sender_whom_an_older_ingestion_passed_on_with_blanks_is_the_sen
     assert only["recipient_address"] == "visitor-1"
 
 
+async def test_a_conversation_that_cannot_be_read_is_not_its_next_messages_fault(rig: Rig) -> None:
+    """Each one was a dead letter at once, also while a document was of a newer version."""
+    conversation_id = await rig.opened("p-1")
+    await rig.stored()
+    of_it, stored = {"_id": conversation_id}, rig.db["conversations"]
+    await stored.update_one(of_it, {"$rename": {"ordinal": "ordinal_of_tomorrow"}})
+    await rig.tell(rig.received("p-2"))
+
+    async def failed() -> bool:
+        info = await rig.bus.js.consumer_info("INBOUND", "conversations-append-message")
+        return bool(info.num_redelivered)
+
+    await until(failed)
+    await stored.update_one(of_it, {"$rename": {"ordinal_of_tomorrow": "ordinal"}})
+    await rig.stored()
+    assert (await rig.conversation(conversation_id)).message_count == 2
+    assert (await rig.bus.js.stream_info("DEAD")).state.messages == 0
+
+
 async def test_a_message_that_can_never_be_one_becomes_a_dead_letter(rig: Rig) -> None:
     nameless = rig.received("")
     await rig.tell(nameless, rig.received("p-1", text=""), rig.received("p-2", sender=" "))

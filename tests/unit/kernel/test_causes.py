@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import grpc
 import pytest
+from bson.errors import InvalidBSON, InvalidDocument
 from google.protobuf.message import DecodeError
 from grpc.aio import AioRpcError, Metadata
 from nats.errors import MaxPayloadError, NoServersError
@@ -54,14 +55,18 @@ def raised_from(error: Exception, cause: Exception) -> Exception:
         (refused(CODES.INVALID_ARGUMENT), Fault.INPUT),
         (refused(CODES.INTERNAL), Fault.UNKNOWN),
         (DecodeError(), Fault.INPUT),
-        (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates"), Fault.INPUT),
-        (KeyError("no such"), Fault.INPUT),
-        (OverflowError(), Fault.INPUT),
-        (RecursionError(), Fault.INPUT),
+        (raised_from(RuntimeError(), DecodeError()), Fault.INPUT),
+        (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates"), Fault.UNKNOWN),
+        (KeyError("a document lacks it"), Fault.UNKNOWN),
+        (OverflowError(), Fault.UNKNOWN),
+        (RecursionError(), Fault.UNKNOWN),
+        (InvalidBSON("a damaged document"), Fault.UNKNOWN),
+        (InvalidDocument("what cannot be stored"), Fault.INPUT),
         (MaxPayloadError(), Fault.INPUT),
         (APIError(code=400, err_code=10054), Fault.INPUT),
+        (APIError(code=400, err_code=10097), Fault.INPUT),
         (OperationFailure("too large", 17419), Fault.INPUT),
-        (raised_from(RuntimeError(), ValueError()), Fault.INPUT),
+        (raised_from(RuntimeError(), ValueError()), Fault.UNKNOWN),
         (DuplicateKeyError("twice"), Fault.UNKNOWN),
         (Stale("It changed meanwhile."), Fault.UNKNOWN),
         (RuntimeError(), Fault.UNKNOWN),
