@@ -6,11 +6,13 @@ tenant where nothing of theirs is, and nobody would lead what waits: so it does 
 
 import asyncio
 import logging
+import re
 
 from nats.js.api import Header
 from nats.js.errors import APIError, NotFoundError
 
 from services.kernel.bus import Bus
+from services.kernel.causes import cause_of
 from services.kernel.env import Misconfigured
 from services.kernel.publisher import overtaken
 
@@ -23,6 +25,8 @@ KEY = "shards"
 _STREAM = f"KV_{BUCKET}"
 _SUBJECT = f"$KV.{BUCKET}.{KEY}"
 _LEASES = f"$KV.{BUCKET}.shard-"
+_NUMBER = re.compile("[0-9]{1,6}")
+"""Longer ones nobody has written, and beyond some thousand digits none can be read."""
 _PATIENCE_S = 5.0
 _AGAIN_S = 0.5
 
@@ -40,7 +44,7 @@ async def agree_on_shards(bus: Bus, told: int) -> None:
         except TROUBLE as trouble:
             log.warning(
                 "cannot read how many shards there are; trying again",
-                extra={"cause": type(trouble).__name__},
+                extra={"cause": cause_of(trouble)},
             )
             await asyncio.sleep(_AGAIN_S)
             continue
@@ -77,8 +81,8 @@ async def _read(bus: Bus) -> tuple[int, int]:
     except NotFoundError:
         return 0, 0
     text = b"" if "KV-Operation" in (found.headers or {}) else found.data or b""
-    if text.isdigit() and int(text) > 0:
-        return int(text), found.seq or 0
+    if number := _number(text.decode(errors="replace")):
+        return number, found.seq or 0
     if text:
         log.error("the number of shards is unreadable; finding it out anew", extra={"key": KEY})
     return 0, found.seq or 0
@@ -104,8 +108,13 @@ async def _highest(bus: Bus, stream: str, prefix: str) -> int:
     """Return one more than the highest number that stands behind the prefix in a subject."""
     info = await bus.js.stream_info(stream, subjects_filter=">")
     subjects = info.state.subjects or {}
-    numbers = (it.removeprefix(prefix) for it in subjects if it.startswith(prefix))
-    return max((int(it) + 1 for it in numbers if it.isdecimal()), default=0)
+    places = (it.removeprefix(prefix) for it in subjects if it.startswith(prefix))
+    return max((int(it) + 1 for it in places if _NUMBER.fullmatch(it)), default=0)
+
+
+def _number(text: str) -> int:
+    """Read a number of shards; 0 for what is none."""
+    return int(text) if _NUMBER.fullmatch(text) else 0
 
 
 def _other_number(told: int, there_are: str, right: str) -> Misconfigured:

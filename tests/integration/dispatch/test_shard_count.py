@@ -86,7 +86,9 @@ async def test_where_the_leases_are_lost_the_logs_show_that_there_were_more(
     assert await written(bus) is None, "nobody knows yet how many there were"
 
 
-@pytest.mark.parametrize("said", [b"many", b"0", b"-1", b"\xff", "٤".encode()])
+@pytest.mark.parametrize(
+    "said", [b"many", b"0", b"-1", b"\xff", "٤".encode(), b"2" * 5000, b"\xb2"]
+)
 async def test_a_number_that_is_none_is_found_out_anew(
     bus: Bus, nats_url: str, said: bytes
 ) -> None:
