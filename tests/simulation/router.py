@@ -9,7 +9,7 @@ from typing import Any
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 
 from services.dispatch.adapters.chain import Chain
-from services.dispatch.adapters.events import told
+from services.dispatch.adapters.events import events_of
 from services.dispatch.adapters.inputs import decode_input, encode_input
 from services.dispatch.adapters.records import decode_record, encode_record
 from services.dispatch.adapters.snapshots import read_snapshot, write_snapshot
@@ -289,7 +289,7 @@ class SimulatedOutlet:
 
     async def emit(self, record: int, steps: Sequence[Step]) -> None:
         number = 0
-        for decision, event in (pair for step in steps for pair in told(step.decisions)):
+        for decision, event in (pair for step in steps for pair in events_of(step.decisions)):
             if isinstance(decision, Answered):
                 self._answer(decision)
             elif event is not None:

@@ -19,7 +19,7 @@ def event_of(decision: made.Decision) -> Message | None:
     return None if write is None else write(decision)
 
 
-def told(decisions: Iterable[made.Decision]) -> Iterator[tuple[made.Decision, Message | None]]:
+def events_of(decisions: Iterable[made.Decision]) -> Iterator[tuple[made.Decision, Message | None]]:
     """Return the decisions of a step with their events; an end names who brought it about.
 
     Not whoever acted otherwise: what was taken back and found its queue closed was ended by nobody.

@@ -30,10 +30,14 @@ class FairShare:
 
     @asynccontextmanager
     async def turn(self, tenant_id: str, longest_s: float) -> AsyncIterator[None]:
-        """Wait for the tenant's turn, and hold it. Raises Busy; TimeoutError when it is over."""
+        """Wait for the tenant's turn, and hold it.
+
+        Raises Busy, also when others took of its time; TimeoutError when all of it was too little.
+        """
         if tenant_id in self._tenants or len(self._tenants) > MOST_WAITING:
-            raise Busy(self._reason, self._sentence, retryAfter=str(round(FAIR_S)))
+            raise self._busy()
         self._tenants.add(tenant_id)
+        ends, waits = asyncio.get_running_loop().time() + longest_s, self._turn.locked()
         try:
             async with asyncio.timeout(longest_s) as limit:
                 self._have_way_made()
@@ -46,8 +50,15 @@ class FairShare:
                         yield
                     finally:
                         self._running = None
+        except TimeoutError as over:
+            if waits or (limit.when() or ends) < ends:
+                raise self._busy() from over
+            raise
         finally:
             self._tenants.discard(tenant_id)
+
+    def _busy(self) -> Busy:
+        return Busy(self._reason, self._sentence, retryAfter=str(round(FAIR_S)))
 
     def _have_way_made(self) -> None:
         """Give whoever runs no more than their share, now that somebody waits."""

@@ -17,7 +17,7 @@ from services.kernel.bus import Bus
 from services.kernel.ending import beside
 from services.kernel.wire import Outgoing, outgoing
 
-from .events import told
+from .events import events_of
 from .traces import Traces
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class JetStreamOutlet:
         for step in steps:
             at = datetime.fromtimestamp(step.at / 1000, UTC)
             parent = self._traces.of(self._shard, step.input_sequence)
-            for decision, event in told(step.decisions):
+            for decision, event in events_of(step.decisions):
                 if type(decision) is Answered:
                     await self._answer(decision)
                 elif event is not None:

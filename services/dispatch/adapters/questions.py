@@ -26,7 +26,7 @@ from services.dispatch.messages import write_checked
 from services.dispatch.use_cases.ports import Millis, Shard, Unknown
 from services.dispatch.use_cases.queues import Asker, QueueStatus, status
 from services.dispatch.use_cases.tasks import Checked, chats, checked
-from services.dispatch.use_cases.waits import Told, told
+from services.dispatch.use_cases.waits import ExpectedWait, expected_wait
 from services.kernel.bus import Bus
 
 from .commands import rank
@@ -50,7 +50,7 @@ class AnswerQuestions:
     async def __call__(self, shard: Shard, state: State) -> AsyncIterator[None]:
         def wait(data: bytes) -> wire.WaitTold:
             it = wire.WaitAsked.FromString(data)
-            return _write_told(told(state, it.tenant_id, it.task_id, self._clock()))
+            return _write_wait(expected_wait(state, it.tenant_id, it.task_id, self._clock()))
 
         def queue(data: bytes) -> wire.QueueTold:
             it = wire.QueueAsked.FromString(data)
@@ -97,9 +97,9 @@ class AskLeader:
         self._bus = bus
         self._shards = shards
 
-    async def wait(self, tenant_id: str, task_id: str) -> Told | None:
+    async def wait(self, tenant_id: str, task_id: str) -> ExpectedWait | None:
         asked = wire.WaitAsked(tenant_id=tenant_id, task_id=task_id)
-        return _read_told(wire.WaitTold.FromString(await self._ask(_WAIT, asked)))
+        return _read_wait(wire.WaitTold.FromString(await self._ask(_WAIT, asked)))
 
     async def queue(self, tenant_id: str, queue_id: str, asker: Asker) -> QueueStatus | Reason:
         asked = wire.QueueAsked(
@@ -131,15 +131,15 @@ class AskLeader:
         return answer.data
 
 
-def _write_told(found: Told | None) -> wire.WaitTold:
+def _write_wait(found: ExpectedWait | None) -> wire.WaitTold:
     if found is None:
         return wire.WaitTold(unknown=True)
     p50, p90 = _write_estimate(found.foretold)
     return wire.WaitTold(position=found.position, p50_ms=p50, p90_ms=p90)
 
 
-def _read_told(it: wire.WaitTold) -> Told | None:
-    return None if it.unknown else Told(it.position, _read_estimate(it))
+def _read_wait(it: wire.WaitTold) -> ExpectedWait | None:
+    return None if it.unknown else ExpectedWait(it.position, _read_estimate(it))
 
 
 def _write_status(found: QueueStatus | Reason) -> wire.QueueTold:

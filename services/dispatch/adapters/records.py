@@ -87,12 +87,6 @@ def signed(data: bytes) -> Signed | None:
     return None if ends < 0 else Signed(chain, data[:ends], message)
 
 
-def follows(data: bytes, before: bytes) -> bool:
-    """Say whether a record's hash is that of its own bytes on top of the chain before."""
-    said = signed(data)
-    return said is not None and next_chain(before, said.body) == said.chain
-
-
 def _write_step(step: Step) -> wire.Step:
     return wire.Step(
         input_sequence=step.input_sequence,

@@ -12,7 +12,7 @@ from .ports import Unknown
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ExpectedWait:
     """Place in the queue from 1 (0: it rings or is held), and what is foretold, if anything."""
 
     position: int
@@ -22,7 +22,7 @@ class Told:
 class Leader(Protocol):
     """Whoever leads the tenant's shard."""
 
-    async def wait(self, tenant_id: str, task_id: str) -> Told | None:
+    async def wait(self, tenant_id: str, task_id: str) -> ExpectedWait | None:
         """Return what the leader says; None for a task it does not know. Raises Unknown."""
         ...
 
@@ -31,7 +31,7 @@ class GetWait:
     def __init__(self, leader: Leader) -> None:
         self._leader = leader
 
-    async def __call__(self, tenant_id: str, task_id: str) -> Told:
+    async def __call__(self, tenant_id: str, task_id: str) -> ExpectedWait:
         """Raises Refusal TASK_NOT_FOUND, Unanswered."""
         try:
             found = await self._leader.wait(tenant_id, task_id)
@@ -42,10 +42,10 @@ class GetWait:
         return found
 
 
-def told(state: State, tenant_id: str, task_id: str, now: int) -> Told | None:
+def expected_wait(state: State, tenant_id: str, task_id: str, now: int) -> ExpectedWait | None:
     """Read from the state; a tenant that is only asked about does not come into being."""
     tenant = state.tenants.get(tenant_id)
     task = None if tenant is None else tenant.tasks.get(task_id)
     if tenant is None or task is None:
         return None
-    return Told(tenant.lines.rank(task_id), tenant.foretell(task, max(now, state.at)))
+    return ExpectedWait(tenant.lines.rank(task_id), tenant.foretell(task, max(now, state.at)))

@@ -20,7 +20,7 @@ from services.dispatch.domain.inputs import (
 )
 from services.dispatch.domain.lines import Lines
 from services.dispatch.domain.state import State
-from services.dispatch.use_cases.waits import Told, told
+from services.dispatch.use_cases.waits import ExpectedWait, expected_wait
 from tests.unit.dispatch.desk import ACME, NINE, Desk
 
 MEAN_SERVICE_MS = 180_000
@@ -59,7 +59,7 @@ class Centre:
             task_id, at = f"t{self._made}", int(now)
             self._do(TaskSubmitted(ACME, task_id, "sales", at, 1, (), priority), at)
             self._since[task_id] = at
-            found = told(self.state, ACME, task_id, at)
+            found = expected_wait(self.state, ACME, task_id, at)
             if found is not None and found.position and found.foretold is not None:
                 self.foretold[task_id] = found.foretold
         self._live(float("inf"))
@@ -150,10 +150,10 @@ def test_nothing_is_foretold_before_anything_is_known() -> None:
     desk.works("ana")
     desk.submit("rings")
     desk.submit("waits")
-    assert told(desk.state, ACME, "waits", desk.now) == Told(1, None)
-    assert told(desk.state, ACME, "rings", desk.now) == Told(0, None)
-    assert told(desk.state, ACME, "nobody's", desk.now) is None
-    assert told(desk.state, "globex", "waits", desk.now) is None
+    assert expected_wait(desk.state, ACME, "waits", desk.now) == ExpectedWait(1, None)
+    assert expected_wait(desk.state, ACME, "rings", desk.now) == ExpectedWait(0, None)
+    assert expected_wait(desk.state, ACME, "nobody's", desk.now) is None
+    assert expected_wait(desk.state, "globex", "waits", desk.now) is None
     assert "globex" not in desk.state.tenants
 
 
@@ -164,7 +164,7 @@ def test_nothing_is_foretold_where_nobody_is() -> None:
         gone = PresenceObserved(ACME, f"a{number}", 2)
         step(centre.state, gone, centre.state.at)
     step(centre.state, TaskSubmitted(ACME, "late", "sales", centre.state.at), centre.state.at)
-    assert told(centre.state, ACME, "late", centre.state.at) == Told(1, None)
+    assert expected_wait(centre.state, ACME, "late", centre.state.at) == ExpectedWait(1, None)
 
 
 def test_the_place_is_that_of_the_queues_own_order() -> None:
@@ -173,11 +173,13 @@ def test_the_place_is_that_of_the_queues_own_order() -> None:
     desk.submit("old", age=60_000)
     desk.submit("urgent", priority=90)
     desk.submit("elsewhere", "support")
-    places = {task: told(desk.state, ACME, task, desk.now) for task in ("urgent", "old", "young")}
+    places = {
+        task: expected_wait(desk.state, ACME, task, desk.now) for task in ("urgent", "old", "young")
+    }
     assert [it.position for it in places.values() if it] == [1, 2, 3]
-    assert told(desk.state, ACME, "elsewhere", desk.now) == Told(1, None)
+    assert expected_wait(desk.state, ACME, "elsewhere", desk.now) == ExpectedWait(1, None)
     desk.close("urgent")
-    assert told(desk.state, ACME, "young", desk.now) == Told(2, None)
+    assert expected_wait(desk.state, ACME, "young", desk.now) == ExpectedWait(2, None)
 
 
 def test_ranks_in_a_long_line_are_those_of_a_sorted_list() -> None:

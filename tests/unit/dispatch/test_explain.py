@@ -8,7 +8,8 @@ import pytest
 from centralita.dispatch.v1 import explain_service_pb2 as api
 
 from services.dispatch import explain_api
-from services.dispatch.adapters.records import decode_record, follows
+from services.dispatch.adapters.chain import Chain
+from services.dispatch.adapters.records import decode_record
 from services.dispatch.adapters.snapshots import read_snapshot
 from services.dispatch.domain.candidates import Filter, Rank, candidates
 from services.dispatch.domain.decisions import Offered
@@ -26,7 +27,7 @@ from services.dispatch.domain.inputs import (
 from services.dispatch.domain.state import State
 from services.dispatch.use_cases import explain
 from services.dispatch.use_cases.explain import Explain, Explanation, Question, Standing
-from services.dispatch.use_cases.ports import Position, Record, Torn
+from services.dispatch.use_cases.ports import Position, Record
 from tests.unit.dispatch.recording import ACME, NINE, Recorder, busy
 
 
@@ -45,14 +46,10 @@ class Logs:
                     yield record
 
     async def records(self, _: str, after: Position) -> AsyncGenerator[Record, None]:
-        chain = after.chain
+        chain = Chain("journal", after)
         for it in self.journal:
             if it.sequence > after.sequence:
-                if not follows(it.data, chain):
-                    raise Torn
-                record = decode_record(it.sequence, it.data)
-                chain = record.position.chain
-                yield record
+                yield chain.follow(it.sequence, it.data)
 
     async def before(self, _: str, record: int, at: int) -> tuple[State, Position] | None:
         fitting = [it for it in self.snapshots if it[0] <= record and it[1] <= at]

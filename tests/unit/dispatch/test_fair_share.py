@@ -2,6 +2,7 @@
 
 import asyncio
 import operator
+from collections.abc import Awaitable
 from contextlib import suppress
 from functools import partial
 
@@ -47,6 +48,12 @@ class Questions:
             await asyncio.sleep(0.001)
 
 
+async def refused(asked: Awaitable[None]) -> Busy:
+    with pytest.raises(Busy) as no:
+        await asked
+    return no.value
+
+
 async def test_a_tenant_has_one_question_under_way(share: FairShare) -> None:
     asked = Questions(share)
     async with beside(asked.ask("acme")):
@@ -72,6 +79,34 @@ async def test_a_flood_of_one_tenant_holds_nobody_else_up(share: FairShare) -> N
             patient.cancel()
         for one in floods:
             one.cancel()
+
+
+async def test_whoever_is_cut_short_for_others_is_told_to_come_again(share: FairShare) -> None:
+    """They heard that they had asked for too much, and would never have come again."""
+    asked = Questions(share)
+    async with asyncio.TaskGroup() as tasks:
+        cut = tasks.create_task(refused(asked.ask("acme")))
+        await until(lambda: asked.running)
+        other = tasks.create_task(asked.ask("globex"))
+        assert (await cut).details["retryAfter"]
+        other.cancel()
+
+
+async def test_whoever_waited_until_their_time_was_over_is_told_to_come_again(
+    share: FairShare,
+) -> None:
+    asked = Questions(share)
+    async with beside(asked.ask("acme")):
+        await until(lambda: asked.running)
+        with pytest.raises(Busy):
+            async with share.turn("globex", FAIR_S / 2):
+                raise AssertionError("it is acme's turn")
+
+
+async def test_who_had_all_the_time_is_told_that_it_was_too_little(share: FairShare) -> None:
+    with pytest.raises(TimeoutError):
+        async with share.turn("acme", FAIR_S):
+            await asyncio.Event().wait()
 
 
 async def test_who_is_alone_may_take_all_the_time(share: FairShare) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from centralita.dispatch.v1.events_pb2 import TaskCancelled
 
-from services.dispatch.adapters.events import told
+from services.dispatch.adapters.events import events_of
 from services.dispatch.domain.decisions import Cancelled, Decision, Overflowed
 from services.dispatch.domain.inputs import (
     Channel,
@@ -287,6 +287,6 @@ def test_what_is_taken_back_after_closing_time_is_ended_by_nobody(desk: Desk) ->
     desk.accept("ana", "t1")
     desk.wait(2_000)
     order = TakeBackTask(ACME, "t1", "boss", Role.MANAGER, request_id="r1", reply_to="here")
-    events = [event for _, event in told(desk.give(order))]
+    events = [event for _, event in events_of(desk.give(order))]
     (end,) = (event for event in events if isinstance(event, TaskCancelled))
     assert end.ended_by == ""

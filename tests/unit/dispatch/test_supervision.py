@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from centralita.dispatch.v1.events_pb2 import AfterServiceStarted, TaskCancelled, TaskCompleted
 
-from services.dispatch.adapters.events import told
+from services.dispatch.adapters.events import events_of
 from services.dispatch.domain.decisions import Acted, Action, Decision, Overflowed, Queued
 from services.dispatch.domain.inputs import (
     CancelTask,
@@ -368,7 +368,9 @@ def test_closing_the_conversation_of_another_is_written_down_once_and_told(desk:
     assert desk.accept("bo", "t1") == "done"
     decisions = desk.close("t1", "boss")
     assert acts(decisions) == [("boss", Action.TASK_COMPLETED, "t1", "bo")]
-    (begun,) = [event for _, event in told(decisions) if isinstance(event, AfterServiceStarted)]
+    (begun,) = [
+        event for _, event in events_of(decisions) if isinstance(event, AfterServiceStarted)
+    ]
     assert begun.ended_by == "boss"
     assert acts(desk.close("t1", "boss")) == []
     assert acts(desk.close("t1", "bo")) == []
@@ -376,7 +378,7 @@ def test_closing_the_conversation_of_another_is_written_down_once_and_told(desk:
     desk.submit("t2", "vip")
     decisions = desk.close("t2", "boss")
     assert acts(decisions) == [("boss", Action.TASK_CANCELLED, "t2", "")]
-    (over,) = [event for _, event in told(decisions) if isinstance(event, TaskCancelled)]
+    (over,) = [event for _, event in events_of(decisions) if isinstance(event, TaskCancelled)]
     assert over.ended_by == "boss"
 
 
@@ -387,7 +389,7 @@ def test_closing_ones_own_conversation_is_no_act_and_neither_is_a_customer_who_l
     assert desk.accept("ana", "t1") == "done"
     decisions = desk.close("t1", "ana")
     assert acts(decisions) == []
-    (over,) = [event for _, event in told(decisions) if isinstance(event, TaskCompleted)]
+    (over,) = [event for _, event in events_of(decisions) if isinstance(event, TaskCompleted)]
     assert over.ended_by == ""
     desk.submit("t2")
     assert acts(desk.close("t2")) == []
