@@ -25,7 +25,7 @@ from services.dispatch.domain.state import State
 from services.dispatch.messages import write_checked
 from services.dispatch.use_cases.ports import Millis, Shard, Unknown
 from services.dispatch.use_cases.queues import Asker, QueueStatus, status
-from services.dispatch.use_cases.tasks import Checked, chats, checked
+from services.dispatch.use_cases.tasks import Checked, Written, checked
 from services.dispatch.use_cases.waits import ExpectedWait, expected_wait
 from services.kernel.bus import Bus
 
@@ -48,6 +48,8 @@ class AnswerQuestions:
 
     @asynccontextmanager
     async def __call__(self, shard: Shard, state: State) -> AsyncIterator[None]:
+        written = Written(state)
+
         def wait(data: bytes) -> wire.WaitTold:
             it = wire.WaitAsked.FromString(data)
             return _write_wait(expected_wait(state, it.tenant_id, it.task_id, self._clock()))
@@ -63,7 +65,7 @@ class AnswerQuestions:
 
         def listed(data: bytes) -> ListChatTasksResponse:
             it = ListChatTasksRequest.FromString(data)
-            found = chats(state, it.tenant_id, it.after_task_id, it.page_size)
+            found = written.page(it.tenant_id, it.after_task_id, it.page_size)
             return ListChatTasksResponse(task_ids=found)
 
         async with (

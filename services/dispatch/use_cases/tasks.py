@@ -1,8 +1,9 @@
 """Which tasks there are, for the service whose work they are: it compares, and mends."""
 
-import heapq
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from services.dispatch.domain.errors import Unanswered
@@ -28,7 +29,7 @@ class Leader(Protocol):
         ...
 
     async def chats(self, tenant_id: str, after: str, most: int) -> Sequence[str]:
-        """Return the ids behind `after` of chats that go on, in order. Raises Unknown."""
+        """Return the ids behind `after` of all that goes on but calls, in order. Raises Unknown."""
         ...
 
 
@@ -61,16 +62,32 @@ def checked(state: State, tenant_id: str, task_ids: Sequence[str]) -> Checked:
     return Checked([task_id for task_id in gone if task_id not in ended], ended)
 
 
-def chats(state: State, tenant_id: str, after: str, most: int) -> Sequence[str]:
-    """Read from the state, as `checked` does."""
-    tenant = state.tenants.get(tenant_id)
-    if tenant is None:
-        return ()
-    return heapq.nsmallest(
-        most,
-        (
-            task_id
-            for task_id, task in tenant.tasks.items()
-            if task_id > after and task.submitted.channel is Channel.CHAT
-        ),
-    )
+class Written:
+    """Lists what goes on and is no call: chats, and what of them waits as voicemail.
+
+    Page by page, in the order of the ids. All tasks of a tenant are looked at for the first page,
+    and none for the others: a leader has other things to do.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._listed: dict[str, list[str]] = {}
+
+    def page(self, tenant_id: str, after: str, most: int) -> Sequence[str]:
+        """Read from the state, as `checked` does."""
+        tenant = self._state.tenants.get(tenant_id)
+        if tenant is None:
+            return ()
+        tasks = tenant.tasks
+        listed = self._listed.get(tenant_id) if after else None
+        if listed is None:
+            listed = self._listed[tenant_id] = sorted(
+                task_id
+                for task_id, task in tasks.items()
+                if task.submitted.channel is not Channel.CALL
+            )
+        behind = range(bisect_right(listed, after), len(listed))
+        found = list(islice((listed[at] for at in behind if listed[at] in tasks), most))
+        if not found:
+            del self._listed[tenant_id]
+        return found

@@ -203,7 +203,8 @@ class DispatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListChatTasks(self, request, context):
-        """The tasks of chats that have not ended, by id, for the service whose work they are.
+        """The tasks that have not ended and are no calls, by id, for the service whose work they are. Chats
+        that overflowed to voicemail are among them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -69,7 +69,9 @@ class DispatchServiceStub:
     than 500 of them.
     """
     ListChatTasks: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListChatTasksRequest, _dispatch_service_pb2.ListChatTasksResponse]
-    """The tasks of chats that have not ended, by id, for the service whose work they are."""
+    """The tasks that have not ended and are no calls, by id, for the service whose work they are. Chats
+    that overflowed to voicemail are among them.
+    """
     GetWaitForTenant: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetWaitForTenantRequest, _dispatch_service_pb2.GetWaitForTenantResponse]
     """GetWait by a service, which belongs to no tenant and asks for a customer of any."""
     GetQueueStatus: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetQueueStatusRequest, _dispatch_service_pb2.GetQueueStatusResponse]
@@ -171,7 +173,9 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     than 500 of them.
     """
     ListChatTasks: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListChatTasksRequest, _dispatch_service_pb2.ListChatTasksResponse]  # type: ignore[assignment]
-    """The tasks of chats that have not ended, by id, for the service whose work they are."""
+    """The tasks that have not ended and are no calls, by id, for the service whose work they are. Chats
+    that overflowed to voicemail are among them.
+    """
     GetWaitForTenant: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetWaitForTenantRequest, _dispatch_service_pb2.GetWaitForTenantResponse]  # type: ignore[assignment]
     """GetWait by a service, which belongs to no tenant and asks for a customer of any."""
     GetQueueStatus: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetQueueStatusRequest, _dispatch_service_pb2.GetQueueStatusResponse]  # type: ignore[assignment]
@@ -312,7 +316,9 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispatch_service_pb2.ListChatTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.ListChatTasksResponse, _abc.Awaitable[_dispatch_service_pb2.ListChatTasksResponse]]:
-        """The tasks of chats that have not ended, by id, for the service whose work they are."""
+        """The tasks that have not ended and are no calls, by id, for the service whose work they are. Chats
+        that overflowed to voicemail are among them.
+        """
 
     @_abc_1.abstractmethod
     def GetWaitForTenant(

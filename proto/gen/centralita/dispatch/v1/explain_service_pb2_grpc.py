@@ -55,10 +55,10 @@ class ExplainServiceServicer:
         NOT_FOUND TASK_NOT_FOUND, OFFER_NOT_FOUND: not in the time looked at, see `since`;
         FAILED_PRECONDITION TASK_ENDED: ask about a moment before its end;
         FAILED_PRECONDITION EXPLANATION_TOO_OLD: the logs, kept 30 days, no longer hold the point;
-        RESOURCE_EXHAUSTED EXPLANATION_RUNNING: the tenant has one under way at this replica, or others
-        wait; try again after `retryAfter` seconds;
-        DEADLINE_EXCEEDED EXPLANATION_TOO_LONG: too much was to be read in 20 seconds, waiting for one's
-        turn included, or in 7 while another tenant waits.
+        RESOURCE_EXHAUSTED EXPLANATION_RUNNING: the tenant has one under way at this replica, others
+        wait, or others took of its time: it is given 7 seconds while another tenant waits, and 20 in
+        all, waiting for one's turn included; try again after `retryAfter` seconds;
+        DEADLINE_EXCEEDED EXPLANATION_TOO_LONG: too much was to be read in 20 seconds of its own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,10 +37,10 @@ class SimulationServiceStub:
     INVALID_ARGUMENT TRACE_NOT_INLINE: `trace` names a file;
     INVALID_ARGUMENT SCENARIO_TOO_LARGE: in all runs of a request, at most 50,000 agent-hours (hours
     begun times agents times replications) and 100,000 calls; `measure`, `asked` and `most` say it;
-    RESOURCE_EXHAUSTED SIMULATION_RUNNING: the tenant has one under way at this replica, or others
-    wait; try again after `retryAfter` seconds;
-    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds, waiting for one's turn
-    included, or within 7 while another tenant waits; make it smaller, or try again.
+    RESOURCE_EXHAUSTED SIMULATION_RUNNING: the tenant has one under way at this replica, others wait,
+    or others took of its time: it is given 7 seconds while another tenant waits, and 25 in all,
+    waiting for one's turn included; try again after `retryAfter` seconds;
+    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds of its own; make it smaller.
     """
 
     def __init__(self, channel):
@@ -73,10 +73,10 @@ class SimulationServiceServicer:
     INVALID_ARGUMENT TRACE_NOT_INLINE: `trace` names a file;
     INVALID_ARGUMENT SCENARIO_TOO_LARGE: in all runs of a request, at most 50,000 agent-hours (hours
     begun times agents times replications) and 100,000 calls; `measure`, `asked` and `most` say it;
-    RESOURCE_EXHAUSTED SIMULATION_RUNNING: the tenant has one under way at this replica, or others
-    wait; try again after `retryAfter` seconds;
-    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds, waiting for one's turn
-    included, or within 7 while another tenant waits; make it smaller, or try again.
+    RESOURCE_EXHAUSTED SIMULATION_RUNNING: the tenant has one under way at this replica, others wait,
+    or others took of its time: it is given 7 seconds while another tenant waits, and 25 in all,
+    waiting for one's turn included; try again after `retryAfter` seconds;
+    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds of its own; make it smaller.
     """
 
     def Simulate(self, request, context):
@@ -127,10 +127,10 @@ class SimulationService:
     INVALID_ARGUMENT TRACE_NOT_INLINE: `trace` names a file;
     INVALID_ARGUMENT SCENARIO_TOO_LARGE: in all runs of a request, at most 50,000 agent-hours (hours
     begun times agents times replications) and 100,000 calls; `measure`, `asked` and `most` say it;
-    RESOURCE_EXHAUSTED SIMULATION_RUNNING: the tenant has one under way at this replica, or others
-    wait; try again after `retryAfter` seconds;
-    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds, waiting for one's turn
-    included, or within 7 while another tenant waits; make it smaller, or try again.
+    RESOURCE_EXHAUSTED SIMULATION_RUNNING: the tenant has one under way at this replica, others wait,
+    or others took of its time: it is given 7 seconds while another tenant waits, and 25 in all,
+    waiting for one's turn included; try again after `retryAfter` seconds;
+    DEADLINE_EXCEEDED SIMULATION_TOO_LONG: not done within 25 seconds of its own; make it smaller.
     """
 
     @staticmethod
