@@ -10,6 +10,7 @@ from centralita.directory.v1.events_pb2 import (
     UserChanged,
 )
 
+from .domain.configuration import Configuration
 from .domain.inputs import (
     AgentConfigured,
     AgentSelection,
@@ -20,7 +21,6 @@ from .domain.inputs import (
 )
 from .matching import capacity_of, matching_of, read_skills
 from .messages import policy_of
-from .use_cases.ports import Configuration
 
 Configured = QueueChanged | GroupChanged | UserChanged | PresencePolicyChanged
 

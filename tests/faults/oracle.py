@@ -5,6 +5,7 @@ Looks at the ledger as it is before the input's step. Nothing of services.dispat
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.options.v1 import options_pb2 as options
@@ -130,22 +131,19 @@ def _first(ledger: Ledger, it: wire.Input, at: int) -> set[str] | None:  # noqa:
     match it.WhichOneof("body"):
         case "queue_configured":
             queue = ledger.queues.get((tenant_id, it.queue_configured.queue_id))
-            new = queue is None or queue.version < it.queue_configured.version
-            return {_set("queue_set", it.queue_configured)} if new else {""}
+            return _if_news(it, queue, _set("queue_set", it.queue_configured))
         case "group_configured":
             group = ledger.groups.get((tenant_id, it.group_configured.group_id))
-            new = group is None or group.version < it.group_configured.version
-            return {_set("group_set", it.group_configured)} if new else {""}
+            return _if_news(it, group, _set("group_set", it.group_configured))
         case "agent_configured":
             agent = ledger.agents.get((tenant_id, it.agent_configured.agent_id))
-            version = it.agent_configured.version
-            old = agent is not None and 0 < version <= agent.config.version
-            nothing = "_taking_nothing" * it.agent_configured.takes_nothing
-            return {""} if old else {f"agent_set{nothing}"}
+            kind = "agent_set" + "_taking_nothing" * it.agent_configured.takes_nothing
+            if not it.agent_configured.version:
+                return {kind}
+            return _if_news(it, agent.config if agent is not None else None, kind)
         case "tenant_configured":
-            tenant = ledger.tenants.get(tenant_id)
-            known = tenant.version if tenant is not None else 0
-            return {"tenant_set"} if it.tenant_configured.version > known else {""}
+            tenant = ledger.tenants.get(tenant_id) or wire.TenantConfigured()
+            return _if_news(it, tenant, "tenant_set")
         case "presence_observed":
             agent = ledger.agents.get((tenant_id, it.presence_observed.agent_id))
             version = it.presence_observed.version
@@ -160,6 +158,17 @@ def _first(ledger: Ledger, it: wire.Input, at: int) -> set[str] | None:  # noqa:
             return _unless_ended(ledger, key, at, {"queued"})
         case _:
             return _on_close(ledger, tenant_id, it.task_closed, at)
+
+
+def _if_news(it: wire.Input, known: Any, decision: str) -> set[str]:
+    """Say what follows from what the directory says, knowing what it said before."""
+    given = getattr(it, str(it.WhichOneof("body")))
+    if known is None or given.version > known.version:
+        return {decision}
+    if it.again and given.version == known.version > 0:
+        # Of what is unset or absurd, the wire does not show how it was read before.
+        return {decision, ""} if _alike(given, known) else {decision}
+    return {""}
 
 
 def _on_close(ledger: Ledger, tenant_id: str, it: wire.TaskClosed, at: int) -> set[str] | None:

@@ -5,10 +5,13 @@ that, so before a refusal that rests on it the router is told what was said in t
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import islice
+from typing import cast
 
 from centralita.directory.v1.events_pb2 import (
     GroupChanged,
@@ -20,19 +23,22 @@ from nats.errors import Error
 from nats.js.errors import APIError
 
 from services.dispatch.configured import Configured, facts_of
-from services.dispatch.use_cases.ports import Configuration, Intake, Shard, Unknown
+from services.dispatch.domain.configuration import Configuration
+from services.dispatch.use_cases.ports import Intake, Shard, Unknown
 from services.kernel.bus import Bus
 from services.kernel.clock import Clock
 from services.kernel.tail import Tailed, tail
 from services.kernel.unreadable import understood
 from services.kernel.wire import event_in, filter_for
 
+from .inputs import decode_input, encode_input
 from .logs import shard_of
 
 STREAM = "DIRECTORY"
 RECENT = timedelta(seconds=10)
 """What was said longer ago is known: to ask again and again costs a look, no more."""
 LOOKED_UP_WITHIN_S = 1.0
+AT_ONCE = 100
 _KINDS: dict[str, type[Configured]] = {
     kind.DESCRIPTOR.full_name: kind
     for kind in (QueueChanged, GroupChanged, UserChanged, PresencePolicyChanged)
@@ -69,8 +75,9 @@ class JetStreamDirectory:
         try:
             async with aclosing(reading) as batches:
                 async for said in _until_now(batches):
-                    mine = [one for one in said if self._shard_of(one) == shard]
-                    yield [fact for fact, _ in _read(mine)]
+                    mine = _read(one for one in said if self._shard_of(one) == shard)
+                    while some := [_again(fact) for fact, _ in islice(mine, AT_ONCE)]:
+                        yield some
         except (Error, APIError, OSError, TimeoutError) as silence:
             raise Unknown from silence
 
@@ -88,7 +95,7 @@ async def _until_now(
             return
 
 
-def _read(said: list[Tailed]) -> Iterator[tuple[Configuration, str]]:
+def _read(said: Iterable[Tailed]) -> Iterator[tuple[Configuration, str]]:
     """Yield what it tells the router, each fact with its id in the input log."""
     for one in said:
         facts = understood(STREAM, partial(_facts, one), sequence=one.sequence)
@@ -99,3 +106,8 @@ def _facts(said: Tailed) -> list[tuple[Configuration, str]]:
     kind = _KINDS[said.headers["ce-type"]]
     event = event_in(kind, said.subject, said.data, said.headers)
     return list(facts_of(event, said.headers["ce-id"]))
+
+
+def _again(fact: Configuration) -> Configuration:
+    """Return a fact as the router reads it when it is told again."""
+    return cast(Configuration, decode_input(encode_input(replace(fact, again=True))))

@@ -1,6 +1,7 @@
 """Inputs of the router as they lie in the input log."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
@@ -10,6 +11,7 @@ from google.protobuf.message import DecodeError, Message
 
 from services.dispatch.domain import inputs as it
 from services.dispatch.domain.inputs import AgentSelection, Channel, RingStrategy, Role
+from services.dispatch.domain.repeatable import Versioned
 from services.dispatch.matching import (
     read_channels,
     read_matching,
@@ -37,6 +39,8 @@ class UnreadableInput(Exception):
 
 def encode_input(entry: it.Fact | it.Command) -> bytes:
     message = _WRITERS[type(entry)](entry)
+    if isinstance(entry, Versioned):
+        message.again = entry.again
     if message.request_id:
         message.fingerprint = _fingerprint(message)
     return message.SerializeToString()
@@ -65,7 +69,8 @@ def decode_input(data: bytes) -> it.Fact | it.Command:
     # A tenant stands in the subjects of events: decided first, it could never be told.
     if body is None or not is_token(message.tenant_id):
         raise UnreadableInput
-    return _READERS[body](message)
+    entry = _READERS[body](message)
+    return replace(entry, again=True) if message.again and isinstance(entry, Versioned) else entry
 
 
 def write_queue(queue: it.QueueConfigured) -> wire.QueueConfigured:

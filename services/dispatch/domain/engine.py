@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import overflow
+from .configuration import is_news, kept
 from .decisions import (
     Action,
     AgentSet,
@@ -113,10 +114,9 @@ def decide(state: State, it: Input, at: int) -> Decisions:
 
 
 def _queue_configured(tenant: Tenant, it: QueueConfigured, at: int) -> Decisions:
-    known = tenant.queues.get(it.queue_id)
-    if known is not None and known.version >= it.version:
+    if not is_news(tenant, it):
         return
-    yield QueueSet(it)
+    yield QueueSet(kept(it))
     if it.removed and it.queue_id in tenant.modes:
         yield QueueModeSet(it.tenant_id, it.queue_id, QueueMode.OPEN)
     for task in list(tenant.index.kept(it.queue_id)):
@@ -127,10 +127,9 @@ def _queue_configured(tenant: Tenant, it: QueueConfigured, at: int) -> Decisions
 
 
 def _group_configured(tenant: Tenant, it: GroupConfigured, at: int) -> Decisions:
-    known = tenant.groups.configured.get(it.group_id)
-    if known is not None and known.version >= it.version:
+    if not is_news(tenant, it):
         return
-    yield GroupSet(it)
+    yield GroupSet(kept(it))
     members = tenant.groups.members(it.group_id)
     concerned = set(members)
     for task in tenant.groups.line(it.group_id):
@@ -155,19 +154,18 @@ def _dissolve(tenant: Tenant, group_id: str, at: int) -> Decisions:
 
 
 def _agent_configured(tenant: Tenant, it: AgentConfigured, at: int) -> Decisions:
-    known = tenant.agents.get(it.agent_id)
-    if known is not None and 0 < it.version <= known.config.version:
+    if it.version and not is_news(tenant, it):
         return
     was = tenant.staff.place_of(it.agent_id)
-    yield AgentSet(it)
+    yield AgentSet(kept(it))
     yield from agent_changed(tenant, tenant.agents[it.agent_id], at, gone=it.removed)
     yield from let_go(tenant, tenant.staff.without(was), at)
 
 
 def _tenant_configured(tenant: Tenant, it: TenantConfigured, at: int) -> Decisions:
-    if it.version <= tenant.settings.version:
+    if not is_news(tenant, it):
         return
-    yield TenantSet(it)
+    yield TenantSet(kept(it))
     changed = [agent for agent in tenant.inheriting if agent.receiving]
     yield from find_work(tenant, changed, at)
     yield from let_go(tenant, sorted(tenant.queues), at)

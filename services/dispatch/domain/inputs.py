@@ -7,7 +7,7 @@ not newer than what is known, so facts may be repeated and may come late.
 from enum import IntEnum
 
 from .policy import PATIENT, Policy
-from .repeatable import Repeatable
+from .repeatable import Repeatable, Versioned
 from .timers import Timer
 from .value import value
 
@@ -120,7 +120,7 @@ NOT_STICKY = Sticky()
 
 
 @value
-class QueueConfigured:
+class QueueConfigured(Versioned):
     tenant_id: str
     queue_id: str
     version: int = 0
@@ -157,7 +157,7 @@ class OpeningsForeseen:
 
 
 @value
-class GroupConfigured:
+class GroupConfigured(Versioned):
     tenant_id: str
     group_id: str
     version: int = 0
@@ -170,7 +170,7 @@ class GroupConfigured:
 
 
 @value
-class AgentConfigured:
+class AgentConfigured(Versioned):
     tenant_id: str
     agent_id: str
     version: int = 0
@@ -184,7 +184,7 @@ class AgentConfigured:
 
 
 @value
-class TenantConfigured:
+class TenantConfigured(Versioned):
     """What a tenant says of all its agents."""
 
     tenant_id: str

@@ -5,15 +5,9 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from services.dispatch.domain.configuration import Configuration
 from services.dispatch.domain.decisions import Answered, Decision
-from services.dispatch.domain.inputs import (
-    AgentConfigured,
-    Command,
-    Fact,
-    GroupConfigured,
-    QueueConfigured,
-    TenantConfigured,
-)
+from services.dispatch.domain.inputs import Command, Fact
 from services.dispatch.domain.state import State
 
 Shard = int
@@ -220,13 +214,9 @@ class Awaited(Protocol):
         ...
 
 
-Configuration = QueueConfigured | GroupConfigured | AgentConfigured | TenantConfigured
-"""What the directory tells the router."""
-
-
 class Directory(Protocol):
     def configuration(self, shard: Shard) -> AsyncGenerator[list[Configuration], None]:
-        """Yield what it has said last of everything in a shard, until now. Raises Unknown."""
+        """Yield, a few at a time, what it says of a shard, to be told again. Raises Unknown."""
         ...
 
     async def tell_news(self, tenant_id: str) -> bool:

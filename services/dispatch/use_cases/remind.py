@@ -1,7 +1,8 @@
 """What a leader does about what was said while another version led: the router is told again.
 
-A version passes over a fact of a kind that it does not know, and nobody says it a second time.
-So whoever begins to lead compares what the directory says with what the router knows.
+A version passes over a fact of a kind that it does not know, and over what it does not know of a
+fact that it does, and nobody says it a second time. So whoever begins to lead compares what the
+directory says with what the router knows.
 """
 
 import asyncio
@@ -9,11 +10,13 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
-from services.dispatch.domain.inputs import AgentConfigured, GroupConfigured, QueueConfigured
+from services.dispatch.domain.configuration import Configuration, is_news, known
+from services.dispatch.domain.inputs import TenantConfigured
 from services.dispatch.domain.state import State
+from services.dispatch.domain.tenant import Tenant
 from services.kernel.ending import beside
 
-from .ports import Configuration, Directory, Intake, Shard, Unknown
+from .ports import Directory, Intake, Shard, Unknown
 
 log = logging.getLogger(__name__)
 
@@ -59,34 +62,16 @@ class Remind:
         async with aclosing(self._directory.configuration(shard)) as configuration:
             async for facts in configuration:
                 for fact in facts:
-                    if is_news(state, fact):
+                    if is_missed(state, fact):
                         # Under no id: the first time may be so recent that this were a repetition.
                         await self._intake.append(fact, dedup_id="")
                         told += 1
+                await asyncio.sleep(0)  # this process leads, and perhaps another shard, too
         return told
 
 
-def is_news(state: State, fact: Configuration) -> bool:
-    """Say whether the router does not know a fact that would change what it knows."""
-    known = _known_version(state, fact)
-    removed = not known and getattr(fact, "removed", False)
-    return fact.version > known and not removed
-
-
-def _known_version(state: State, fact: Configuration) -> int:
-    """Return which version of what a fact is about the router knows; 0: none."""
-    tenant = state.tenants.get(fact.tenant_id)
-    if tenant is None:
-        return 0
-    known: Configuration | None
-    match fact:
-        case QueueConfigured():
-            known = tenant.queues.get(fact.queue_id)
-        case GroupConfigured():
-            known = tenant.groups.configured.get(fact.group_id)
-        case AgentConfigured():
-            agent = tenant.agents.get(fact.agent_id)
-            known = agent.config if agent is not None else None
-        case _:
-            known = tenant.settings
-    return known.version if known is not None else 0
+def is_missed(state: State, fact: Configuration) -> bool:
+    """Say whether it would change what the router knows; not that somebody unknown is removed."""
+    tenant = state.tenants.get(fact.tenant_id) or Tenant(fact.tenant_id)
+    removed = not isinstance(fact, TenantConfigured) and fact.removed
+    return is_news(tenant, fact) and not (removed and known(tenant, fact) is None)

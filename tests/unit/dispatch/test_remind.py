@@ -1,9 +1,11 @@
 """Whoever begins to lead has the router told what was said while another version led."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import pytest
 
+from services.dispatch.domain.configuration import Configuration
 from services.dispatch.domain.inputs import (
     AgentConfigured,
     Command,
@@ -13,8 +15,8 @@ from services.dispatch.domain.inputs import (
     TenantConfigured,
 )
 from services.dispatch.use_cases import remind
-from services.dispatch.use_cases.ports import Configuration, Unknown
-from services.dispatch.use_cases.remind import Remind, is_news
+from services.dispatch.use_cases.ports import Unknown
+from services.dispatch.use_cases.remind import Remind, is_missed
 from tests.streams import until
 from tests.unit.dispatch.desk import Desk
 
@@ -72,7 +74,7 @@ async def test_what_an_older_leader_passed_over_is_told_again_and_nothing_else_i
         await until(lambda: len(intake.told) == len(NEWS) - 1, within=5)
     assert NEWS[1] not in intake.told
     assert desk.state.tenants["acme"].settings.capacity == 2
-    assert not any(is_news(desk.state, fact) for fact in NEWS)
+    assert not any(is_missed(desk.state, fact) for fact in NEWS)
     assert desk.problems == []
 
 
@@ -83,7 +85,39 @@ def test_who_was_removed_is_told_again_only_to_who_knew_them() -> None:
         GroupConfigured("acme", "desk", 8, removed=True),
         AgentConfigured("acme", "ana", 8, removed=True),
     ]
-    assert not any(is_news(desk.state, fact) for fact in gone)
+    assert not any(is_missed(desk.state, fact) for fact in gone)
     for fact in NEWS:
         desk.give(fact)
-    assert all(is_news(desk.state, fact) for fact in gone)
+    assert all(is_missed(desk.state, fact) for fact in gone)
+
+
+SAID: list[Configuration] = [
+    TenantConfigured("acme", 7, 2),
+    QueueConfigured("acme", "sales", 7, ask_again_after_ms=5_000),
+    GroupConfigured("acme", "desk", 7, ask_again_after_ms=5_000),
+    AgentConfigured("acme", "ana", 7, queue_ids=("sales",), capacity=0),
+]
+HEARD: list[Configuration] = [
+    TenantConfigured("acme", 7),
+    QueueConfigured("acme", "sales", 7),
+    GroupConfigured("acme", "desk", 7),
+    AgentConfigured("acme", "ana", 7, queue_ids=("sales",), capacity=None),
+]
+"""The same as who does not know half of it reads it."""
+
+
+@pytest.mark.parametrize("number", range(len(SAID)), ids=["tenant", "queue", "group", "agent"])
+def test_what_an_older_leader_read_in_part_is_told_again_once(number: int) -> None:
+    """It had the version, so whoever came later took the rest for known."""
+    desk = Desk()
+    desk.give(HEARD[number])
+    assert not desk.give(SAID[number]), "as in every journal of before"
+    said = replace(SAID[number], again=True)
+    assert is_missed(desk.state, said)
+    assert desk.give(said)
+    assert not is_missed(desk.state, said)
+    assert not desk.give(said)
+    older = replace(HEARD[number], version=6, again=True)
+    assert not is_missed(desk.state, older)
+    assert not desk.give(older)
+    assert desk.problems == []

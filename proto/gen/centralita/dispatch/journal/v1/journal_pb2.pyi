@@ -34,6 +34,7 @@ class Input(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     REPLY_TO_FIELD_NUMBER: _builtins.int
     FINGERPRINT_FIELD_NUMBER: _builtins.int
+    AGAIN_FIELD_NUMBER: _builtins.int
     QUEUE_CONFIGURED_FIELD_NUMBER: _builtins.int
     AGENT_CONFIGURED_FIELD_NUMBER: _builtins.int
     PRESENCE_OBSERVED_FIELD_NUMBER: _builtins.int
@@ -62,6 +63,10 @@ class Input(_message.Message):
     fingerprint: _builtins.bytes
     """Commands: hash of what is asked, 8 bytes of BLAKE2b, made by whom it was asked of. Empty: they
     did not know of it yet, and whatever has a known request_id is answered alike.
+    """
+    again: _builtins.bool
+    """What the directory says: it is told again. An older version may have passed over some of what it
+    did not know, so the version that is known is news if it says something else.
     """
     @_builtins.property
     def queue_configured(self) -> Global___QueueConfigured: ...
@@ -110,6 +115,7 @@ class Input(_message.Message):
         request_id: _builtins.str = ...,
         reply_to: _builtins.str = ...,
         fingerprint: _builtins.bytes = ...,
+        again: _builtins.bool = ...,
         queue_configured: Global___QueueConfigured | None = ...,
         agent_configured: Global___AgentConfigured | None = ...,
         presence_observed: Global___PresenceObserved | None = ...,
@@ -133,7 +139,7 @@ class Input(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "report_unreachable", b"report_unreachable", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_configured", b"tenant_configured"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "fingerprint", b"fingerprint", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "reply_to", b"reply_to", "report_unreachable", b"report_unreachable", "request_id", b"request_id", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_configured", b"tenant_configured", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "again", b"again", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "fingerprint", b"fingerprint", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "reply_to", b"reply_to", "report_unreachable", b"report_unreachable", "request_id", b"request_id", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_configured", b"tenant_configured", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_configured", "agent_configured", "presence_observed", "task_submitted", "task_closed", "group_configured", "accept_offer", "decline_offer", "assign_task", "complete_task", "openings_foreseen", "finish_after_service", "extend_after_service", "submit_task", "report_unreachable", "cancel_task", "take_back_task", "set_queue_mode", "move_tasks", "tenant_configured"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
