@@ -10,6 +10,7 @@ from functools import partial
 from centralita.dispatch.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from centralita.dispatch.v1.dispatch_service_pb2_grpc import add_DispatchServiceServicer_to_server
 from centralita.dispatch.v1.explain_service_pb2_grpc import add_ExplainServiceServicer_to_server
+from centralita.dispatch.v1.removal_service_pb2_grpc import add_RemovalServiceServicer_to_server
 from centralita.dispatch.v1.simulation_service_pb2_grpc import (
     add_SimulationServiceServicer_to_server,
 )
@@ -43,6 +44,7 @@ from .domain.errors import Refusal
 from .explain_api import ExplainApi
 from .grpc_api import CODES, DispatchApi
 from .handlers import handlers
+from .removal_api import RemovalApi
 from .settings import Settings
 from .simulation_api import SimulationApi
 from .use_cases.acts import ListActs
@@ -52,6 +54,7 @@ from .use_cases.lead import LAST_WORDS_S, Lead
 from .use_cases.ports import Checkpoint, Ports, passed
 from .use_cases.queues import GetQueueStatus
 from .use_cases.remind import Remind
+from .use_cases.removal import CountWork, VacatePlace
 from .use_cases.shards import ListShards
 from .use_cases.tasks import CheckTasks
 from .use_cases.waits import GetWait
@@ -82,6 +85,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
         connected(settings.nats_url, name="dispatch") as bus,
         health("dispatch", bus) as well,
         leases(bus, owner_id, settings.shards, settings.settled_after.total_seconds()) as held,
+        replies(bus) as inbox,
     ):
         intake = JetStreamIntake(bus, settings.shards)
         directory = JetStreamDirectory(bus, intake, utc_now, settings.shards)
@@ -104,10 +108,11 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
         list_shards = ListShards(held, ports.journal, partial(shard_of, shards=settings.shards))
         explain = ExplainElsewhere(settings.nats_url, settings.shards)
         leader = AskLeader(bus, settings.shards)
+        ask = Ask(intake, inbox, directory)
+        count_work = CountWork(leader)
         async with (
             leading(Lead(ports), held, settings.shards),
             consuming(bus, handlers(intake), final=(Refusal,)),
-            replies(bus) as inbox,
             hearing_standing(bus) as standing,
             serving(
                 settings.grpc_address,
@@ -115,12 +120,16 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
                     Exposed(
                         add_DispatchServiceServicer_to_server,
                         DispatchApi(
-                            Ask(intake, inbox, directory),
+                            ask,
                             list_shards,
                             GetWait(leader),
                             GetQueueStatus(leader, directory),
                             CheckTasks(leader),
                         ),
+                    ),
+                    Exposed(
+                        add_RemovalServiceServicer_to_server,
+                        RemovalApi(count_work, VacatePlace(ask, count_work)),
                     ),
                     Exposed(add_ExplainServiceServicer_to_server, ExplainApi(explain)),
                     Exposed(

@@ -29,6 +29,23 @@ def token_or_none(given: str, field: str) -> str:
     return token(given, field) if given else given
 
 
+def destination(queue_id: str, group_id: str) -> None:
+    """Insist on a queue or a group, and not both."""
+    named = [it for it in (queue_id, group_id) if it]
+    if len(named) != 1 or not is_token(named[0]):
+        raise Invalid("DESTINATION_INVALID", "Name a queue_id or a group_id, and not both.")
+
+
+def request_id(actor_id: str, given: str) -> str:
+    """Make the client's id the caller's own, so that nobody is answered for somebody else."""
+    if not is_token(given):
+        raise Invalid(
+            "REQUEST_ID_INVALID",
+            "Send a request_id of 1 to 64 letters, digits, - or _, made anew for each command.",
+        )
+    return f"{actor_id}/{given}"
+
+
 def priority(given: int) -> int:
     """Return 1 to 100; or 0, which leaves it to the queue."""
     return _at_most(given, HIGHEST_PRIORITY, "priority")

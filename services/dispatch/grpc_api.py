@@ -370,9 +370,7 @@ def _task(tenant_id: str, request: SubmitTaskRequest) -> TaskSubmitted:
         raise errors.Invalid(
             "TASK_ID_INVALID", "Name the task_id: 1 to 64 letters, digits, - or _."
         )
-    named = [it for it in (request.queue_id, request.group_id) if it]
-    if len(named) != 1 or not is_token(named[0]):
-        raise errors.Invalid("DESTINATION_INVALID", "Name a queue_id or a group_id, and not both.")
+    fields.destination(request.queue_id, request.group_id)
     skills = fields.skills(request.skills)
     return TaskSubmitted(
         tenant_id,
@@ -390,10 +388,4 @@ def _task(tenant_id: str, request: SubmitTaskRequest) -> TaskSubmitted:
 
 
 def _request_id(given: str) -> str:
-    """Make the client's id the caller's own, so that nobody is answered for somebody else."""
-    if not is_token(given):
-        raise errors.Invalid(
-            "REQUEST_ID_INVALID",
-            "Send a request_id of 1 to 64 letters, digits, - or _, made anew for each command.",
-        )
-    return f"{_actor()[0]}/{given}"
+    return fields.request_id(_actor()[0], given)

@@ -120,6 +120,7 @@ def write_acted(acted: Acted) -> public.SupervisorActed:
         agent_id=acted.agent_id,
         target_queue_id=acted.target_queue_id,
         tasks=acted.tasks,
+        group_id=acted.group_id,
     )
     it.at.FromMilliseconds(acted.at)
     return it
@@ -136,6 +137,7 @@ def read_acted(it: public.SupervisorActed) -> Acted:
         it.agent_id,
         it.target_queue_id,
         it.tasks,
+        it.group_id,
     )
 
 

@@ -35,8 +35,10 @@ EVERYWHERE = {
     **{f"{name}:8080": "127.0.0.1:2" for name in ("directory", "ingestion")},
     **dict.fromkeys((LISTENER, METRICS, ADMIN), "127.0.0.1:3"),
 }
+#: Called by services alone: the edge does not know it.
+INSIDE = {"centralita.dispatch.v1.RemovalService"}
 #: Made to be called by connectors over gRPC only; everything else is called by people.
-WITHOUT_REST = {"centralita.ingestion.v1.IngestionService"}
+WITHOUT_REST = {"centralita.ingestion.v1.IngestionService", *INSIDE}
 
 
 def _all(config: Any, key: str) -> Iterator[Any]:
@@ -81,7 +83,7 @@ def test_every_grpc_service_has_a_route_to_its_own_cluster() -> None:
         if route["match"].get("prefix", "").startswith("/centralita.")
     }
     assert routed == {
-        name: name.split(".")[1] for name in {path.split("/")[1] for path in methods()}
+        name: name.split(".")[1] for name in {path.split("/")[1] for path in methods()} - INSIDE
     }
 
 

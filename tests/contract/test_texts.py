@@ -12,8 +12,11 @@ from tests.contract.test_access import METHODS
 CHECKED_OTHERWISE = {
     # Tokens: [A-Za-z0-9_-], by the kernel's is_token or the directory's slug.
     "channel",
+    "move_to",
     "offered_to",
     "service",
+    # Ignored: only answers say it.
+    "removing_to",
     # Credentials: compared, never shown.
     "password",
     "refresh_token",

@@ -212,6 +212,7 @@ ELSEWHERE = {
     "Capacity.chats": "likewise",
     "Capacity.calls": "likewise, as what they can work on",
     "PresencePolicy.chat_capacity": "likewise, as 3",
+    "Queue.removing_to": "only answers say it, and the router is asked apart",
     "OpenSpan.weekday": "refused where a date has one already",
     "ChannelAccount.callback_url": "nothing follows but a refusal of replies",
     "ChannelAccount.allowed_origins": "nothing follows but a refusal of pages",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 
-from tests.faults import refusals, waits
+from tests.faults import refusals, removal, waits
 from tests.faults.book import HELD, RINGS, WAITS, Task
 
 if TYPE_CHECKING:
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 def comes_back(ledger: "Ledger", it: wire.Queued, task: Task) -> None:
     """Check that a task comes back as it was, but for what somebody with authority did."""
     task_id, before = it.task.task_id, task.submitted.queue_id
-    moves = task.place == WAITS
-    if moves:
+    if (act := removal.act_on(ledger, it.tenant_id, task)) is not None:
+        ledger.moved.append(removal.move(act))
+        task.bound_for = "queue_id", act.target_queue_id
+    elif task.place == WAITS:
         if (it.tenant_id, task_id) not in ledger.dissolved:
             ledger.moved.append((it.tenant_id, before, it.task.queue_id))
         task.bound_for = "queue_id", it.task.queue_id
@@ -37,12 +39,13 @@ def comes_back(ledger: "Ledger", it: wire.Queued, task: Task) -> None:
 
 def has_acted(ledger: "Ledger") -> None:
     """Check that what was moved in a step is what somebody moved."""
-    said = [
-        (act.tenant_id, act.queue_id, act.target_queue_id)
-        for act in ledger.acts
-        if act.action == public.SupervisorActed.ACTION_TASKS_MOVED
-        for _ in range(act.tasks)
-    ]
+    said: list[tuple[str, ...]] = []
+    for act in ledger.acts:
+        if act.action == public.SupervisorActed.ACTION_TASKS_MOVED:
+            said += [(act.tenant_id, act.queue_id, act.target_queue_id)] * act.tasks
+        if act.action in removal.REMOVED:
+            said += [removal.move(act)] * act.tasks
+            removal.has_emptied(ledger, act)
     ledger.insist(said == ledger.moved, f"{ledger.moved} were moved, and {said} was said")
     for key in ledger.newcomers & ledger.tasks.keys():
         task = ledger.tasks[key]

@@ -26,7 +26,10 @@ Key = tuple[str, str]
 
 @dataclass
 class Agent:
-    config: wire.AgentConfigured = field(default_factory=wire.AgentConfigured)
+    config: wire.AgentConfigured = field(
+        # Who was seen and is not configured yet takes nothing.
+        default_factory=lambda: wire.AgentConfigured(takes_nothing=True)
+    )
     presence: wire.PresenceObserved = field(default_factory=wire.PresenceObserved)
     has: set[str] = field(default_factory=set)
     idle_from: int = 0
@@ -73,14 +76,16 @@ class Book:
     groups: dict[Key, wire.GroupConfigured] = field(default_factory=dict)
     modes: dict[Key, int] = field(default_factory=dict)
     """What supervisors let queues do."""
+    vacated: dict[tuple[str, str, str], wire.Vacated] = field(default_factory=dict)
+    """By tenant, and queue or group, that is being removed or was: where its work went."""
     agents: dict[Key, Agent] = field(default_factory=dict)
     tasks: dict[Key, Task] = field(default_factory=dict)
     tenants: dict[str, wire.TenantConfigured] = field(default_factory=dict)
     """What tenants say of all their agents."""
     last_agents: dict[Key, tuple[str, int]] = field(default_factory=dict)
+    """Who held the last task of a contact, and when."""
     dissolved: set[Key] = field(default_factory=set)
     """Tasks whose group is removed in this step: they go to their queue, by nobody's order."""
-    """Who held the last task of a contact, and when."""
     at: int = 0
 
     def queue(self, tenant_id: str, queue_id: str) -> wire.QueueConfigured:
@@ -93,17 +98,6 @@ class Book:
     def priority(self, it: wire.Queued) -> int:
         """Return a task's own priority, or what its queue gives those that have none."""
         return it.task.priority or self.queue(it.tenant_id, it.task.queue_id).priority
-
-    def configure(self, it: wire.GroupSet) -> None:
-        """Take a group as it is now. What waits at one that is removed has its queue."""
-        self.groups[it.tenant_id, it.group.group_id] = it.group
-        if not it.group.removed:
-            return
-        for key, task in self.tasks.items():
-            here = (key[0], task.submitted.group_id) == (it.tenant_id, it.group.group_id)
-            queue = self.queues.get((it.tenant_id, task.submitted.queue_id))
-            if here and queue is not None and not queue.removed:
-                self.dissolved.add(key)
 
     def forget_removed(self, it: wire.AgentSet) -> None:
         """Whoever gets the id of a removed agent has held nobody's task."""
@@ -158,7 +152,7 @@ class Book:
             who for (of, who), it in self.agents.items() if of == tenant_id and task_id in it.has
         ]
 
-    def loads(self, tenant_id: str, agent: Agent, *, but: str = "") -> list[Takes]:
+    def loads(self, tenant_id: str, agent: Agent, *, but: str | None = None) -> list[Takes]:
         return [self.tasks[tenant_id, one].takes for one in agent.has if one != but]
 
     def suits(self, tenant_id: str, agent_id: str, task: Task) -> bool:

@@ -14,7 +14,7 @@ from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 
-from tests.faults import answers, authority, groups, refusals, rules, searches, waits
+from tests.faults import answers, authority, groups, refusals, removal, rules, searches, waits
 from tests.faults.answers import Answer
 from tests.faults.book import HELD, NOWHERE, RINGS, WAITS, Agent, Book, Key, Task
 
@@ -45,8 +45,8 @@ class Ledger(Book):
     """What somebody with authority did in this step."""
     newcomers: set[Key] = field(default_factory=set)
     """What came into a queue in this step."""
-    moved: list[tuple[str, str, str]] = field(default_factory=list)
-    """Tenant, queue before and queue after of each task that was moved in this step."""
+    moved: list[tuple[str, ...]] = field(default_factory=list)
+    """Tenant, place before and queue after of each task that was moved in this step."""
     ends: dict[Key, int] = field(default_factory=dict)
     """How the last offer of each task ended in this step."""
 
@@ -148,6 +148,7 @@ class Ledger(Book):
     def queue_set(self, it: wire.QueueSet) -> None:
         key = (it.tenant_id, it.queue.queue_id)
         self.queues[key] = it.queue
+        removal.put(self, it.tenant_id, it.queue.queue_id, "", it.queue)
         if not it.queue.policy.HasField("business_hours"):
             self.openings.pop(key, None)
             self.hours.pop(key, None)
@@ -165,9 +166,6 @@ class Ledger(Book):
     def acted(self, it: wire.Acted) -> None:
         self.insist(it.at_ms == self.at, "an act at another time")
         self.acts.append(it)
-
-    def group_set(self, it: wire.GroupSet) -> None:
-        self.configure(it)
 
     def agent_set(self, it: wire.AgentSet) -> None:
         agent = self.agent(it.tenant_id, it.agent.agent_id)
@@ -367,8 +365,9 @@ _FOLDS: dict[str, Callable[[Ledger, Any], None]] = {
     "queue_set": Ledger.queue_set,
     "queue_set_asking_again": Ledger.queue_set,
     "queue_mode_set": Ledger.queue_mode_set,
-    "group_set": Ledger.group_set,
-    "group_set_asking_again": Ledger.group_set,
+    "group_set": removal.group_set,
+    "group_set_asking_again": removal.group_set,
+    "vacated": removal.vacated,
     "agent_set": Ledger.agent_set,
     "agent_set_taking_nothing": Ledger.agent_set,
     "tenant_set": Ledger.tenant_set,

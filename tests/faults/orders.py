@@ -9,7 +9,7 @@ from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 from centralita.options.v1 import options_pb2 as options
 
-from tests.faults import groups
+from tests.faults import groups, removal
 from tests.faults.book import HELD, WAITS, Task
 from tests.faults.ledger import ENDED_KEPT_MS, Ledger
 
@@ -29,7 +29,8 @@ def _submitted(ledger: Ledger, it: wire.Input, at: int) -> Outcome:
     fresh = key not in ledger.ended
     if order.task.group_id:
         group = ledger.groups.get((tenant_id, order.task.group_id))
-        known, missing = group is not None and not group.removed, "GROUP_NOT_FOUND"
+        leaves = (tenant_id, "", order.task.group_id) in ledger.vacated
+        known, missing = bool(group and not group.removed and not leaves), "GROUP_NOT_FOUND"
         theirs, foreign = order.actor_id in groups.members(group), "GROUP_NOT_YOURS"
     else:
         known, missing = _known(ledger, tenant_id, order.task.queue_id), "QUEUE_NOT_FOUND"
@@ -177,7 +178,7 @@ def _rules(role: int, *, theirs: bool) -> bool:
 
 def _known(ledger: Ledger, tenant_id: str, queue_id: str) -> bool:
     queue = ledger.queues.get((tenant_id, queue_id))
-    return queue is not None and not queue.removed
+    return bool(queue and not queue.removed) and (tenant_id, queue_id, "") not in ledger.vacated
 
 
 def _answers(ledger: Ledger, tenant_id: str, actor_id: str, queue_id: str) -> bool:
@@ -192,4 +193,5 @@ OUTCOMES: Mapping[str, Callable[[Ledger, wire.Input, int], Outcome]] = {
     "take_back_task": _taken_back,
     "set_queue_mode": _mode_set,
     "move_tasks": _moved,
+    "vacate": lambda ledger, it, _at: removal.asked(ledger, it),
 }

@@ -9,6 +9,7 @@ from centralita.directory.v1 import resources_pb2 as directory
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 
+from tests.faults import removal
 from tests.faults.book import HELD, NOWHERE, WAITS, Task
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def overflowed(ledger: "Ledger", it: wire.Overflowed) -> None:
         ledger.insist(not task.kept_for, f"{it.task_id} overflows and was for {task.kept_for} only")
     outside = it.cause == public.TaskOverflowed.CAUSE_CLOSED_HOURS
     where = rules.business_hours.overflow if outside else rules.overflow
-    kind, name = target(where)
+    kind, name = removal.way(ledger, tenant_id, *target(where))
     if kind == "queue_id":
         queue = ledger.queues.get((tenant_id, name))
         if queue is None or queue.removed or name in {queue_id, *task.overflowed}:

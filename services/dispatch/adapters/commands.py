@@ -9,6 +9,7 @@ from centralita.options.v1 import options_pb2 as options
 
 from services.dispatch.domain import inputs as it
 from services.dispatch.domain.inputs import QueueMode, Role
+from services.dispatch.domain.vacate import Vacate
 
 
 def rank(role: Role) -> options.Role.ValueType:
@@ -103,6 +104,17 @@ READERS: dict[str, Callable[[wire.Input], it.Command]] = {
         m.move_tasks.actor_id,
         Role(m.move_tasks.actor_role),
         tuple(m.move_tasks.task_ids),
+        m.request_id,
+        m.reply_to,
+        fingerprint=m.fingerprint,
+    ),
+    "vacate": lambda m: Vacate(
+        m.tenant_id,
+        m.vacate.queue_id,
+        m.vacate.group_id,
+        m.vacate.version,
+        m.vacate.target_queue_id,
+        m.vacate.actor_id,
         m.request_id,
         m.reply_to,
         fingerprint=m.fingerprint,
@@ -202,6 +214,18 @@ WRITERS: dict[type[Any], Callable[[Any], wire.Input]] = {
             actor_id=e.actor_id,
             actor_role=rank(e.actor_role),
             task_ids=e.task_ids,
+        ),
+    ),
+    Vacate: lambda e: wire.Input(
+        tenant_id=e.tenant_id,
+        request_id=e.request_id,
+        reply_to=e.reply_to,
+        vacate=wire.Vacate(
+            queue_id=e.queue_id,
+            group_id=e.group_id,
+            version=e.version,
+            target_queue_id=e.target_queue_id,
+            actor_id=e.actor_id,
         ),
     ),
     it.CompleteTask: lambda e: wire.Input(

@@ -21,10 +21,12 @@ from nats.errors import Error
 from services.dispatch.domain.decisions import Reason
 from services.dispatch.domain.estimates import Estimate
 from services.dispatch.domain.inputs import QueueMode, Role
+from services.dispatch.domain.removal import WorkCount
 from services.dispatch.domain.state import State
 from services.dispatch.messages import write_checked
 from services.dispatch.use_cases.ports import Millis, Shard, Unknown
 from services.dispatch.use_cases.queues import Asker, QueueStatus, status
+from services.dispatch.use_cases.removal import work_in
 from services.dispatch.use_cases.tasks import Checked, Written, checked
 from services.dispatch.use_cases.waits import ExpectedWait, expected_wait
 from services.kernel.bus import Bus
@@ -34,8 +36,10 @@ from .logs import shard_of
 
 ANSWER_WITHIN_S = 1.0
 
-_Asked = wire.WaitAsked | wire.QueueAsked | CheckTasksRequest | ListChatTasksRequest
-_WAIT, _QUEUE = "dispatch.wait", "dispatch.queue"
+_Asked = (
+    wire.WaitAsked | wire.QueueAsked | wire.WorkAsked | CheckTasksRequest | ListChatTasksRequest
+)
+_WAIT, _QUEUE, _WORK = "dispatch.wait", "dispatch.queue", "dispatch.work"
 _TASKS, _CHATS = "dispatch.tasks", "dispatch.chats"
 
 
@@ -59,6 +63,13 @@ class AnswerQuestions:
             asker = Asker(it.actor_id, Role(it.actor_role))
             return _write_status(status(state, it.tenant_id, it.queue_id, asker, self._clock()))
 
+        def work(data: bytes) -> wire.WorkTold:
+            it = wire.WorkAsked.FromString(data)
+            found = work_in(state, it.tenant_id, it.queue_id, it.group_id)
+            return wire.WorkTold(
+                waiting=found.waiting, ringing=found.ringing, in_service=found.in_service
+            )
+
         def tasks(data: bytes) -> CheckTasksResponse:
             it = CheckTasksRequest.FromString(data)
             return write_checked(checked(state, it.tenant_id, it.task_ids))
@@ -71,6 +82,7 @@ class AnswerQuestions:
         async with (
             self._answering(f"{_WAIT}.{shard}", wait),
             self._answering(f"{_QUEUE}.{shard}", queue),
+            self._answering(f"{_WORK}.{shard}", work),
             self._answering(f"{_TASKS}.{shard}", tasks),
             self._answering(f"{_CHATS}.{shard}", listed),
         ):
@@ -111,6 +123,11 @@ class AskLeader:
             actor_role=rank(asker.role),
         )
         return _read_status(wire.QueueTold.FromString(await self._ask(_QUEUE, asked)))
+
+    async def work(self, tenant_id: str, queue_id: str, group_id: str) -> WorkCount:
+        asked = wire.WorkAsked(tenant_id=tenant_id, queue_id=queue_id, group_id=group_id)
+        it = wire.WorkTold.FromString(await self._ask(_WORK, asked))
+        return WorkCount(it.waiting, it.ringing, it.in_service)
 
     async def check(self, tenant_id: str, task_ids: Sequence[str]) -> Checked:
         asked = CheckTasksRequest(tenant_id=tenant_id, task_ids=task_ids)

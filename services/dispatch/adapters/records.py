@@ -30,6 +30,7 @@ from .inputs import (
     write_task,
     write_tenant,
 )
+from .states import read_vacated, write_vacated
 
 CHAIN_BYTES = 16
 _CHAIN_FIELD = bytes([wire.Record.CHAIN_FIELD_NUMBER << 3 | 2, CHAIN_BYTES])
@@ -153,8 +154,10 @@ _WRITERS: dict[type[Any], Callable[[Any], wire.Decision]] = {
             target_queue_id=d.target_queue_id,
             tasks=d.tasks,
             at_ms=d.at,
+            group_id=d.group_id,
         )
     ),
+    made.Vacated: lambda d: wire.Decision(vacated=write_vacated(d)),
     made.GroupSet: _write_group_set,
     made.AgentSet: _write_agent_set,
     made.TenantSet: lambda d: wire.Decision(
@@ -318,7 +321,9 @@ _READERS: dict[str, Callable[[Any], made.Decision]] = {
         m.agent_id,
         m.target_queue_id,
         m.tasks,
+        m.group_id,
     ),
+    "vacated": read_vacated,
     "group_set": _read_group_set,
     "group_set_asking_again": _read_group_set,
     "agent_set": _read_agent_set,

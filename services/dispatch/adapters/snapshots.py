@@ -13,7 +13,7 @@ from centralita.dispatch.v1 import events_pb2 as public
 from nats.errors import Error
 from nats.js.errors import APIError
 
-from services.dispatch.domain.decisions import Reason
+from services.dispatch.domain.decisions import Reason, Vacated
 from services.dispatch.domain.demand import Load
 from services.dispatch.domain.estimates import Wait
 from services.dispatch.domain.inputs import (
@@ -50,10 +50,12 @@ from .states import (
     read_hours_state,
     read_pace,
     read_task_state,
+    read_vacated,
     write_agent_state,
     write_hours_state,
     write_pace,
     write_task_state,
+    write_vacated,
 )
 
 BUCKET = "dispatch-snapshots"
@@ -94,6 +96,7 @@ class _Photograph:
     agents: tuple[_Agent, ...]
     tasks: tuple[_Task, ...]
     modes: tuple[tuple[str, str, QueueMode], ...]
+    vacated: tuple[Vacated, ...]
     answers: tuple[tuple[str, str, Kept], ...]
     ended: tuple[tuple[str, str, int], ...]
     hours: tuple[Hours, ...]
@@ -212,6 +215,8 @@ def _read_settings(message: wire.Snapshot, tenant: Callable[[str], Tenant]) -> N
         tenant(group.tenant_id).groups.configure(group)
     for mode in message.modes:
         tenant(mode.tenant_id).modes[mode.queue_id] = QueueMode(mode.mode)
+    for gone in map(read_vacated, message.vacated):
+        tenant(gone.tenant_id).vacated[gone.queue_id, gone.group_id] = gone
 
 
 def _photograph(state: State, position: Position) -> _Photograph:
@@ -254,6 +259,7 @@ def _photograph(state: State, position: Position) -> _Photograph:
             for tenant in tenants
             for queue_id, mode in tenant.modes.items()
         ),
+        vacated=tuple(gone for tenant in tenants for gone in tenant.vacated.values()),
         answers=tuple(
             (tenant.id, request_id, answer)
             for tenant in tenants
@@ -351,6 +357,8 @@ def _of_queues(photograph: _Photograph) -> Iterator[wire.Snapshot]:
                 for tenant_id, queue_id, mode in modes
             ]
         )
+    for vacated in _slices(photograph.vacated):
+        yield wire.Snapshot(vacated=map(write_vacated, vacated))
     for hours in _slices(photograph.hours):
         yield wire.Snapshot(hours=[write_hours_state(it) for it in hours])
     for paces in _slices(photograph.paces):

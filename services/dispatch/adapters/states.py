@@ -1,7 +1,8 @@
-"""What a snapshot holds of one agent, one task, one queue's hours and pace."""
+"""What a snapshot holds of one agent, one task, one queue's hours, pace and removal."""
 
 from centralita.dispatch.journal.v1 import journal_pb2 as wire
 
+from services.dispatch.domain.decisions import Vacated
 from services.dispatch.domain.demand import NO_LOAD, Load
 from services.dispatch.domain.estimates import Estimate, Pace, Wait
 from services.dispatch.domain.inputs import AgentConfigured, PresenceObserved, TaskSubmitted
@@ -166,3 +167,17 @@ def _read_load(state: wire.TaskState) -> Load:
     if state.HasField("load"):
         return read_load(state.load)
     return NO_LOAD._replace(cost=max(state.task.cost, 1))
+
+
+def write_vacated(it: Vacated) -> wire.Vacated:
+    return wire.Vacated(
+        tenant_id=it.tenant_id,
+        queue_id=it.queue_id,
+        group_id=it.group_id,
+        version=it.version,
+        target_queue_id=it.target_queue_id,
+    )
+
+
+def read_vacated(it: wire.Vacated) -> Vacated:
+    return Vacated(it.tenant_id, it.queue_id, it.group_id, it.version, it.target_queue_id)

@@ -60,6 +60,7 @@ class Reason(StrEnum):
     GROUP_NOT_FOUND = "GROUP_NOT_FOUND"
     GROUP_NOT_YOURS = "GROUP_NOT_YOURS"
     REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
+    PUT_MEANWHILE = "PUT_MEANWHILE"
 
 
 class Action(IntEnum):
@@ -73,6 +74,8 @@ class Action(IntEnum):
     TASK_CANCELLED = 6
     TASK_COMPLETED = 7
     AFTER_SERVICE_FINISHED = 8
+    QUEUE_REMOVED = 9
+    GROUP_REMOVED = 10
 
 
 @value
@@ -83,6 +86,20 @@ class QueueSet:
 @value
 class GroupSet:
     group: GroupConfigured
+
+
+@value
+class Vacated:
+    """What is held in a queue or at a group, and what comes there, is of another queue from now on.
+
+    Until it is set with a newer version, unless that is its removal.
+    """
+
+    tenant_id: str
+    queue_id: str
+    group_id: str
+    version: int
+    target_queue_id: str
 
 
 @value
@@ -263,6 +280,8 @@ class Acted:
     agent_id: str = ""
     target_queue_id: str = ""
     tasks: int = 0
+    group_id: str = ""
+    """Of a group that was removed."""
 
 
 @value
@@ -288,6 +307,7 @@ Decision = (
     QueueSet
     | QueueModeSet
     | GroupSet
+    | Vacated
     | OpeningsSet
     | QueueTurned
     | AgentSet

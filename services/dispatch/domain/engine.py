@@ -48,8 +48,8 @@ from .following import (
     match_queue,
     once,
     place,
-    place_all,
     refused,
+    settle,
     widened,
 )
 from .inputs import (
@@ -79,6 +79,7 @@ from .inputs import (
 )
 from .parties import Agent, Task
 from .refusals import asks_again_at, over, still_excluded
+from .removal import vacate
 from .requests import cancel_task, report_unreachable, submit_task
 from .state import State, evolve
 from .sticky import in_vain, keeper_of
@@ -92,6 +93,7 @@ from .timers import (
     WaitedTooLong,
     WideningDue,
 )
+from .vacate import Vacate
 from .waiting import hours_turn, let_go, openings_foreseen, waited_too_long
 
 
@@ -138,19 +140,16 @@ def _group_configured(tenant: Tenant, it: GroupConfigured, at: int) -> Decisions
         yield from closed(task, left, OfferEnd.RESCINDED)
         if left and not task.rings:
             yield again(tenant, task, at)
-    if it.removed:
-        yield from _dissolve(tenant, it.group_id, at)
+    # What waits at a group that is no more waits in the queue it came from.
+    back: dict[Task, bool] = {}
+    for task in tenant.groups.line(it.group_id) if it.removed else ():
+        own = task.submitted.queue_id
+        there = tenant.led_on(replace(task.submitted, group_id=""))
+        if task.waits and known_queue(tenant, there.queue_id):
+            yield overflow.moved(tenant, task, there, at)
+            back[task] = there.queue_id != own
     present = [tenant.agents[it] for it in sorted(concerned) if it in tenant.agents]
-    yield from find_work(tenant, present, at)
-
-
-def _dissolve(tenant: Tenant, group_id: str, at: int) -> Decisions:
-    """Have what waits at a group that is no more wait in the queue it came from."""
-    waiting = [task for task in tenant.groups.line(group_id) if task.waits]
-    back = [task for task in waiting if known_queue(tenant, task.submitted.queue_id)]
-    for task in back:
-        yield overflow.moved(tenant, task, replace(task.submitted, group_id=""), at)
-    yield from place_all(tenant, back, at)
+    yield from settle(tenant, back, present, at)
 
 
 def _agent_configured(tenant: Tenant, it: AgentConfigured, at: int) -> Decisions:
@@ -188,8 +187,9 @@ def _presence_observed(tenant: Tenant, it: PresenceObserved, at: int) -> Decisio
 def _task_submitted(tenant: Tenant, it: TaskSubmitted, at: int) -> Decisions:
     if it.task_id in tenant.tasks or it.task_id in tenant.ended:
         return
-    kept_for, kept_until = keeper_of(tenant, it, at)
-    yield Queued(it, 1, (), kept_for, kept_until)
+    there = tenant.led_on(it)
+    kept_for, kept_until = keeper_of(tenant, there, at)
+    yield Queued(there, 1, (), kept_for, kept_until)
     yield from place(tenant, tenant.tasks[it.task_id], at, new=True)
 
 
@@ -349,4 +349,5 @@ _RULES: dict[type[Any], Rule] = {
     TakeBackTask: once(take_back_task),
     SetQueueMode: once(set_queue_mode),
     MoveTasks: once(move_tasks),
+    Vacate: once(vacate),
 }

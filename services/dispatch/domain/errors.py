@@ -123,6 +123,10 @@ _SENTENCES: dict[Reason, tuple[type[Refusal], str]] = {
         Reused,
         "Something else was asked under this request_id. Make a new one for each request.",
     ),
+    Reason.PUT_MEANWHILE: (
+        NotNow,
+        "It was put again since its removal began; read it, and begin the removal anew.",
+    ),
 }
 
 

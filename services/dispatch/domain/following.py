@@ -5,7 +5,7 @@ decision before has been folded in.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -87,17 +87,30 @@ def find_work(tenant: Tenant, agents: Sequence[Agent], at: int) -> Decisions:
     return share_out(tenant, agents, at) if agents else iter(())
 
 
-def share_out(tenant: Tenant, agents: Sequence[Agent], at: int) -> Decisions:
-    """Take what is first for any of some agents to whom it should go, until there is nothing."""
-    while found := [task for agent in agents if (task := tenant.best_task(agent, at)) is not None]:
-        first = min(found, key=lambda task: tenant.precedence(task, at))
+def share_out(
+    tenant: Tenant, agents: Collection[Agent], at: int, tasks: Iterable[Task] = ()
+) -> Decisions:
+    """Ring, first come first, for what some agents are free for, and for some tasks that wait.
+
+    Nobody becomes free meanwhile: a task of these that finds nobody is passed over.
+    """
+    rest = deque(in_order(tenant, tasks, at))
+    while True:
+        while rest and not rest[0].waits:
+            rest.popleft()
+        found = [task for agent in agents if (task := tenant.best_task(agent, at)) is not None]
+        if not (heads := [*found, *islice(rest, 1)]):
+            return
+        first = min(heads, key=lambda task: tenant.precedence(task, at))
         waits = True
         for offered in find_agent(tenant, first, at):
             waits = False
             yield offered
-        if waits:
+        if waits and first in found:
             task_id = first.submitted.task_id
             raise Broken(f"{tenant.id}/{task_id} is for somebody who is free, and rings at nobody")
+        if waits:
+            rest.popleft()
 
 
 def place(tenant: Tenant, task: Task, at: int, *, new: bool = False) -> Decisions:
@@ -121,20 +134,28 @@ def place(tenant: Tenant, task: Task, at: int, *, new: bool = False) -> Decision
 
 
 def place_all(tenant: Tenant, tasks: Iterable[Task], at: int, *, new: bool = False) -> Decisions:
-    """Go on with tasks that wait together, so that none overtakes another on the way.
+    """Go on with tasks that wait together, so that none overtakes another on the way."""
+    return settle(tenant, {task: new for task in tasks if task.waits}, (), at)
 
-    First each goes to where it is let in, then they ring; then who found nobody may have to leave.
+
+def settle(
+    tenant: Tenant, came: Mapping[Task, bool], freed: Collection[Agent], at: int
+) -> Decisions:
+    """Go on with tasks that wait together, and with agents who are free again.
+
+    `came` says which of the tasks are new to their queue. First each goes to where it is let in,
+    then they ring, and whatever else comes first for whom is free; then who found nobody may have
+    to leave.
     """
-    came_to = [(task, task.submitted.queue_id) for task in tasks if task.waits]
-    for task, _ in came_to:
+    came_to = {task: task.submitted.queue_id for task in came}
+    for task, new in came.items():
         yield from let_in(tenant, task, at, new=new)
-    left = dict(pair for pair in came_to if pair[0].submitted.task_id in tenant.tasks)
+    left = [task for task in came if task.submitted.task_id in tenant.tasks]
+    yield from share_out(tenant, freed, at, left)
     for task in in_order(tenant, left, at):
         if task.waits:
-            yield from find_agent(tenant, task, at)
-    for task in in_order(tenant, left, at):
-        if task.waits:
-            yield from place(tenant, task, at, new=new or task.submitted.queue_id != left[task])
+            new = came[task] or task.submitted.queue_id != came_to[task]
+            yield from place(tenant, task, at, new=new)
 
 
 def let_in(tenant: Tenant, task: Task, at: int, *, new: bool = False) -> Decisions:

@@ -1,7 +1,6 @@
 """What the router is told: facts about the world, and commands of people.
 
-All times are milliseconds since 1970 UTC. A fact that carries a version is ignored when it is
-not newer than what is known, so facts may be repeated and may come late.
+Times are milliseconds since 1970 UTC. Facts may be repeated and late: old versions are ignored.
 """
 
 from enum import IntEnum
@@ -9,6 +8,7 @@ from enum import IntEnum
 from .policy import PATIENT, Policy
 from .repeatable import Repeatable, Versioned
 from .timers import Timer
+from .vacate import Vacate
 from .value import value
 
 Skills = tuple[tuple[str, int], ...]
@@ -396,5 +396,6 @@ Command = (
     | TakeBackTask
     | SetQueueMode
     | MoveTasks
+    | Vacate
 )
 Input = Fact | Command | Timer

@@ -108,6 +108,7 @@ def _destination(tenant: Tenant, task: Task, cause: OverflowCause) -> Overflow:
     queue_id = task.submitted.queue_id
     policy = tenant.queue(queue_id).policy
     where = policy.closed if cause is OverflowCause.CLOSED_HOURS else policy.overflow
+    where = _led_on(tenant, where)
     if where.to is OverflowTo.QUEUE:
         queue = tenant.queues.get(where.what)
         known = queue is not None and not queue.removed
@@ -117,3 +118,12 @@ def _destination(tenant: Tenant, task: Task, cause: OverflowCause) -> Overflow:
         group = tenant.groups.configured.get(where.what)
         return END if group is None or group.removed else where
     return where
+
+
+def _led_on(tenant: Tenant, where: Overflow) -> Overflow:
+    """Return the queue to which the work of a queue or group went that is being removed."""
+    if where.to not in {OverflowTo.QUEUE, OverflowTo.GROUP}:
+        return where
+    of_queue = where.to is OverflowTo.QUEUE
+    to = tenant.led_to(where.what, "") if of_queue else tenant.led_to("", where.what)
+    return Overflow(OverflowTo.QUEUE, to) if to else where

@@ -62,7 +62,7 @@ def _not_submittable(tenant: Tenant, it: SubmitTask) -> Reason | None:
             return Reason.QUEUE_NOT_YOURS
         return None
     group = tenant.groups.configured.get(task.group_id)
-    if group is None or group.removed:
+    if group is None or group.removed or ("", task.group_id) in tenant.vacated:
         return Reason.GROUP_NOT_FOUND
     belongs = it.actor_id in tenant.groups.members(task.group_id)
     if it.actor_role < Role.SUPERVISOR or (it.actor_role is Role.SUPERVISOR and not belongs):

@@ -30,6 +30,7 @@ from .decisions import (
     QueueTurned,
     RefusalsForgotten,
     TenantSet,
+    Vacated,
     Widened,
 )
 from .demand import steps_due
@@ -98,11 +99,7 @@ def evolve(state: State, decision: Decision, at: int) -> State:
 def _queue_set(state: State, it: QueueSet, at: int) -> None:
     queue = it.queue
     tenant = state.tenant(queue.tenant_id)
-    tenant.queues[queue.queue_id] = queue
-    if queue.removed:
-        tenant.paces.pop(queue.queue_id, None)
-    if queue.policy.hours is None:
-        tenant.hours.pop(queue.queue_id, None)
+    tenant.configure_queue(queue)
     of_queue = (it for it in tenant.tasks.values() if it.submitted.queue_id == queue.queue_id)
     waiting = [task for task in of_queue if task.waits]
     for task in waiting:
@@ -136,7 +133,7 @@ def _queue_mode_set(state: State, it: QueueModeSet, _at: int) -> None:
 
 def _group_set(state: State, it: GroupSet, _at: int) -> None:
     tenant = state.tenant(it.group.tenant_id)
-    tenant.groups.configure(it.group)
+    tenant.configure_group(it.group)
     for task in tenant.groups.line(it.group.group_id):
         _ask_again_later(state, tenant, task)
 
@@ -379,6 +376,7 @@ _FOLDS: dict[type[Any], Callable[[State, Any, int], None]] = {
     QueueSet: _queue_set,
     QueueModeSet: _queue_mode_set,
     GroupSet: _group_set,
+    Vacated: lambda state, it, _at: state.tenant(it.tenant_id).vacate(it),
     OpeningsSet: _openings_set,
     QueueTurned: _queue_turned,
     AgentSet: _agent_set,

@@ -49,9 +49,9 @@ def supervises_task(tenant: Tenant, actor_id: str, role: Role, task: Task) -> bo
 
 
 def known_queue(tenant: Tenant, queue_id: str) -> bool:
-    """Tell whether there is such a queue."""
+    """Tell whether there is such a queue, and it is not about to be removed."""
     queue = tenant.queues.get(queue_id)
-    return queue is not None and not queue.removed
+    return queue is not None and not queue.removed and (queue_id, "") not in tenant.vacated
 
 
 def set_queue_mode(tenant: Tenant, it: SetQueueMode, at: int) -> Decisions:

@@ -1,14 +1,16 @@
 """What a shard knows of one tenant."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
-from .decisions import Reason
+from .decisions import Reason, Vacated
 from .demand import Precedence, demand_of, precedence, urgency_of
 from .estimates import Estimate, Pace, Wait
 from .groups import Groups
 from .index import Index
 from .inputs import (
     AgentConfigured,
+    GroupConfigured,
     OpeningsForeseen,
     PresenceObserved,
     QueueConfigured,
@@ -60,6 +62,8 @@ class Tenant:
     ended: dict[str, int] = field(default_factory=dict)
     modes: dict[str, QueueMode] = field(default_factory=dict)
     """Of queues that are not open."""
+    vacated: dict[tuple[str, str], Vacated] = field(default_factory=dict)
+    """By queue, or group, that is being removed or was, and whose work went elsewhere."""
     answers: dict[str, Kept] = field(default_factory=dict)
     hours: dict[str, Hours] = field(default_factory=dict)
     last_agents: LastAgents = field(default_factory=LastAgents)
@@ -75,6 +79,58 @@ class Tenant:
     def queue(self, queue_id: str) -> QueueConfigured:
         """Return the queue, or one with defaults: work in an unknown queue waits, visibly."""
         return self.queues.get(queue_id) or QueueConfigured(self.id, queue_id)
+
+    def configure_queue(self, queue: QueueConfigured) -> None:
+        """Take a queue as it is now; of one that is removed its pace is forgotten."""
+        self.queues[queue.queue_id] = queue
+        self._put(queue.queue_id, "", queue)
+        if queue.removed:
+            self.paces.pop(queue.queue_id, None)
+        if queue.policy.hours is None:
+            self.hours.pop(queue.queue_id, None)
+
+    def configure_group(self, group: GroupConfigured) -> None:
+        """Take a group as it is now."""
+        self.groups.configure(group)
+        self._put("", group.group_id, group)
+
+    def _put(self, queue_id: str, group_id: str, now: QueueConfigured | GroupConfigured) -> None:
+        """Keep what is put again, or made anew, for itself."""
+        before = self.vacated.get((queue_id, group_id))
+        if before is not None and not now.removed and now.version > before.version:
+            del self.vacated[queue_id, group_id]
+
+    def vacate(self, it: Vacated) -> None:
+        """Give to another queue what comes to one, or to a group, and what is held of it."""
+        held = [task for task in self.tasks_at(it.queue_id, it.group_id) if task.held]
+        self.vacated[it.queue_id, it.group_id] = it
+        for task in held:
+            task.submitted = self.led_on(task.submitted)
+
+    def tasks_at(self, queue_id: str, group_id: str) -> Iterator[Task]:
+        """Walk the tasks of a group, or those of a queue that are at no group."""
+        for task in self.tasks.values():
+            if task.submitted.group_id == group_id and (
+                group_id or task.submitted.queue_id == queue_id
+            ):
+                yield task
+
+    def led_on(self, submitted: TaskSubmitted) -> TaskSubmitted:
+        """Return a task as it is where it comes to: elsewhere, if its place is being removed."""
+        group_id = submitted.group_id
+        queue_id = self.led_to("" if group_id else submitted.queue_id, group_id)
+        return replace(submitted, queue_id=queue_id, group_id="") if queue_id else submitted
+
+    def led_to(self, queue_id: str, group_id: str) -> str:
+        """Return the queue that has the work of a queue, or of a group, by now; empty: itself.
+
+        This ends: nothing is vacated into a queue that is vacated itself.
+        """
+        to = ""
+        while (gone := self.vacated.get((queue_id, group_id))) is not None:
+            to = queue_id = gone.target_queue_id
+            group_id = ""
+        return to
 
     def agent(self, agent_id: str) -> Agent:
         """Return the agent; one heard of for the first time has no capacity and is away."""

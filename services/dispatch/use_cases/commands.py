@@ -6,6 +6,7 @@ from dataclasses import replace
 from services.dispatch.domain.decisions import Answered, Reason
 from services.dispatch.domain.errors import Unanswered, refusal
 from services.dispatch.domain.inputs import Command, MoveTasks, SetQueueMode
+from services.dispatch.domain.vacate import Vacate
 
 from .ports import Directory, Intake, Replies, Unknown
 
@@ -65,4 +66,6 @@ def _what(it: Command) -> dict[str, str]:
     """Name what a command was about."""
     if isinstance(it, SetQueueMode | MoveTasks):
         return {"queue_id": it.queue_id}
+    if isinstance(it, Vacate):
+        return {"queue_id": it.target_queue_id}
     return {"task_id": it.task_id}

@@ -17,6 +17,7 @@ from centralita.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from centralita.dispatch.v1.events_pb2 import OfferEnd, OfferEnded
 from centralita.dispatch.v1.explain_service_pb2 import ExplainTaskRequest
 from centralita.dispatch.v1.explain_service_pb2_grpc import ExplainServiceStub
+from centralita.dispatch.v1.removal_service_pb2_grpc import RemovalServiceStub
 from centralita.dispatch.v1.simulation_service_pb2 import CompareRequest, SimulateRequest
 from centralita.dispatch.v1.simulation_service_pb2_grpc import SimulationServiceStub
 from centralita.presence.v1.events_pb2 import PresenceChanged
@@ -42,6 +43,7 @@ class Centre:
         self._stub, self._explain = DispatchServiceStub(channel), ExplainServiceStub(channel)
         self._simulation = SimulationServiceStub(channel)
         self._audit = AuditServiceStub(channel)
+        self._removal = RemovalServiceStub(channel)
         self._issuer, self._bus, self.tenant = issuer, bus, tenant
         self._versions = 0
 
@@ -50,6 +52,13 @@ class Centre:
     async def tell(self, event: Message, event_id: str = "") -> None:
         at = datetime.now(UTC)
         await self._bus.publish(outgoing(event, event_id=event_id or new_id(), at=at))
+
+    async def queue_removed(self, queue_id: str) -> None:
+        self._versions += 1
+        it = QueueChanged(
+            tenant_id=self.tenant, queue_id=queue_id, version=self._versions, removed=True
+        )
+        await self.tell(it)
 
     async def queue(
         self, queue_id: str = "sales", *, seconds: int = 20, priority: int = 0, **more: Any
@@ -71,14 +80,21 @@ class Centre:
             )
         )
 
-    async def works(self, agent_id: str, capacity: int = 1, *, receive_new: bool = True) -> None:
+    async def works(
+        self,
+        agent_id: str,
+        capacity: int = 1,
+        *,
+        receive_new: bool = True,
+        queue_id: str = "sales",
+    ) -> None:
         self._versions += 1
         await self.tell(
             UserChanged(
                 tenant_id=self.tenant,
                 user_id=agent_id,
                 version=self._versions,
-                queue_ids=["sales"],
+                queue_ids=[queue_id],
                 chat_capacity=capacity,
             )
         )
@@ -104,11 +120,11 @@ class Centre:
             )
         )
 
-    async def opens(self, task_id: str, *, event_id: str = "") -> None:
+    async def opens(self, task_id: str, *, event_id: str = "", queue_id: str = "sales") -> None:
         now = Timestamp()
         now.GetCurrentTime()
         opened = ConversationOpened(
-            tenant_id=self.tenant, conversation_id=task_id, queue_id="sales", opened_at=now
+            tenant_id=self.tenant, conversation_id=task_id, queue_id=queue_id, opened_at=now
         )
         await self.tell(opened, event_id)
 
@@ -188,6 +204,11 @@ class Centre:
             return self._call(method, request, user_id, role)
         token = bearer(self._issuer.service(service))
         call: Asked = getattr(self._stub, method)(request, metadata=token)
+        return call
+
+    def removal(self, method: str, request: Message, service: str = "directory") -> Asked:
+        token = bearer(self._issuer.service(service))
+        call: Asked = getattr(self._removal, method)(request, metadata=token)
         return call
 
     # What can be heard

@@ -110,7 +110,7 @@ LOOKED_UP: Mapping[str, tuple[str, ...]] = {
 
 PLACES = (
     *("dispatch.in.0", "dispatch.journal.0", "dispatch.wait.0", "dispatch.queue.0"),
-    *("dispatch.tasks.0", "dispatch.chats.0"),
+    *("dispatch.work.0", "dispatch.tasks.0", "dispatch.chats.0"),
     *("webchat.t.a.v", "$KV.dispatch-leases.k", "$KV.presence-leases.k"),
     *("$O.dispatch-snapshots.C.n", "$O.dispatch-snapshots.M.n"),
     *("$O.dispatch-archive.C.n", "$O.dispatch-archive.M.n"),
@@ -147,7 +147,10 @@ SAID: Mapping[str, tuple[str, ...]] = {
     "connector": ("cc.t.ingestion.v1.message.submitted",),
 }
 HEARD: Mapping[str, tuple[str, ...]] = {
-    "dispatch": ("dispatch.wait.0", "dispatch.queue.0", "dispatch.tasks.0", "dispatch.chats.0"),
+    "dispatch": (
+        *("dispatch.wait.0", "dispatch.queue.0", "dispatch.work.0"),
+        *("dispatch.tasks.0", "dispatch.chats.0"),
+    ),
     "ingestion": ("webchat.t.a.v", "webchat.*.*.*"),
     "connector": ("_INBOX.i", "_INBOX.>"),
 }

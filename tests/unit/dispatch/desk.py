@@ -351,6 +351,7 @@ def truth(state: State) -> Any:
                 tenant.queues,
                 tenant.groups.configured,
                 tenant.modes,
+                tenant.vacated,
                 {
                     agent.id: (
                         agent.config,

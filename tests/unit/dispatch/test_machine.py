@@ -4,8 +4,13 @@ HYPOTHESIS_PROFILE=long looks further, without a bound that a build could wait f
 """
 
 import pytest
+from hypothesis import settings
 
 from tests.unit.dispatch.machine import PROFILE, Routing
+from tests.unit.dispatch.removing import Removing
 
 TestRouting = pytest.mark.timeout(0 if PROFILE.max_examples > 1000 else 180)(Routing.TestCase)
 TestRouting.settings = PROFILE
+
+TestRemoving = pytest.mark.timeout(0 if PROFILE.max_examples > 1000 else 180)(Removing.TestCase)
+TestRemoving.settings = settings(PROFILE, max_examples=PROFILE.max_examples // 4)

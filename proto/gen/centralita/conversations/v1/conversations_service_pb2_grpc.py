@@ -61,6 +61,11 @@ class ConversationsServiceStub:
                 request_serializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.GetOpenConversationRequest.SerializeToString,
                 response_deserializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.GetOpenConversationResponse.FromString,
                 _registered_method=True)
+        self.CountOpenConversations = channel.unary_unary(
+                '/centralita.conversations.v1.ConversationsService/CountOpenConversations',
+                request_serializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.CountOpenConversationsRequest.SerializeToString,
+                response_deserializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.CountOpenConversationsResponse.FromString,
+                _registered_method=True)
 
 
 class ConversationsServiceServicer:
@@ -110,6 +115,13 @@ class ConversationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountOpenConversations(self, request, context):
+        """How many conversations are open on a channel account of any tenant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConversationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -137,6 +149,11 @@ def add_ConversationsServiceServicer_to_server(servicer, server):
                     servicer.GetOpenConversation,
                     request_deserializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.GetOpenConversationRequest.FromString,
                     response_serializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.GetOpenConversationResponse.SerializeToString,
+            ),
+            'CountOpenConversations': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountOpenConversations,
+                    request_deserializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.CountOpenConversationsRequest.FromString,
+                    response_serializer=centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.CountOpenConversationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -276,6 +293,33 @@ class ConversationsService:
             '/centralita.conversations.v1.ConversationsService/GetOpenConversation',
             centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.GetOpenConversationRequest.SerializeToString,
             centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.GetOpenConversationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountOpenConversations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/centralita.conversations.v1.ConversationsService/CountOpenConversations',
+            centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.CountOpenConversationsRequest.SerializeToString,
+            centralita_dot_conversations_dot_v1_dot_conversations__service__pb2.CountOpenConversationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,6 +55,8 @@ class ConversationsServiceStub:
     """The open conversation whose replies go to an address, for a service that speaks with the
     customer. NOT_FOUND CONVERSATION_NOT_FOUND when none is open.
     """
+    CountOpenConversations: _grpc.UnaryUnaryMultiCallable[_conversations_service_pb2.CountOpenConversationsRequest, _conversations_service_pb2.CountOpenConversationsResponse]
+    """How many conversations are open on a channel account of any tenant."""
 
 @_typing.type_check_only
 class ConversationsServiceAsyncStub(ConversationsServiceStub):
@@ -83,6 +85,8 @@ class ConversationsServiceAsyncStub(ConversationsServiceStub):
     """The open conversation whose replies go to an address, for a service that speaks with the
     customer. NOT_FOUND CONVERSATION_NOT_FOUND when none is open.
     """
+    CountOpenConversations: _aio.UnaryUnaryMultiCallable[_conversations_service_pb2.CountOpenConversationsRequest, _conversations_service_pb2.CountOpenConversationsResponse]  # type: ignore[assignment]
+    """How many conversations are open on a channel account of any tenant."""
 
 class ConversationsServiceServicer(metaclass=_abc_1.ABCMeta):
     """An agent sees a conversation that is theirs or waits in one of their queues, a supervisor all of
@@ -138,5 +142,13 @@ class ConversationsServiceServicer(metaclass=_abc_1.ABCMeta):
         """The open conversation whose replies go to an address, for a service that speaks with the
         customer. NOT_FOUND CONVERSATION_NOT_FOUND when none is open.
         """
+
+    @_abc_1.abstractmethod
+    def CountOpenConversations(
+        self,
+        request: _conversations_service_pb2.CountOpenConversationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversations_service_pb2.CountOpenConversationsResponse, _abc.Awaitable[_conversations_service_pb2.CountOpenConversationsResponse]]:
+        """How many conversations are open on a channel account of any tenant."""
 
 def add_ConversationsServiceServicer_to_server(servicer: ConversationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

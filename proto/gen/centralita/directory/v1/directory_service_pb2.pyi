@@ -353,15 +353,21 @@ class DeleteQueueRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUEUE_ID_FIELD_NUMBER: _builtins.int
+    MOVE_TO_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
+    move_to: _builtins.str
+    """The queue to which its work goes, also what still comes: what waits or rings waits there with
+    its age, what is held is work of that queue. Empty: there must be none.
+    """
     def __init__(
         self,
         *,
         queue_id: _builtins.str = ...,
+        move_to: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_id", b"queue_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["move_to", b"move_to", "queue_id", b"queue_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -514,15 +520,19 @@ class DeleteGroupRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     GROUP_ID_FIELD_NUMBER: _builtins.int
+    MOVE_TO_FIELD_NUMBER: _builtins.int
     group_id: _builtins.str
+    move_to: _builtins.str
+    """The queue to which its work goes, as in DeleteQueueRequest."""
     def __init__(
         self,
         *,
         group_id: _builtins.str = ...,
+        move_to: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "move_to", b"move_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -675,15 +685,21 @@ class DeleteChannelAccountRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHANNEL_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    LEAVE_OPEN_FIELD_NUMBER: _builtins.int
     channel_account_id: _builtins.str
+    leave_open: _builtins.bool
+    """Conversations that are open on it go on until somebody closes them; what agents write in them
+    reaches nobody, and says so.
+    """
     def __init__(
         self,
         *,
         channel_account_id: _builtins.str = ...,
+        leave_open: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_account_id", b"channel_account_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_account_id", b"channel_account_id", "leave_open", b"leave_open"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -213,7 +213,10 @@ class DirectoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteQueue(self, request, context):
-        """Remove a queue.
+        """Remove a queue. FAILED_PRECONDITION QUEUE_HAS_TASKS with `waiting`, `ringing` and `inService` while
+        there is work in it, unless it goes to another queue. Nothing has changed then, nor when the
+        router does not answer at first (UNAVAILABLE DEPENDENCY_UNAVAILABLE); a removal that was broken
+        off later shows as `removing_to`, and is resumed by the same request or ended by a put.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -241,7 +244,7 @@ class DirectoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteGroup(self, request, context):
-        """Remove a group.
+        """Remove a group. As DeleteQueue, with GROUP_HAS_TASKS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -270,7 +273,8 @@ class DirectoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteChannelAccount(self, request, context):
-        """Remove a channel account.
+        """Remove a channel account. FAILED_PRECONDITION CHANNEL_ACCOUNT_HAS_CONVERSATIONS with how many are
+        `open`, unless they are left; UNAVAILABLE DEPENDENCY_UNAVAILABLE when nobody says.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -58,7 +58,11 @@ class DirectoryServiceStub:
     ListQueues: _grpc.UnaryUnaryMultiCallable[_directory_service_pb2.ListQueuesRequest, _directory_service_pb2.ListQueuesResponse]
     """All queues of the tenant, by id, in pages."""
     DeleteQueue: _grpc.UnaryUnaryMultiCallable[_directory_service_pb2.DeleteQueueRequest, _directory_service_pb2.DeleteQueueResponse]
-    """Remove a queue."""
+    """Remove a queue. FAILED_PRECONDITION QUEUE_HAS_TASKS with `waiting`, `ringing` and `inService` while
+    there is work in it, unless it goes to another queue. Nothing has changed then, nor when the
+    router does not answer at first (UNAVAILABLE DEPENDENCY_UNAVAILABLE); a removal that was broken
+    off later shows as `removing_to`, and is resumed by the same request or ended by a put.
+    """
     PutGroup: _grpc.UnaryUnaryMultiCallable[_directory_service_pb2.PutGroupRequest, _directory_service_pb2.PutGroupResponse]
     """Create or replace a group."""
     GetGroup: _grpc.UnaryUnaryMultiCallable[_directory_service_pb2.GetGroupRequest, _directory_service_pb2.GetGroupResponse]
@@ -66,7 +70,7 @@ class DirectoryServiceStub:
     ListGroups: _grpc.UnaryUnaryMultiCallable[_directory_service_pb2.ListGroupsRequest, _directory_service_pb2.ListGroupsResponse]
     """All groups of the tenant, by id, in pages."""
     DeleteGroup: _grpc.UnaryUnaryMultiCallable[_directory_service_pb2.DeleteGroupRequest, _directory_service_pb2.DeleteGroupResponse]
-    """Remove a group."""
+    """Remove a group. As DeleteQueue, with GROUP_HAS_TASKS."""
     PutChannelAccount: _grpc.UnaryUnaryMultiCallable[_directory_service_pb2.PutChannelAccountRequest, _directory_service_pb2.PutChannelAccountResponse]
     """Create or replace a channel account.
     The secret is made on creation and read with RotateChannelAccountSecret.
@@ -76,7 +80,9 @@ class DirectoryServiceStub:
     ListChannelAccounts: _grpc.UnaryUnaryMultiCallable[_directory_service_pb2.ListChannelAccountsRequest, _directory_service_pb2.ListChannelAccountsResponse]
     """All channel accounts of the tenant, by id, in pages."""
     DeleteChannelAccount: _grpc.UnaryUnaryMultiCallable[_directory_service_pb2.DeleteChannelAccountRequest, _directory_service_pb2.DeleteChannelAccountResponse]
-    """Remove a channel account."""
+    """Remove a channel account. FAILED_PRECONDITION CHANNEL_ACCOUNT_HAS_CONVERSATIONS with how many are
+    `open`, unless they are left; UNAVAILABLE DEPENDENCY_UNAVAILABLE when nobody says.
+    """
     RotateChannelAccountSecret: _grpc.UnaryUnaryMultiCallable[_directory_service_pb2.RotateChannelAccountSecretRequest, _directory_service_pb2.RotateChannelAccountSecretResponse]
     """Make a new secret for a channel account and answer it, once. The secret before it stays
     good for the overlap, so that a connector can be changed without refusing messages.
@@ -120,7 +126,11 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     ListQueues: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.ListQueuesRequest, _directory_service_pb2.ListQueuesResponse]  # type: ignore[assignment]
     """All queues of the tenant, by id, in pages."""
     DeleteQueue: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.DeleteQueueRequest, _directory_service_pb2.DeleteQueueResponse]  # type: ignore[assignment]
-    """Remove a queue."""
+    """Remove a queue. FAILED_PRECONDITION QUEUE_HAS_TASKS with `waiting`, `ringing` and `inService` while
+    there is work in it, unless it goes to another queue. Nothing has changed then, nor when the
+    router does not answer at first (UNAVAILABLE DEPENDENCY_UNAVAILABLE); a removal that was broken
+    off later shows as `removing_to`, and is resumed by the same request or ended by a put.
+    """
     PutGroup: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.PutGroupRequest, _directory_service_pb2.PutGroupResponse]  # type: ignore[assignment]
     """Create or replace a group."""
     GetGroup: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.GetGroupRequest, _directory_service_pb2.GetGroupResponse]  # type: ignore[assignment]
@@ -128,7 +138,7 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     ListGroups: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.ListGroupsRequest, _directory_service_pb2.ListGroupsResponse]  # type: ignore[assignment]
     """All groups of the tenant, by id, in pages."""
     DeleteGroup: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.DeleteGroupRequest, _directory_service_pb2.DeleteGroupResponse]  # type: ignore[assignment]
-    """Remove a group."""
+    """Remove a group. As DeleteQueue, with GROUP_HAS_TASKS."""
     PutChannelAccount: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.PutChannelAccountRequest, _directory_service_pb2.PutChannelAccountResponse]  # type: ignore[assignment]
     """Create or replace a channel account.
     The secret is made on creation and read with RotateChannelAccountSecret.
@@ -138,7 +148,9 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     ListChannelAccounts: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.ListChannelAccountsRequest, _directory_service_pb2.ListChannelAccountsResponse]  # type: ignore[assignment]
     """All channel accounts of the tenant, by id, in pages."""
     DeleteChannelAccount: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.DeleteChannelAccountRequest, _directory_service_pb2.DeleteChannelAccountResponse]  # type: ignore[assignment]
-    """Remove a channel account."""
+    """Remove a channel account. FAILED_PRECONDITION CHANNEL_ACCOUNT_HAS_CONVERSATIONS with how many are
+    `open`, unless they are left; UNAVAILABLE DEPENDENCY_UNAVAILABLE when nobody says.
+    """
     RotateChannelAccountSecret: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.RotateChannelAccountSecretRequest, _directory_service_pb2.RotateChannelAccountSecretResponse]  # type: ignore[assignment]
     """Make a new secret for a channel account and answer it, once. The secret before it stays
     good for the overlap, so that a connector can be changed without refusing messages.
@@ -233,7 +245,11 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _directory_service_pb2.DeleteQueueRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_directory_service_pb2.DeleteQueueResponse, _abc.Awaitable[_directory_service_pb2.DeleteQueueResponse]]:
-        """Remove a queue."""
+        """Remove a queue. FAILED_PRECONDITION QUEUE_HAS_TASKS with `waiting`, `ringing` and `inService` while
+        there is work in it, unless it goes to another queue. Nothing has changed then, nor when the
+        router does not answer at first (UNAVAILABLE DEPENDENCY_UNAVAILABLE); a removal that was broken
+        off later shows as `removing_to`, and is resumed by the same request or ended by a put.
+        """
 
     @_abc_1.abstractmethod
     def PutGroup(
@@ -265,7 +281,7 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _directory_service_pb2.DeleteGroupRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_directory_service_pb2.DeleteGroupResponse, _abc.Awaitable[_directory_service_pb2.DeleteGroupResponse]]:
-        """Remove a group."""
+        """Remove a group. As DeleteQueue, with GROUP_HAS_TASKS."""
 
     @_abc_1.abstractmethod
     def PutChannelAccount(
@@ -299,7 +315,9 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _directory_service_pb2.DeleteChannelAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_directory_service_pb2.DeleteChannelAccountResponse, _abc.Awaitable[_directory_service_pb2.DeleteChannelAccountResponse]]:
-        """Remove a channel account."""
+        """Remove a channel account. FAILED_PRECONDITION CHANNEL_ACCOUNT_HAS_CONVERSATIONS with how many are
+        `open`, unless they are left; UNAVAILABLE DEPENDENCY_UNAVAILABLE when nobody says.
+        """
 
     @_abc_1.abstractmethod
     def RotateChannelAccountSecret(

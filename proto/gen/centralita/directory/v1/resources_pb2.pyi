@@ -750,6 +750,7 @@ class Queue(_message.Message):
     AFTER_SERVICE_FIELD_NUMBER: _builtins.int
     ON_AGENT_LOST_FIELD_NUMBER: _builtins.int
     ASK_AGAIN_AFTER_FIELD_NUMBER: _builtins.int
+    REMOVING_TO_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
     """Slug, 1 to 64 of [A-Za-z0-9_-], unique in the tenant."""
     display_name: _builtins.str
@@ -771,6 +772,10 @@ class Queue(_message.Message):
     room for it if they had nothing else: who is busy is there.
     """
     on_agent_lost: Global___OnAgentLost.ValueType
+    removing_to: _builtins.str
+    """The queue to which its work goes while it is being removed: nothing new may refer to it. A put
+    ignores this and keeps the queue. Empty: it is not being removed.
+    """
     @_builtins.property
     def offer_timeout(self) -> _duration_pb2.Duration:
         """How long an offer rings before it goes to somebody else, 1 s to 10 min. Unset: 20 s."""
@@ -830,10 +835,11 @@ class Queue(_message.Message):
         after_service: Global___AfterService | None = ...,
         on_agent_lost: Global___OnAgentLost.ValueType = ...,
         ask_again_after: _duration_pb2.Duration | None = ...,
+        removing_to: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "ask_again_after", b"ask_again_after", "business_hours", b"business_hours", "max_wait", b"max_wait", "offer_timeout", b"offer_timeout", "overflow", b"overflow", "sticky", b"sticky"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "agent_selection", b"agent_selection", "ask_again_after", b"ask_again_after", "business_hours", b"business_hours", "channels", b"channels", "display_name", b"display_name", "max_wait", b"max_wait", "max_waiting", b"max_waiting", "offer_timeout", b"offer_timeout", "on_agent_lost", b"on_agent_lost", "overflow", b"overflow", "overflow_when_nobody", b"overflow_when_nobody", "priority", b"priority", "queue_id", b"queue_id", "relaxations", b"relaxations", "skills", b"skills", "sticky", b"sticky", "task_selection", b"task_selection", "version", b"version", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_service", b"after_service", "agent_selection", b"agent_selection", "ask_again_after", b"ask_again_after", "business_hours", b"business_hours", "channels", b"channels", "display_name", b"display_name", "max_wait", b"max_wait", "max_waiting", b"max_waiting", "offer_timeout", b"offer_timeout", "on_agent_lost", b"on_agent_lost", "overflow", b"overflow", "overflow_when_nobody", b"overflow_when_nobody", "priority", b"priority", "queue_id", b"queue_id", "relaxations", b"relaxations", "removing_to", b"removing_to", "skills", b"skills", "sticky", b"sticky", "task_selection", b"task_selection", "version", b"version", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -852,12 +858,15 @@ class Group(_message.Message):
     RING_STRATEGY_FIELD_NUMBER: _builtins.int
     RING_TIMEOUT_FIELD_NUMBER: _builtins.int
     ASK_AGAIN_AFTER_FIELD_NUMBER: _builtins.int
+    REMOVING_TO_FIELD_NUMBER: _builtins.int
     group_id: _builtins.str
     """Slug, 1 to 64 of [A-Za-z0-9_-], unique in the tenant."""
     display_name: _builtins.str
     """1 to 100 characters."""
     version: _builtins.int
     ring_strategy: Global___RingStrategy.ValueType
+    removing_to: _builtins.str
+    """The queue to which its work goes while it is being removed, as of a queue."""
     @_builtins.property
     def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Members, in their order. Each must exist."""
@@ -882,10 +891,11 @@ class Group(_message.Message):
         ring_strategy: Global___RingStrategy.ValueType = ...,
         ring_timeout: _duration_pb2.Duration | None = ...,
         ask_again_after: _duration_pb2.Duration | None = ...,
+        removing_to: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ask_again_after", b"ask_again_after", "ring_timeout", b"ring_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_again_after", b"ask_again_after", "display_name", b"display_name", "group_id", b"group_id", "ring_strategy", b"ring_strategy", "ring_timeout", b"ring_timeout", "user_ids", b"user_ids", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_again_after", b"ask_again_after", "display_name", b"display_name", "group_id", b"group_id", "removing_to", b"removing_to", "ring_strategy", b"ring_strategy", "ring_timeout", b"ring_timeout", "user_ids", b"user_ids", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

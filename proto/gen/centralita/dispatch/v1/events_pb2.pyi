@@ -503,6 +503,9 @@ class SupervisorActed(_message.Message):
         ACTION_TASK_COMPLETED: SupervisorActed._Action.ValueType  # 7
         """For the agent who held it."""
         ACTION_AFTER_SERVICE_FINISHED: SupervisorActed._Action.ValueType  # 8
+        ACTION_QUEUE_REMOVED: SupervisorActed._Action.ValueType  # 9
+        """Removed, and its work given to target_queue_id."""
+        ACTION_GROUP_REMOVED: SupervisorActed._Action.ValueType  # 10
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """What they did."""
@@ -518,6 +521,9 @@ class SupervisorActed(_message.Message):
     ACTION_TASK_COMPLETED: SupervisorActed.Action.ValueType  # 7
     """For the agent who held it."""
     ACTION_AFTER_SERVICE_FINISHED: SupervisorActed.Action.ValueType  # 8
+    ACTION_QUEUE_REMOVED: SupervisorActed.Action.ValueType  # 9
+    """Removed, and its work given to target_queue_id."""
+    ACTION_GROUP_REMOVED: SupervisorActed.Action.ValueType  # 10
 
     TENANT_ID_FIELD_NUMBER: _builtins.int
     ACTOR_ID_FIELD_NUMBER: _builtins.int
@@ -528,6 +534,7 @@ class SupervisorActed(_message.Message):
     TARGET_QUEUE_ID_FIELD_NUMBER: _builtins.int
     TASKS_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     actor_id: _builtins.str
     action: Global___SupervisorActed.Action.ValueType
@@ -535,8 +542,10 @@ class SupervisorActed(_message.Message):
     task_id: _builtins.str
     agent_id: _builtins.str
     target_queue_id: _builtins.str
-    """Of tasks that were moved."""
+    """Of tasks that were moved, or of work that was in what was removed."""
     tasks: _builtins.int
+    group_id: _builtins.str
+    """Of a group that was removed."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -551,10 +560,11 @@ class SupervisorActed(_message.Message):
         target_queue_id: _builtins.str = ...,
         tasks: _builtins.int = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor_id", b"actor_id", "agent_id", b"agent_id", "at", b"at", "queue_id", b"queue_id", "target_queue_id", b"target_queue_id", "task_id", b"task_id", "tasks", b"tasks", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor_id", b"actor_id", "agent_id", b"agent_id", "at", b"at", "group_id", b"group_id", "queue_id", b"queue_id", "target_queue_id", b"target_queue_id", "task_id", b"task_id", "tasks", b"tasks", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -54,6 +54,7 @@ class Input(_message.Message):
     TAKE_BACK_TASK_FIELD_NUMBER: _builtins.int
     SET_QUEUE_MODE_FIELD_NUMBER: _builtins.int
     MOVE_TASKS_FIELD_NUMBER: _builtins.int
+    VACATE_FIELD_NUMBER: _builtins.int
     TENANT_CONFIGURED_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     request_id: _builtins.str
@@ -107,6 +108,8 @@ class Input(_message.Message):
     @_builtins.property
     def move_tasks(self) -> Global___MoveTasks: ...
     @_builtins.property
+    def vacate(self) -> Global___Vacate: ...
+    @_builtins.property
     def tenant_configured(self) -> Global___TenantConfigured: ...
     def __init__(
         self,
@@ -135,13 +138,14 @@ class Input(_message.Message):
         take_back_task: Global___TakeBackTask | None = ...,
         set_queue_mode: Global___SetQueueMode | None = ...,
         move_tasks: Global___MoveTasks | None = ...,
+        vacate: Global___Vacate | None = ...,
         tenant_configured: Global___TenantConfigured | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "report_unreachable", b"report_unreachable", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_configured", b"tenant_configured"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "report_unreachable", b"report_unreachable", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_configured", b"tenant_configured", "vacate", b"vacate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "again", b"again", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "fingerprint", b"fingerprint", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "reply_to", b"reply_to", "report_unreachable", b"report_unreachable", "request_id", b"request_id", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_configured", b"tenant_configured", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_offer", b"accept_offer", "again", b"again", "agent_configured", b"agent_configured", "assign_task", b"assign_task", "body", b"body", "cancel_task", b"cancel_task", "complete_task", b"complete_task", "decline_offer", b"decline_offer", "extend_after_service", b"extend_after_service", "fingerprint", b"fingerprint", "finish_after_service", b"finish_after_service", "group_configured", b"group_configured", "move_tasks", b"move_tasks", "openings_foreseen", b"openings_foreseen", "presence_observed", b"presence_observed", "queue_configured", b"queue_configured", "reply_to", b"reply_to", "report_unreachable", b"report_unreachable", "request_id", b"request_id", "set_queue_mode", b"set_queue_mode", "submit_task", b"submit_task", "take_back_task", b"take_back_task", "task_closed", b"task_closed", "task_submitted", b"task_submitted", "tenant_configured", b"tenant_configured", "tenant_id", b"tenant_id", "vacate", b"vacate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_configured", "agent_configured", "presence_observed", "task_submitted", "task_closed", "group_configured", "accept_offer", "decline_offer", "assign_task", "complete_task", "openings_foreseen", "finish_after_service", "extend_after_service", "submit_task", "report_unreachable", "cancel_task", "take_back_task", "set_queue_mode", "move_tasks", "tenant_configured"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_configured", "agent_configured", "presence_observed", "task_submitted", "task_closed", "group_configured", "accept_offer", "decline_offer", "assign_task", "complete_task", "openings_foreseen", "finish_after_service", "extend_after_service", "submit_task", "report_unreachable", "cancel_task", "take_back_task", "set_queue_mode", "move_tasks", "vacate", "tenant_configured"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -962,6 +966,40 @@ class MoveTasks(_message.Message):
 Global___MoveTasks: _TypeAlias = MoveTasks  # noqa: Y015
 
 @_typing.final
+class Vacate(_message.Message):
+    """Command: see RemovalService.Vacate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    TARGET_QUEUE_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_ID_FIELD_NUMBER: _builtins.int
+    queue_id: _builtins.str
+    """Either this or the group."""
+    group_id: _builtins.str
+    version: _builtins.int
+    target_queue_id: _builtins.str
+    actor_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        queue_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        target_queue_id: _builtins.str = ...,
+        actor_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor_id", b"actor_id", "group_id", b"group_id", "queue_id", b"queue_id", "target_queue_id", b"target_queue_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Vacate: _TypeAlias = Vacate  # noqa: Y015
+
+@_typing.final
 class Record(_message.Message):
     """One append to the journal: a batch of steps that commit together."""
 
@@ -1059,6 +1097,7 @@ class Decision(_message.Message):
     GROUP_SET_ASKING_AGAIN_FIELD_NUMBER: _builtins.int
     QUEUE_MODE_SET_FIELD_NUMBER: _builtins.int
     ACTED_FIELD_NUMBER: _builtins.int
+    VACATED_FIELD_NUMBER: _builtins.int
     TENANT_SET_FIELD_NUMBER: _builtins.int
     AGENT_SET_TAKING_NOTHING_FIELD_NUMBER: _builtins.int
     @_builtins.property
@@ -1110,6 +1149,8 @@ class Decision(_message.Message):
     @_builtins.property
     def acted(self) -> Global___Acted: ...
     @_builtins.property
+    def vacated(self) -> Global___Vacated: ...
+    @_builtins.property
     def tenant_set(self) -> Global___TenantSet: ...
     @_builtins.property
     def agent_set_taking_nothing(self) -> Global___AgentSet:
@@ -1142,14 +1183,15 @@ class Decision(_message.Message):
         group_set_asking_again: Global___GroupSet | None = ...,
         queue_mode_set: Global___QueueModeSet | None = ...,
         acted: Global___Acted | None = ...,
+        vacated: Global___Vacated | None = ...,
         tenant_set: Global___TenantSet | None = ...,
         agent_set_taking_nothing: Global___AgentSet | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "after_service_started", b"after_service_started", "agent_set", b"agent_set", "agent_set_taking_nothing", b"agent_set_taking_nothing", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "group_set_asking_again", b"group_set_asking_again", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "pause_over", b"pause_over", "presence_set", b"presence_set", "queue_mode_set", b"queue_mode_set", "queue_set", b"queue_set", "queue_set_asking_again", b"queue_set_asking_again", "queue_turned", b"queue_turned", "queued", b"queued", "refusals_forgotten", b"refusals_forgotten", "tenant_set", b"tenant_set", "widened", b"widened"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "after_service_started", b"after_service_started", "agent_set", b"agent_set", "agent_set_taking_nothing", b"agent_set_taking_nothing", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "group_set_asking_again", b"group_set_asking_again", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "pause_over", b"pause_over", "presence_set", b"presence_set", "queue_mode_set", b"queue_mode_set", "queue_set", b"queue_set", "queue_set_asking_again", b"queue_set_asking_again", "queue_turned", b"queue_turned", "queued", b"queued", "refusals_forgotten", b"refusals_forgotten", "tenant_set", b"tenant_set", "vacated", b"vacated", "widened", b"widened"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "after_service_started", b"after_service_started", "agent_set", b"agent_set", "agent_set_taking_nothing", b"agent_set_taking_nothing", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "group_set_asking_again", b"group_set_asking_again", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "pause_over", b"pause_over", "presence_set", b"presence_set", "queue_mode_set", b"queue_mode_set", "queue_set", b"queue_set", "queue_set_asking_again", b"queue_set_asking_again", "queue_turned", b"queue_turned", "queued", b"queued", "refusals_forgotten", b"refusals_forgotten", "tenant_set", b"tenant_set", "widened", b"widened"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acted", b"acted", "after_service_started", b"after_service_started", "agent_set", b"agent_set", "agent_set_taking_nothing", b"agent_set_taking_nothing", "answered", b"answered", "assigned", b"assigned", "body", b"body", "cancelled", b"cancelled", "completed", b"completed", "group_set", b"group_set", "group_set_asking_again", b"group_set_asking_again", "offer_closed", b"offer_closed", "offered", b"offered", "openings_set", b"openings_set", "overflowed", b"overflowed", "pause_over", b"pause_over", "presence_set", b"presence_set", "queue_mode_set", b"queue_mode_set", "queue_set", b"queue_set", "queue_set_asking_again", b"queue_set_asking_again", "queue_turned", b"queue_turned", "queued", b"queued", "refusals_forgotten", b"refusals_forgotten", "tenant_set", b"tenant_set", "vacated", b"vacated", "widened", b"widened"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_set", "agent_set", "presence_set", "queued", "offered", "offer_closed", "assigned", "completed", "cancelled", "answered", "group_set", "openings_set", "queue_turned", "overflowed", "after_service_started", "widened", "pause_over", "refusals_forgotten", "queue_set_asking_again", "group_set_asking_again", "queue_mode_set", "acted", "tenant_set", "agent_set_taking_nothing"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["queue_set", "agent_set", "presence_set", "queued", "offered", "offer_closed", "assigned", "completed", "cancelled", "answered", "group_set", "openings_set", "queue_turned", "overflowed", "after_service_started", "widened", "pause_over", "refusals_forgotten", "queue_set_asking_again", "group_set_asking_again", "queue_mode_set", "acted", "vacated", "tenant_set", "agent_set_taking_nothing"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1227,6 +1269,43 @@ class GroupSet(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GroupSet: _TypeAlias = GroupSet  # noqa: Y015
+
+@_typing.final
+class Vacated(_message.Message):
+    """A queue or a group is about to be removed: what is held there, and what comes from now on, is of
+    another queue. What waits or rings is queued there in this step, or in the next ones. Over when
+    the queue or group is set with a newer version that is not its removal.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    TARGET_QUEUE_ID_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    queue_id: _builtins.str
+    """Either this or the group."""
+    group_id: _builtins.str
+    version: _builtins.int
+    target_queue_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        target_queue_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "queue_id", b"queue_id", "target_queue_id", b"target_queue_id", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Vacated: _TypeAlias = Vacated  # noqa: Y015
 
 @_typing.final
 class OpeningsSet(_message.Message):
@@ -1766,6 +1845,7 @@ class Acted(_message.Message):
     TARGET_QUEUE_ID_FIELD_NUMBER: _builtins.int
     TASKS_FIELD_NUMBER: _builtins.int
     AT_MS_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     actor_id: _builtins.str
     action: _events_pb2.SupervisorActed.Action.ValueType
@@ -1775,6 +1855,8 @@ class Acted(_message.Message):
     target_queue_id: _builtins.str
     tasks: _builtins.int
     at_ms: _builtins.int
+    group_id: _builtins.str
+    """Of a group that was removed."""
     def __init__(
         self,
         *,
@@ -1787,10 +1869,11 @@ class Acted(_message.Message):
         target_queue_id: _builtins.str = ...,
         tasks: _builtins.int = ...,
         at_ms: _builtins.int = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor_id", b"actor_id", "agent_id", b"agent_id", "at_ms", b"at_ms", "queue_id", b"queue_id", "target_queue_id", b"target_queue_id", "task_id", b"task_id", "tasks", b"tasks", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor_id", b"actor_id", "agent_id", b"agent_id", "at_ms", b"at_ms", "group_id", b"group_id", "queue_id", b"queue_id", "target_queue_id", b"target_queue_id", "task_id", b"task_id", "tasks", b"tasks", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1857,6 +1940,7 @@ class Snapshot(_message.Message):
     HOURS_FIELD_NUMBER: _builtins.int
     PACES_FIELD_NUMBER: _builtins.int
     MODES_FIELD_NUMBER: _builtins.int
+    VACATED_FIELD_NUMBER: _builtins.int
     LAST_AGENTS_FIELD_NUMBER: _builtins.int
     TENANTS_FIELD_NUMBER: _builtins.int
     journal_sequence: _builtins.int
@@ -1895,6 +1979,10 @@ class Snapshot(_message.Message):
         """Of queues that are not open."""
 
     @_builtins.property
+    def vacated(self) -> _containers.RepeatedCompositeFieldContainer[Global___Vacated]:
+        """Queues and groups that are, or were, removed, and whose work went elsewhere."""
+
+    @_builtins.property
     def last_agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___LastAgent]:
         """Oldest first."""
 
@@ -1919,12 +2007,13 @@ class Snapshot(_message.Message):
         hours: _abc.Iterable[Global___HoursState] | None = ...,
         paces: _abc.Iterable[Global___PaceState] | None = ...,
         modes: _abc.Iterable[Global___QueueModeSet] | None = ...,
+        vacated: _abc.Iterable[Global___Vacated] | None = ...,
         last_agents: _abc.Iterable[Global___LastAgent] | None = ...,
         tenants: _abc.Iterable[Global___TenantSet] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "groups", b"groups", "hours", b"hours", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "last_agents", b"last_agents", "modes", b"modes", "order", b"order", "paces", b"paces", "queues", b"queues", "tasks", b"tasks", "tenants", b"tenants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "answered_at_ms", b"answered_at_ms", "answers", b"answers", "at_ms", b"at_ms", "chain", b"chain", "emitted", b"emitted", "ended", b"ended", "groups", b"groups", "hours", b"hours", "input_cursor", b"input_cursor", "journal_sequence", b"journal_sequence", "last_agents", b"last_agents", "modes", b"modes", "order", b"order", "paces", b"paces", "queues", b"queues", "tasks", b"tasks", "tenants", b"tenants", "vacated", b"vacated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2447,6 +2536,61 @@ class QueueTold(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueueTold: _TypeAlias = QueueTold  # noqa: Y015
+
+@_typing.final
+class WorkAsked(_message.Message):
+    """Asked of a shard's leader, on dispatch.work.<shard>."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    queue_id: _builtins.str
+    """Either this or the group."""
+    group_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "queue_id", b"queue_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkAsked: _TypeAlias = WorkAsked  # noqa: Y015
+
+@_typing.final
+class WorkTold(_message.Message):
+    """What it answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAITING_FIELD_NUMBER: _builtins.int
+    RINGING_FIELD_NUMBER: _builtins.int
+    IN_SERVICE_FIELD_NUMBER: _builtins.int
+    waiting: _builtins.int
+    ringing: _builtins.int
+    in_service: _builtins.int
+    def __init__(
+        self,
+        *,
+        waiting: _builtins.int = ...,
+        ringing: _builtins.int = ...,
+        in_service: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_service", b"in_service", "ringing", b"ringing", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkTold: _TypeAlias = WorkTold  # noqa: Y015
 
 @_typing.final
 class HoursState(_message.Message):
