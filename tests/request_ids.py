@@ -23,6 +23,7 @@ INSTEAD: Mapping[str, tuple[Any, Any]] = {
     "channel": (TASK_CHANNEL_CALL, TASK_CHANNEL_CHAT),
     "skills": ([SkillNeed(skill_id="es", level=1)], []),
     "priority": (1, 2),
+    "version": (1, 2),
 }
 """What a field says, and then says instead. All others name something that nobody knows."""
 

@@ -40,6 +40,7 @@ from .use_cases import (
     Assignments,
     Close,
     Continue,
+    CountOpen,
     EndWithTask,
     Facts,
     MergeDelivery,
@@ -96,6 +97,7 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         working = Working(
             read=read,
             read_open=ReadOpenConversation(conversations),
+            count_open=CountOpen(conversations),
             list_messages=ReadMessages(read, stored),
             reply=Reply(conversations, stored, store, assignments, utc_now),
             close=Close(conversations, store, go_on, assignments, utc_now),

@@ -19,6 +19,7 @@ from .domain.message import Seen
 from .domain.visibility import Rank, Viewer
 from .use_cases import (
     Close,
+    CountOpen,
     Memberships,
     ReadConversation,
     ReadMessages,
@@ -47,6 +48,7 @@ class Working:
 
     read: ReadConversation
     read_open: ReadOpenConversation
+    count_open: CountOpen
     list_messages: ReadMessages
     reply: Reply
     close: Close
@@ -107,6 +109,12 @@ class ConversationsApi(ConversationsServiceServicer):
             request.tenant_id, request.channel_account_id, request.address
         )
         return pb.GetOpenConversationResponse(conversation=messages.from_conversation(found))
+
+    async def CountOpenConversations(
+        self, request: pb.CountOpenConversationsRequest, context: Context
+    ) -> pb.CountOpenConversationsResponse:
+        found = await self._do.count_open(request.tenant_id, request.channel_account_id)
+        return pb.CountOpenConversationsResponse(open=found)
 
     def _viewer(self) -> Viewer:
         who = caller()

@@ -4,15 +4,19 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from centralita.conversations.v1.conversations_service_pb2_grpc import ConversationsServiceStub
 from centralita.directory.v1.directory_service_pb2_grpc import (
     add_DirectoryServiceServicer_to_server,
 )
 from centralita.directory.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
+from centralita.dispatch.v1.removal_service_pb2_grpc import RemovalServiceStub
 
 from services.kernel.bus import Bus, connected
 from services.kernel.causes import cause_of
+from services.kernel.channels import channel
 from services.kernel.clock import Clock, utc_now
 from services.kernel.ending import beside
 from services.kernel.health import health
@@ -23,6 +27,7 @@ from services.kernel.run import Running, run_from_env
 from services.kernel.serve import Exposed, serving
 from services.kernel.serve_http import serving_http
 
+from .adapters.live_work import GrpcConversations, GrpcRouter
 from .adapters.mongo_sessions import MongoKeys
 from .adapters.passwords import ArgonPasswords, Cost, argon_passwords
 from .adapters.published import PublishedStates
@@ -30,13 +35,13 @@ from .adapters.seal import Seal
 from .adapters.seed_file import read_seed
 from .adapters.standing import StoredStanding
 from .adapters.store import Store, store
-from .adapters.tokens import JwtTokens, OwnKeys, key_set
+from .adapters.tokens import JwtTokens, OwnKeys, OwnToken, key_set
 from .domain import errors
 from .domain.keys import KeyPolicy
 from .grpc_api import CODES, Directory, DirectoryApi, SessionApi, SigningIn
 from .http_api import routes
 from .settings import Settings, service_secrets
-from .use_cases import presence_policy, resources, sessions, users
+from .use_cases import presence_policy, removals, resources, sessions, users
 from .use_cases.keys import KeyRing
 from .use_cases.republish import Republish
 from .use_cases.seed import ApplySeed, Shelves
@@ -59,9 +64,10 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
         store(db, bus, seal, utc_now, settings.access_token_lifetime) as kept,
         turning(KeyRing(MongoKeys(db, seal), utc_now, key_policy(settings)), settings) as ring,
         passwords_of(settings) as passwords,
+        live_work(settings, tokens_of(ring, settings)) as live,
     ):
         await plant(kept, passwords, settings.seed_file)
-        directory = directory_of(kept, passwords, settings, utc_now)
+        directory = directory_of(kept, passwords, live, settings, utc_now)
         signing_in = signing_in_of(kept, passwords, ring, settings, known_services)
         keys = Jwks(settings.jwks_url) if settings.jwks_url else OwnKeys(ring)
         async with (
@@ -87,9 +93,31 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
             yield Running(grpc_address=grpc, http_address=http, health=well)
 
 
+@dataclass(frozen=True, slots=True)
+class LiveWork:
+    """Who is asked when something is removed; it does not matter whether they are there before."""
+
+    router: GrpcRouter
+    conversations: GrpcConversations
+
+
+@asynccontextmanager
+async def live_work(settings: Settings, tokens: JwtTokens) -> AsyncIterator[LiveWork]:
+    token = OwnToken(tokens)
+    async with (
+        channel(settings.dispatch_address, token=token) as dispatch,
+        channel(settings.conversations_address, token=token) as conversations,
+    ):
+        yield LiveWork(
+            GrpcRouter(RemovalServiceStub(dispatch)),
+            GrpcConversations(ConversationsServiceStub(conversations)),
+        )
+
+
 def directory_of(
-    kept: Store, passwords: ArgonPasswords, settings: Settings, clock: Clock
+    kept: Store, passwords: ArgonPasswords, live: LiveWork, settings: Settings, clock: Clock
 ) -> Directory:
+    remove_emptied = removals.RemoveEmptied(kept.queues, live.router)
     return Directory(
         tenants=Read(kept.tenants, "tenant_id", errors.TenantNotFound),
         users=Read(kept.users, "user_id", errors.UserNotFound),
@@ -99,11 +127,11 @@ def directory_of(
         put_user=users.PutUser(kept.users, kept.queues, passwords, kept.sessions, clock),
         delete_user=users.DeleteUser(kept.users, kept.references, kept.sessions, clock),
         put_queue=resources.PutQueue(kept.queues, kept.groups),
-        delete_queue=resources.DeleteQueue(kept.queues, kept.references),
+        delete_queue=removals.DeleteQueue(kept.queues, kept.references, remove_emptied),
         put_group=resources.PutGroup(kept.groups, kept.users),
-        delete_group=resources.DeleteGroup(kept.groups, kept.references),
+        delete_group=removals.DeleteGroup(kept.groups, kept.references, remove_emptied),
         put_account=resources.PutChannelAccount(kept.accounts, kept.queues, clock),
-        delete_account=resources.DeleteChannelAccount(kept.accounts),
+        delete_account=removals.DeleteChannelAccount(kept.accounts, live.conversations),
         rotate_secret=resources.RotateSecret(kept.accounts, clock, settings.secret_overlap),
         resolve=resources.ResolveChannelAccount(kept.accounts, clock),
         presence_policy=presence_policy.ReadPresencePolicy(kept.policies),
@@ -119,19 +147,23 @@ def signing_in_of(
     known_services: Mapping[str, str],
 ) -> SigningIn:
     policy = sessions.SessionPolicy(settings.session_idle, settings.session_longest)
-    tokens = JwtTokens(
-        ring,
-        utc_now,
-        issuer=settings.issuer,
-        audience=settings.audience,
-        lifetime=settings.access_token_lifetime,
-    )
+    tokens = tokens_of(ring, settings)
     open_session = sessions.OpenSession(kept.sessions, tokens, utc_now, policy)
     return SigningIn(
         sign_in=sessions.SignIn(kept.users, passwords, kept.attempts, open_session, utc_now),
         refresh=sessions.RefreshSession(kept.users, kept.sessions, tokens, utc_now, policy),
         sign_out=sessions.SignOut(kept.sessions),
         issue=sessions.IssueServiceToken(known_services, tokens),
+    )
+
+
+def tokens_of(ring: KeyRing, settings: Settings) -> JwtTokens:
+    return JwtTokens(
+        ring,
+        utc_now,
+        issuer=settings.issuer,
+        audience=settings.audience,
+        lifetime=settings.access_token_lifetime,
     )
 
 

@@ -23,10 +23,8 @@ from .domain.tenant import Tenant
 from .domain.user import Role, User
 from .durations import duration
 from .use_cases.presence_policy import PutPresencePolicy, ReadPresencePolicy
+from .use_cases.removals import DeleteChannelAccount, DeleteGroup, DeleteQueue
 from .use_cases.resources import (
-    DeleteChannelAccount,
-    DeleteGroup,
-    DeleteQueue,
     PutChannelAccount,
     PutGroup,
     PutQueue,
@@ -53,6 +51,9 @@ CODES: Mapping[type[Exception], StatusCode] = {
     errors.RoleTooLow: StatusCode.PERMISSION_DENIED,
     errors.LastOwner: StatusCode.FAILED_PRECONDITION,
     errors.InUse: StatusCode.FAILED_PRECONDITION,
+    errors.QueueHasTasks: StatusCode.FAILED_PRECONDITION,
+    errors.GroupHasTasks: StatusCode.FAILED_PRECONDITION,
+    errors.ChannelAccountHasConversations: StatusCode.FAILED_PRECONDITION,
     errors.OverflowCycle: StatusCode.FAILED_PRECONDITION,
     errors.VersionStale: StatusCode.ABORTED,
     errors.Stale: StatusCode.ABORTED,
@@ -149,7 +150,8 @@ class DirectoryApi(DirectoryServiceServicer):
     async def DeleteQueue(
         self, request: pb.DeleteQueueRequest, context: Context
     ) -> pb.DeleteQueueResponse:
-        await self._do.delete_queue(caller().tenant_id, request.queue_id)
+        who = caller()
+        await self._do.delete_queue(who.user_id, who.tenant_id, request.queue_id, request.move_to)
         return pb.DeleteQueueResponse()
 
     async def PutGroup(self, request: pb.PutGroupRequest, context: Context) -> pb.PutGroupResponse:
@@ -174,7 +176,8 @@ class DirectoryApi(DirectoryServiceServicer):
     async def DeleteGroup(
         self, request: pb.DeleteGroupRequest, context: Context
     ) -> pb.DeleteGroupResponse:
-        await self._do.delete_group(caller().tenant_id, request.group_id)
+        who = caller()
+        await self._do.delete_group(who.user_id, who.tenant_id, request.group_id, request.move_to)
         return pb.DeleteGroupResponse()
 
     async def PutChannelAccount(
@@ -207,7 +210,9 @@ class DirectoryApi(DirectoryServiceServicer):
     async def DeleteChannelAccount(
         self, request: pb.DeleteChannelAccountRequest, context: Context
     ) -> pb.DeleteChannelAccountResponse:
-        await self._do.delete_account(caller().tenant_id, request.channel_account_id)
+        await self._do.delete_account(
+            caller().tenant_id, request.channel_account_id, leave_open=request.leave_open
+        )
         return pb.DeleteChannelAccountResponse()
 
     async def RotateChannelAccountSecret(

@@ -104,6 +104,7 @@ def from_group(slot: Slot[Group]) -> resources_pb2.Group:
         ring_strategy=resources_pb2.RingStrategy.ValueType(group.ring_strategy),
         ring_timeout=duration(group.ring_timeout),
         ask_again_after=duration(group.ask_again_after),
+        removing_to=group.removing_to,
     )
 
 

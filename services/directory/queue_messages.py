@@ -84,6 +84,7 @@ def from_queue(queue_id: str, version: int, queue: Queue) -> pb.Queue:
         overflow_when_nobody=queue.overflow_when_nobody,
         on_agent_lost=pb.OnAgentLost.ValueType(queue.on_agent_lost),
         ask_again_after=duration(queue.ask_again_after),
+        removing_to=queue.removing_to,
     )
     if queue.sticky is not None:
         message.sticky.CopyFrom(_from_sticky(queue.sticky))

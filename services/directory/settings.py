@@ -35,6 +35,8 @@ class Settings:
     issuer: str = "centralita"
     audience: str = "centralita"
     event_loop: EventLoop = "uvloop"
+    dispatch_address: Address = "dispatch:50051"
+    conversations_address: Address = "conversations:50051"
 
     seed_file: File = ""
     """TOML with tenants that are created where they are missing. Empty: none."""

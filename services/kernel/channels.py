@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from .asking import Asking, Watching
+from .asking import Asking, Token, Watching
 
 OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
@@ -85,9 +85,7 @@ class ServiceToken:
 
 
 @asynccontextmanager
-async def channel(
-    address: str, *, token: ServiceToken | None = None
-) -> AsyncIterator[grpc.aio.Channel]:
+async def channel(address: str, *, token: Token | None = None) -> AsyncIterator[grpc.aio.Channel]:
     """Open a channel to host:port. Connects when first used and reconnects by itself.
 
     A method is repeated on UNAVAILABLE when its proto says that is safe: it is a GET, it carries

@@ -21,6 +21,7 @@ from services.workspace import __main__ as workspace
 
 from .edge import ROOT
 from .secrets import Secrets
+from .servers import free_port
 
 # Those whose address others are told come first.
 SERVICES: Mapping[str, Any] = {
@@ -32,6 +33,9 @@ SERVICES: Mapping[str, Any] = {
     "workspace": workspace,
     "ingestion": ingestion,
 }
+
+CALLED_BY_THE_FIRST = ("dispatch", "conversations")
+"""The directory is told their addresses before they are there."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ async def fleet(common: Common) -> AsyncIterator[dict[str, str]]:
     async with AsyncExitStack() as stack:
         letters = connected(common.nats_url("dead-letters"), name="dead-letters")
         await stack.enter_async_context(keeping(await stack.enter_async_context(letters)))
-        places: dict[str, str] = {}
+        places = {f"{name}:50051": f"127.0.0.1:{free_port()}" for name in CALLED_BY_THE_FIRST}
         for name, module in SERVICES.items():
             running = await stack.enter_async_context(_running(name, module, common, places))
             places[f"{name}:50051"] = running.grpc_address
@@ -73,21 +77,24 @@ def _told(name: str, common: Common, places: Mapping[str, str]) -> dict[str, str
     told = {
         "NATS_URL": common.nats_url(name),
         "MONGO_URL": common.mongo_url,
-        "GRPC_ADDRESS": "127.0.0.1:0",
+        "GRPC_ADDRESS": places.get(f"{name}:50051", "127.0.0.1:0"),
         "HTTP_ADDRESS": "127.0.0.1:0",
         "HEALTH_ADDRESS": "",
         "SERVICE_SECRET": common.secrets.services.get(name, ""),
         "ALLOW_PRIVATE_CALLBACKS": "true",
     }
+    called = {
+        "CONVERSATIONS_ADDRESS": places["conversations:50051"],
+        "DISPATCH_ADDRESS": places["dispatch:50051"],
+    }
     if name == "directory":
         seed = ROOT / "deploy/seed/demo.toml"
         keys = {"KEY_ENCRYPTION_KEY": common.secrets.key_encryption_key, "SEED_FILE": str(seed)}
-        return {**told, **keys, "SERVICE_SECRETS": common.secrets.service_secrets()}
+        return {**told, **called, **keys, "SERVICE_SECRETS": common.secrets.service_secrets()}
     addresses = {
+        **called,
         "DIRECTORY_ADDRESS": places["directory:50051"],
         "CONTACTS_ADDRESS": places.get("contacts:50051", ""),
-        "CONVERSATIONS_ADDRESS": places.get("conversations:50051", ""),
-        "DISPATCH_ADDRESS": places.get("dispatch:50051", ""),
         "JWKS_URL": f"http://{places['directory:8080']}/.well-known/jwks.json",
     }
     return {**told, **addresses}

@@ -26,6 +26,8 @@ INSIDE = {
     ("ingestion", "conversations", GRPC),
     ("ingestion", "dispatch", GRPC),
     ("conversations", "dispatch", GRPC),
+    ("directory", "dispatch", GRPC),
+    ("directory", "conversations", GRPC),
     ("conversations", "contacts", GRPC),
     *((name, "nats", NATS) for name in (*OURS, "streams")),
     *((name, "mongo", MONGO) for name in (*STORES, "mongo", "mongo-init")),

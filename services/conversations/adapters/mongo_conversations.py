@@ -127,6 +127,11 @@ class MongoConversations:
         )
         return None if found is None else documents.to_conversation(found)
 
+    async def open_on(self, tenant_id: str, channel_account_id: str) -> int:
+        return await self._collection.count_documents(
+            {"tenant_id": tenant_id, "channel_account_id": channel_account_id, "state": "open"}
+        )
+
     async def get(self, tenant_id: str, conversation_id: str) -> Conversation:
         found = await self._collection.find_one(
             {"_id": conversation_id, "tenant_id": tenant_id}, _ALL_BUT_OUTBOX

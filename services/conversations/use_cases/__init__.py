@@ -3,7 +3,7 @@
 from .continuing import Continue
 from .following import EndWithTask, MergeDelivery, NoteTask
 from .ports import Contacts, Conversations, Memberships, Messages
-from .reading import Page, ReadConversation, ReadMessages, ReadOpenConversation
+from .reading import CountOpen, Page, ReadConversation, ReadMessages, ReadOpenConversation
 from .receiving import AppendMessage
 from .reconciling import Mend, Reconcile
 from .staging import StoreStaged
@@ -17,6 +17,7 @@ __all__ = [
     "Contacts",
     "Continue",
     "Conversations",
+    "CountOpen",
     "EndWithTask",
     "Facts",
     "Memberships",

@@ -51,6 +51,10 @@ class Conversations(Protocol):
         """Return the open one whose replies go to this address of the account."""
         ...
 
+    async def open_on(self, tenant_id: str, channel_account_id: str) -> int:
+        """Count the open ones of an account."""
+        ...
+
     async def get(self, tenant_id: str, conversation_id: str) -> Conversation:
         """Return it, or raise ConversationNotFound."""
         ...

@@ -45,6 +45,16 @@ class ReadOpenConversation:
         return it
 
 
+class CountOpen:
+    """For the service that removes channel accounts."""
+
+    def __init__(self, conversations: Conversations) -> None:
+        self._conversations = conversations
+
+    async def __call__(self, tenant_id: str, channel_account_id: str) -> int:
+        return await self._conversations.open_on(tenant_id, channel_account_id)
+
+
 class ReadMessages:
     """The stored messages and the staged ones, as one thread."""
 

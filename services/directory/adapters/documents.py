@@ -74,6 +74,7 @@ def from_group(group: Group) -> dict[str, Any]:
         "ring_strategy": int(group.ring_strategy),
         "ring_timeout_ms": to_ms(group.ring_timeout),
         "ask_again_after_ms": to_ms(group.ask_again_after),
+        "removing_to": group.removing_to,
     }
 
 
@@ -84,6 +85,7 @@ def to_group(document: Document) -> Group:
         ring_strategy=RingStrategy(document.get("ring_strategy", RingStrategy.SIMULTANEOUS)),
         ring_timeout=from_ms(document.get("ring_timeout_ms")) or USUAL_RING,
         ask_again_after=from_ms(document.get("ask_again_after_ms")) or USUAL_PAUSE,
+        removing_to=document.get("removing_to", ""),
     )
 
 

@@ -64,7 +64,9 @@ class MongoShelf(Generic[T]):
 
     async def missing(self, tenant_id: str, keys: Sequence[str]) -> list[str]:
         wanted = [documents.key(tenant_id, key) for key in keys]
-        query = {"_id": {"$in": wanted}, "value": {"$ne": None}}
+        # What is being removed is as good as gone for whoever would refer to it.
+        stays = {"$in": [None, ""]}
+        query = {"_id": {"$in": wanted}, "value": {"$ne": None}, "value.removing_to": stays}
         there = {it["key"] async for it in self._collection.find(query, {"key": 1})}
         return [key for key in keys if key not in there]
 
@@ -232,6 +234,10 @@ class MongoReferences:
         account = await self._first(self._accounts, tenant_id, "value.queue_id", queue_id)
         if account is not None:
             return "channel_account", account
+        for kind, collection in (("queue", self._queues), ("group", self._groups)):
+            removed = await self._first(collection, tenant_id, "value.removing_to", queue_id)
+            if removed is not None:
+                return kind, removed
         return await self._overflowing(tenant_id, "queue_id", queue_id)
 
     async def to_user(self, tenant_id: str, user_id: str) -> tuple[str, str] | None:

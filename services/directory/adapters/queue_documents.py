@@ -55,6 +55,7 @@ def from_queue(queue: Queue) -> dict[str, Any]:
         "after_service": _from_after_service(queue.after_service),
         "on_agent_lost": int(queue.on_agent_lost),
         "ask_again_after_ms": to_ms(queue.ask_again_after),
+        "removing_to": queue.removing_to,
     }
 
 
@@ -86,6 +87,7 @@ def to_queue(document: Document) -> Queue:
         after_service=_to_after_service(get("after_service")),
         on_agent_lost=OnAgentLost(get("on_agent_lost", OnAgentLost.HOLD)),
         ask_again_after=from_ms(get("ask_again_after_ms")) or USUAL_PAUSE,
+        removing_to=get("removing_to", ""),
     )
 
 

@@ -65,6 +65,19 @@ class JwtTokens:
         return AccessToken(text, self._lifetime)
 
 
+class OwnToken:
+    """The token the directory calls others with: it needs to ask nobody for one."""
+
+    def __init__(self, tokens: JwtTokens) -> None:
+        self._tokens = tokens
+
+    async def get(self) -> str:
+        return self._tokens.for_service("directory").text
+
+    def forget(self, token: str) -> None:
+        """Nothing to forget: each is a new one."""
+
+
 def key_set(keys: Sequence[SigningKey]) -> dict[str, Any]:
     """Return the JSON Web Key Set of these keys: public parts only."""
     return {"keys": [_public(key) for key in keys]}

@@ -80,6 +80,24 @@ class InUse(Refusal):
     reason = "IN_USE"
 
 
+class QueueHasTasks(Refusal):
+    """A removal would leave work without a place; `details` counts it."""
+
+    reason = "QUEUE_HAS_TASKS"
+
+
+class GroupHasTasks(Refusal):
+    """As of a queue."""
+
+    reason = "GROUP_HAS_TASKS"
+
+
+class ChannelAccountHasConversations(Refusal):
+    """What is answered in them would reach nobody; `details` counts them."""
+
+    reason = "CHANNEL_ACCOUNT_HAS_CONVERSATIONS"
+
+
 class OverflowCycle(Refusal):
     """Tasks would come back to the queue they left."""
 

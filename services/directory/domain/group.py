@@ -25,6 +25,8 @@ class Group:
     ring_timeout: timedelta = USUAL_RING
     ask_again_after: timedelta = USUAL_PAUSE
     """As of a queue."""
+    removing_to: str = ""
+    """As of a queue."""
 
     def checked(self) -> "Group":
         fields.span("group.ring_timeout", self.ring_timeout, *RINGS)

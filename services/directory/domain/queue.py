@@ -59,6 +59,8 @@ class Queue:
     on_agent_lost: OnAgentLost = OnAgentLost.HOLD
     ask_again_after: timedelta = USUAL_PAUSE
     """How long after an agent refused a task it may ring at them again."""
+    removing_to: str = ""
+    """The queue to which its work goes while it is being removed."""
 
     def checked(self) -> "Queue":
         fields.span("queue.offer_timeout", self.offer_timeout, *RINGS)

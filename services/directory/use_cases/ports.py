@@ -9,6 +9,7 @@ from services.directory.domain.keys import SigningKey
 from services.directory.domain.sign_in import Attempts, Session
 from services.directory.domain.slot import Slot
 from services.directory.domain.user import User
+from services.directory.domain.work import Place, Work
 
 T = TypeVar("T")
 
@@ -69,6 +70,24 @@ class Users(Shelf[User], Protocol):
 
     async def save_departed(self, slot: Slot[User]) -> Slot[User]:
         """Save, unless the user has given their word to stay, which raises Stale."""
+
+
+class Router(Protocol):
+    """What deals out the work. When it does not answer, its error passes as an outage."""
+
+    async def work(self, place: Place) -> Work:
+        """Count what is in a queue, or at a group."""
+
+    async def vacate(self, place: Place, version: int, move_to: str, actor_id: str) -> Work:
+        """Have work go elsewhere, now and as it comes, as far as one step can; return the rest.
+
+        Raises UnknownQueue where nothing can go, Stale when the place was put since `version`.
+        """
+
+
+class Conversations(Protocol):
+    async def open_on(self, tenant_id: str, account_id: str) -> int:
+        """Count the open ones of a channel account."""
 
 
 class References(Protocol):

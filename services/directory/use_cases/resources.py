@@ -9,9 +9,6 @@ from services.directory.domain import fields, overflow
 from services.directory.domain.channel_account import ChannelAccount
 from services.directory.domain.errors import (
     ChannelAccountNotFound,
-    GroupNotFound,
-    InUse,
-    QueueNotFound,
     Stale,
     UnknownGroup,
     UnknownQueue,
@@ -24,8 +21,8 @@ from services.directory.domain.user import User
 from services.kernel.again import again_if
 from services.kernel.clock import Clock
 
-from .ports import References, Shelf
-from .shelves import filled, put, remove
+from .ports import Shelf
+from .shelves import filled, put
 
 T = TypeVar("T")
 
@@ -69,25 +66,6 @@ class PutQueue:
         return known
 
 
-class DeleteQueue:
-    """Refused while a user, a channel account or another queue names the queue.
-
-    A reference written between the look and the removal stays and leads nowhere: what
-    arrives there waits where supervisors see it, and the next put of its holder is refused.
-    """
-
-    def __init__(self, queues: Shelf[Queue], references: References) -> None:
-        self._queues = queues
-        self._references = references
-
-    async def __call__(self, tenant_id: str, queue_id: str) -> None:
-        fields.slug("queue_id", queue_id)
-        user_of = await self._references.to_queue(tenant_id, queue_id)
-        if user_of is not None:
-            raise InUse("Take the queue out of it first.", kind=user_of[0], id=user_of[1])
-        await remove(self._queues, tenant_id, queue_id, QueueNotFound)
-
-
 class PutGroup:
     def __init__(self, groups: Shelf[Group], users: Shelf[User]) -> None:
         self._groups = groups
@@ -100,21 +78,6 @@ class PutGroup:
         if unknown:
             raise UnknownUser("Put the user first.", field="group.user_ids", userId=unknown[0])
         return await put(self._groups, slot.tenant_id, slot.id, version, lambda _: group)
-
-
-class DeleteGroup:
-    """Refused while a queue overflows to the group."""
-
-    def __init__(self, groups: Shelf[Group], references: References) -> None:
-        self._groups = groups
-        self._references = references
-
-    async def __call__(self, tenant_id: str, group_id: str) -> None:
-        fields.slug("group_id", group_id)
-        user_of = await self._references.to_group(tenant_id, group_id)
-        if user_of is not None:
-            raise InUse("Take the group out of it first.", kind=user_of[0], id=user_of[1])
-        await remove(self._groups, tenant_id, group_id, GroupNotFound)
 
 
 class PutChannelAccount:
@@ -146,15 +109,6 @@ class PutChannelAccount:
             return account.with_new_secret(new_secret(), self._clock(), timedelta())
 
         return await put(self._accounts, slot.tenant_id, slot.id, version, decide)
-
-
-class DeleteChannelAccount:
-    def __init__(self, accounts: Shelf[ChannelAccount]) -> None:
-        self._accounts = accounts
-
-    async def __call__(self, tenant_id: str, account_id: str) -> None:
-        fields.slug("channel_account_id", account_id)
-        await remove(self._accounts, tenant_id, account_id, ChannelAccountNotFound)
 
 
 class RotateSecret:

@@ -61,12 +61,6 @@ async def put(
     return before if value == before.value else await shelf.save(before.holding(value))
 
 
-@again_if(Stale)
-async def remove(shelf: Shelf[T], tenant_id: str, key: str, not_found: type[Refusal]) -> None:
-    before = filled(await shelf.at(tenant_id, key), not_found)
-    await shelf.save(before.emptied())
-
-
 def _closed(key: str) -> str:
     return page_tokens.encode(key)
 

@@ -49,14 +49,11 @@ class StickyTo(IntEnum):
 
 
 class RingStrategy(IntEnum):
-    """How the members of a group are rung."""
+    """How members of a group are rung: all at once, or one by one, drawn for each task or not."""
 
     SIMULTANEOUS = 1
-    """All at once; the first to accept has it."""
     RANDOM = 2
-    """One after the other, in an order drawn for each task."""
     SEQUENTIAL = 3
-    """One after the other, in the order of the group."""
 
 
 class QueueMode(IntEnum):

@@ -266,3 +266,20 @@ async def test_nobody_but_ingestion_asks_by_address(rig: Rig) -> None:
     for other in (rig.owner, bearer(rig.issuer.service("voice"))):
         async with refused(StatusCode.PERMISSION_DENIED, "SERVICE_NOT_ALLOWED"):
             await rig.conversations.GetOpenConversation(request, metadata=other)
+
+
+async def test_the_directory_counts_what_is_open_on_an_account(rig: Rig) -> None:
+    async def counted(account: str, tenant: str = "") -> int:
+        request = pb.CountOpenConversationsRequest(
+            tenant_id=tenant or rig.tenant, channel_account_id=account
+        )
+        token = bearer(rig.issuer.service("directory"))
+        return (await rig.conversations.CountOpenConversations(request, metadata=token)).open
+
+    assert await counted("shop") == 0
+    conversation_id = await rig.opened()
+    found = [await counted("shop"), await counted("other"), await counted("shop", "other")]
+    assert found == [1, 0, 0]
+    await rig.assigned(conversation_id)
+    await rig.close(conversation_id)
+    assert await counted("shop") == 0

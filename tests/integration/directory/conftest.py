@@ -11,10 +11,20 @@ from services.directory.settings import Settings
 from services.kernel.bus import Bus
 from services.kernel.mongo import Database
 from tests.integration.directory.installation import SEED, Installation
+from tests.integration.directory.under_way import UnderWay, serving_under_way
 
 
 @pytest.fixture
-def settings(nats_url: str, mongo_url: str, bus: Bus, db: Database, tmp_path: Path) -> Settings:
+async def under_way() -> AsyncIterator[UnderWay]:
+    """Nothing, unless a test says so."""
+    async with serving_under_way() as it:
+        yield it
+
+
+@pytest.fixture
+def settings(  # noqa: PLR0913, PLR0917 - all that it is made of
+    nats_url: str, mongo_url: str, bus: Bus, db: Database, tmp_path: Path, under_way: UnderWay
+) -> Settings:
     """Cheap passwords, own database, two tenants."""
     seed = tmp_path / "seed.toml"
     seed.write_text(SEED)
@@ -24,6 +34,8 @@ def settings(nats_url: str, mongo_url: str, bus: Bus, db: Database, tmp_path: Pa
         mongo_database=db.name,
         grpc_address="127.0.0.1:0",
         http_address="127.0.0.1:0",
+        dispatch_address=under_way.address,
+        conversations_address=under_way.address,
         seed_file=str(seed),
         service_secrets=("ingestion=ingestion-secret-1", "conversations=conversations-secret"),
         password_passes=1,

@@ -101,6 +101,9 @@ class FakeConversations:
         await self._checkpoint()
         self.pending.discard(conversation_id)
 
+    async def open_on(self, tenant_id: str, channel_account_id: str) -> int:
+        raise NotImplementedError
+
     async def open_with(
         self, tenant_id: str, channel_account_id: str, address: str
     ) -> Conversation | None:

@@ -10,6 +10,7 @@ from services.directory.domain.errors import Stale
 from services.directory.domain.sign_in import Attempts, Session
 from services.directory.domain.slot import Slot
 from services.directory.domain.user import User
+from services.directory.domain.work import Place, Work
 from services.directory.use_cases.ports import AccessToken, Word
 
 T = TypeVar("T")
@@ -46,6 +47,43 @@ class MemoryShelf(Generic[T]):
         after = replace(slot, version=slot.version + 1)
         self.slots[slot.tenant_id, slot.id] = after
         return after
+
+
+class Named:
+    """References that somebody may have."""
+
+    def __init__(self, queue: tuple[str, str] | None = None) -> None:
+        self._queue = queue
+
+    async def to_queue(self, tenant_id: str, queue_id: str) -> tuple[str, str] | None:
+        return self._queue
+
+    async def to_user(self, tenant_id: str, user_id: str) -> tuple[str, str] | None:
+        return None
+
+    async def to_group(self, tenant_id: str, group_id: str) -> tuple[str, str] | None:
+        return self._queue
+
+
+class MemoryRouter:
+    """What deals out the work: there is so much, and one step moves one task."""
+
+    def __init__(self, work: Work | None = None) -> None:
+        self.left = work or Work()
+        self.vacated: list[tuple[Place, int, str, str]] = []
+        self.trouble: Exception | None = None
+        """Raised by the next call to vacate."""
+
+    async def work(self, place: Place) -> Work:
+        return self.left
+
+    async def vacate(self, place: Place, version: int, move_to: str, actor_id: str) -> Work:
+        if self.trouble is not None:
+            trouble, self.trouble = self.trouble, None
+            raise trouble
+        self.vacated.append((place, version, move_to, actor_id))
+        self.left = Work(waiting=max(self.left.waiting - 1, 0))
+        return self.left
 
 
 class MemoryUsers(MemoryShelf[User]):

@@ -21,32 +21,19 @@ from services.directory.domain.queue import Queue
 from services.directory.domain.slot import Slot
 from services.directory.domain.tenant import Tenant
 from services.directory.domain.user import Role, User
-from services.directory.use_cases.resources import DeleteQueue, PutChannelAccount, PutQueue
+from services.directory.use_cases.removals import DeleteQueue, RemoveEmptied
+from services.directory.use_cases.resources import PutChannelAccount, PutQueue
 from services.directory.use_cases.shelves import Read
 from services.directory.use_cases.users import DeleteUser, PutUser
 from tests.unit.directory.fakes import (
     CountingPasswords,
+    MemoryRouter,
     MemorySessions,
     MemoryShelf,
     MemoryUsers,
+    Named,
     Time,
 )
-
-
-class Named:
-    """References that somebody may have."""
-
-    def __init__(self, queue: tuple[str, str] | None = None) -> None:
-        self._queue = queue
-
-    async def to_queue(self, tenant_id: str, queue_id: str) -> tuple[str, str] | None:
-        return self._queue
-
-    async def to_user(self, tenant_id: str, user_id: str) -> tuple[str, str] | None:
-        return None
-
-    async def to_group(self, tenant_id: str, group_id: str) -> tuple[str, str] | None:
-        return self._queue
 
 
 class House:
@@ -107,13 +94,14 @@ async def test_an_owner_leaves_only_while_another_stays() -> None:
 async def test_a_queue_in_use_stays_and_a_missing_one_is_not_found() -> None:
     queues: MemoryShelf[Queue] = MemoryShelf()
     await PutQueue(queues, MemoryShelf())(Slot("acme", "support", Queue("Support")))
+    remove = RemoveEmptied(queues, MemoryRouter())
     with pytest.raises(InUse) as refused:
-        await DeleteQueue(queues, Named(("user", "ana")))("acme", "support")
+        await DeleteQueue(queues, Named(("user", "ana")), remove)("olga", "acme", "support")
     assert refused.value.details == {"kind": "user", "id": "ana"}
-    delete = DeleteQueue(queues, Named())
-    await delete("acme", "support")
+    delete = DeleteQueue(queues, Named(), remove)
+    await delete("olga", "acme", "support")
     with pytest.raises(QueueNotFound):
-        await delete("acme", "support")
+        await delete("olga", "acme", "support")
 
 
 def leading(to: str, *, outside: str = "") -> Queue:

@@ -23,6 +23,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "actor_role": (Role.AGENT, Role.OWNER),
     "exclude_agent": (False, True),
     "task_ids": (("t1", "t2"), ("t1",)),
+    "version": (1, 2),
 }
 """What a field of a command may say, and something else; of all others, some id."""
 BESIDE = {"request_id", "reply_to", "fingerprint", "actor_role"}
