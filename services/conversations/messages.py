@@ -66,6 +66,16 @@ def to_received(event: MessageReceived) -> Received:
     for field in ("provider_message_id", "sender_address", "text"):
         if (flaw := flaw_of(InboundMessage, field, getattr(message, field))) is not None:
             raise Unusable(f"{field}: {flaw.advice}")
+    message_id = inbound_id(
+        event.tenant_id,
+        event.channel_account_id,
+        message.sender_address,
+        message.provider_message_id,
+        event.account_incarnation,
+    )
+    former_id = former_inbound_id(
+        event.tenant_id, event.channel_account_id, message.provider_message_id
+    )
     return Received(
         Sender(
             tenant_id=event.tenant_id,
@@ -75,15 +85,8 @@ def to_received(event: MessageReceived) -> Received:
             name=fitted(InboundMessage, "sender_name", message.sender_name),
         ),
         Incoming(
-            message_id=inbound_id(
-                event.tenant_id,
-                event.channel_account_id,
-                message.sender_address,
-                message.provider_message_id,
-            ),
-            former_id=former_inbound_id(
-                event.tenant_id, event.channel_account_id, message.provider_message_id
-            ),
+            message_id=message_id,
+            former_id=message_id if event.account_incarnation > 1 else former_id,
             text=message.text,
             sent_at=_told(message.sent_at) if message.HasField("sent_at") else None,
             sender_address=message.sender_address,

@@ -226,7 +226,9 @@ class DirectoryApi(DirectoryServiceServicer):
     ) -> pb.ResolveChannelAccountResponse:
         slot, secrets = await self._do.resolve(request.tenant_id, request.channel_account_id)
         return pb.ResolveChannelAccountResponse(
-            channel_account=messages.from_channel_account(slot), secrets=secrets
+            channel_account=messages.from_channel_account(slot),
+            secrets=secrets,
+            incarnation=slot.incarnation,
         )
 
     async def GetPresencePolicy(

@@ -93,6 +93,7 @@ def received(account: ChannelAccount, message: InboundMessage) -> events.Message
             sent_at=_timestamp(message.sent_at),
             text=message.text,
         ),
+        account_incarnation=account.incarnation,
     )
     if (flaw := flaw_in(event.message)) is not None:
         raise _refused_text(flaw)
@@ -135,7 +136,7 @@ def reply(event: ReplyRequested, position: int) -> Reply:
 
 
 def account(
-    tenant_id: str, wire: directory.ChannelAccount, secrets: tuple[str, ...]
+    tenant_id: str, wire: directory.ChannelAccount, secrets: tuple[str, ...], incarnation: int
 ) -> ChannelAccount | None:
     """None for a channel that this version does not know."""
     channel = _CHANNELS.get(wire.channel)
@@ -149,6 +150,7 @@ def account(
         secrets=secrets,
         callback_url=wire.callback_url,
         allowed_origins=tuple(wire.allowed_origins),
+        incarnation=incarnation,
     )
 
 

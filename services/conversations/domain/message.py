@@ -71,10 +71,19 @@ class Seen:
 
 
 def inbound_id(
-    tenant_id: str, channel_account_id: str, sender_address: str, provider_message_id: str
+    tenant_id: str,
+    channel_account_id: str,
+    sender_address: str,
+    provider_message_id: str,
+    account_incarnation: int = 0,
 ) -> str:
-    """Return the id that this sender's message has, however often it is delivered."""
-    return _digest("inbound", tenant_id, channel_account_id, sender_address, provider_message_id)
+    """Return the id that this sender's message has, however often it is delivered.
+
+    An account that was made again, so with an incarnation above 1, has no message of those before.
+    """
+    life = (str(account_incarnation),) if account_incarnation > 1 else ()
+    account = tenant_id, channel_account_id, *life
+    return _digest("inbound", *account, sender_address, provider_message_id)
 
 
 def former_inbound_id(tenant_id: str, channel_account_id: str, provider_message_id: str) -> str:

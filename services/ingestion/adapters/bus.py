@@ -25,7 +25,7 @@ class BusFacts:
 
     async def received(self, account: ChannelAccount, message: InboundMessage) -> bool:
         event = messages.received(account, message)
-        name, content = ":".join((*account.key, message.fingerprint())), message.content()
+        name, content = ":".join((*account.life, message.fingerprint())), message.content()
         known = self._said.note(name, content)
         try:
             duplicate = await self._publish(event, name)

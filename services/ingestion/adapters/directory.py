@@ -59,7 +59,9 @@ class DirectoryAccounts:
             raise DependencyUnavailable(
                 "The directory does not answer, so the account is not known; send it again."
             ) from error
-        account = messages.account(tenant_id, found.channel_account, tuple(found.secrets))
+        account = messages.account(
+            tenant_id, found.channel_account, tuple(found.secrets), found.incarnation
+        )
         if account is None:
             raise ChannelAccountNotFound
         return account

@@ -57,6 +57,17 @@ async def ours(rig: Rig) -> range:
     return range(state.first_seq, state.last_seq + 1)
 
 
+async def test_an_account_that_was_made_again_brings_messages_of_its_own(rig: Rig) -> None:
+    conversation_id = await rig.opened("p-1")
+    anew = rig.received("p-1", "hola otra vez")
+    anew.account_incarnation = 3
+    for _ in range(2):
+        await rig.tell(anew)
+    await rig.settled()
+    thread = await rig.thread(conversation_id)
+    assert [message.text for message in thread] == ["hola", "hola otra vez"]
+
+
 async def test_ten_deliveries_of_one_message_at_once_make_one_message(rig: Rig) -> None:
     async with rig.another_replica():
         await asyncio.gather(*(rig.tell(rig.received("p-1")) for _ in range(10)))

@@ -64,6 +64,22 @@ async def test_one_id_of_two_senders_is_two_messages(world: World) -> None:
     assert [one.message.sender_address for one in found] == ["+1555", "+1666"]
 
 
+async def test_an_account_that_was_made_again_takes_what_the_one_before_it_had(
+    world: World,
+) -> None:
+    """Whoever connects anew begins anew with `m-1`, and was told that we have it already."""
+    assert (await world.post(HELLO)).body == {"duplicate": False}
+    world.directory.accounts[world.tenant, "shop"].incarnation = 3
+    await world.change("shop")
+    await until(lambda: taken_again(world))
+    first, second = await world.stored("INBOUND", MessageReceived)
+    assert (first.account_incarnation, second.account_incarnation) == (0, 3)
+
+
+async def taken_again(world: World) -> bool:
+    return (await world.post(HELLO)).body["duplicate"] is False
+
+
 async def test_a_padded_sender_is_the_sender_and_a_padded_id_the_message(world: World) -> None:
     """Half a megabyte of blanks passed as an address, and its replies never left."""
     body = InboundMessage(

@@ -862,6 +862,9 @@ class ResolveChannelAccountResponse(_message.Message):
 
     CHANNEL_ACCOUNT_FIELD_NUMBER: _builtins.int
     SECRETS_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
+    incarnation: _builtins.int
+    """The version with which the account was made. It tells apart accounts that had one id in turn."""
     @_builtins.property
     def channel_account(self) -> _resources_pb2.ChannelAccount: ...
     @_builtins.property
@@ -873,10 +876,11 @@ class ResolveChannelAccountResponse(_message.Message):
         *,
         channel_account: _resources_pb2.ChannelAccount | None = ...,
         secrets: _abc.Iterable[_builtins.str] | None = ...,
+        incarnation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["channel_account", b"channel_account"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_account", b"channel_account", "secrets", b"secrets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_account", b"channel_account", "incarnation", b"incarnation", "secrets", b"secrets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ from centralita.ingestion.v1 import resources_pb2 as centralita_dot_ingestion_do
 from centralita.options.v1 import options_pb2 as centralita_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$centralita/ingestion/v1/events.proto\x12\x17\x63\x65ntralita.ingestion.v1\x1a\'centralita/directory/v1/resources.proto\x1a\'centralita/ingestion/v1/resources.proto\x1a#centralita/options/v1/options.proto\"\xbb\x01\n\x10MessageSubmitted\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x1a\n\x12\x63hannel_account_id\x18\x02 \x01(\t\x12\x38\n\x07message\x18\x03 \x01(\x0b\x32\'.centralita.ingestion.v1.InboundMessage:>\xaa\xd4\x18:\n\tingestion\x12-cc.{tenant_id}.ingestion.v1.message.submitted\"\xfe\x01\n\x0fMessageReceived\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x1a\n\x12\x63hannel_account_id\x18\x02 \x01(\t\x12\x31\n\x07\x63hannel\x18\x03 \x01(\x0e\x32 .centralita.directory.v1.Channel\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x38\n\x07message\x18\x05 \x01(\x0b\x32\'.centralita.ingestion.v1.InboundMessage:=\xaa\xd4\x18\x39\n\tingestion\x12,cc.{tenant_id}.ingestion.v1.message.received\"\xaa\x01\n\x0eMessageRefused\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x1a\n\x12\x63hannel_account_id\x18\x02 \x01(\t\x12\x1b\n\x13provider_message_id\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t:<\xaa\xd4\x18\x38\n\tingestion\x12+cc.{tenant_id}.ingestion.v1.message.refused\"\xd8\x01\n\x0f\x44\x65liveryUpdated\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x37\n\x06status\x18\x04 \x01(\x0e\x32\'.centralita.ingestion.v1.DeliveryStatus\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t:=\xaa\xd4\x18\x39\n\tingestion\x12,cc.{tenant_id}.ingestion.v1.delivery.updated*\xa0\x01\n\x0e\x44\x65liveryStatus\x12\x1f\n\x1b\x44\x45LIVERY_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45LIVERY_STATUS_SENT\x10\x01\x12\x1d\n\x19\x44\x45LIVERY_STATUS_DELIVERED\x10\x02\x12\x18\n\x14\x44\x45LIVERY_STATUS_READ\x10\x03\x12\x1a\n\x16\x44\x45LIVERY_STATUS_FAILED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$centralita/ingestion/v1/events.proto\x12\x17\x63\x65ntralita.ingestion.v1\x1a\'centralita/directory/v1/resources.proto\x1a\'centralita/ingestion/v1/resources.proto\x1a#centralita/options/v1/options.proto\"\xbb\x01\n\x10MessageSubmitted\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x1a\n\x12\x63hannel_account_id\x18\x02 \x01(\t\x12\x38\n\x07message\x18\x03 \x01(\x0b\x32\'.centralita.ingestion.v1.InboundMessage:>\xaa\xd4\x18:\n\tingestion\x12-cc.{tenant_id}.ingestion.v1.message.submitted\"\x9b\x02\n\x0fMessageReceived\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x1a\n\x12\x63hannel_account_id\x18\x02 \x01(\t\x12\x31\n\x07\x63hannel\x18\x03 \x01(\x0e\x32 .centralita.directory.v1.Channel\x12\x10\n\x08queue_id\x18\x04 \x01(\t\x12\x38\n\x07message\x18\x05 \x01(\x0b\x32\'.centralita.ingestion.v1.InboundMessage\x12\x1b\n\x13\x61\x63\x63ount_incarnation\x18\x06 \x01(\x04:=\xaa\xd4\x18\x39\n\tingestion\x12,cc.{tenant_id}.ingestion.v1.message.received\"\xaa\x01\n\x0eMessageRefused\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x1a\n\x12\x63hannel_account_id\x18\x02 \x01(\t\x12\x1b\n\x13provider_message_id\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t:<\xaa\xd4\x18\x38\n\tingestion\x12+cc.{tenant_id}.ingestion.v1.message.refused\"\xd8\x01\n\x0f\x44\x65liveryUpdated\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x37\n\x06status\x18\x04 \x01(\x0e\x32\'.centralita.ingestion.v1.DeliveryStatus\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t:=\xaa\xd4\x18\x39\n\tingestion\x12,cc.{tenant_id}.ingestion.v1.delivery.updated*\xa0\x01\n\x0e\x44\x65liveryStatus\x12\x1f\n\x1b\x44\x45LIVERY_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45LIVERY_STATUS_SENT\x10\x01\x12\x1d\n\x19\x44\x45LIVERY_STATUS_DELIVERED\x10\x02\x12\x18\n\x14\x44\x45LIVERY_STATUS_READ\x10\x03\x12\x1a\n\x16\x44\x45LIVERY_STATUS_FAILED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,14 +42,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MESSAGEREFUSED']._serialized_options = b'\252\324\0308\n\tingestion\022+cc.{tenant_id}.ingestion.v1.message.refused'
   _globals['_DELIVERYUPDATED']._loaded_options = None
   _globals['_DELIVERYUPDATED']._serialized_options = b'\252\324\0309\n\tingestion\022,cc.{tenant_id}.ingestion.v1.delivery.updated'
-  _globals['_DELIVERYSTATUS']._serialized_start=1024
-  _globals['_DELIVERYSTATUS']._serialized_end=1184
+  _globals['_DELIVERYSTATUS']._serialized_start=1053
+  _globals['_DELIVERYSTATUS']._serialized_end=1213
   _globals['_MESSAGESUBMITTED']._serialized_start=185
   _globals['_MESSAGESUBMITTED']._serialized_end=372
   _globals['_MESSAGERECEIVED']._serialized_start=375
-  _globals['_MESSAGERECEIVED']._serialized_end=629
-  _globals['_MESSAGEREFUSED']._serialized_start=632
-  _globals['_MESSAGEREFUSED']._serialized_end=802
-  _globals['_DELIVERYUPDATED']._serialized_start=805
-  _globals['_DELIVERYUPDATED']._serialized_end=1021
+  _globals['_MESSAGERECEIVED']._serialized_end=658
+  _globals['_MESSAGEREFUSED']._serialized_start=661
+  _globals['_MESSAGEREFUSED']._serialized_end=831
+  _globals['_DELIVERYUPDATED']._serialized_start=834
+  _globals['_DELIVERYUPDATED']._serialized_end=1050
 # @@protoc_insertion_point(module_scope)

@@ -95,11 +95,14 @@ class MessageReceived(_message.Message):
     CHANNEL_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_INCARNATION_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     channel_account_id: _builtins.str
     channel: _resources_pb2_1.Channel.ValueType
     queue_id: _builtins.str
     """Where a conversation that it opens shall wait."""
+    account_incarnation: _builtins.int
+    """The version with which the account was made; above 1, another one had its id before."""
     @_builtins.property
     def message(self) -> _resources_pb2.InboundMessage: ...
     def __init__(
@@ -110,10 +113,11 @@ class MessageReceived(_message.Message):
         channel: _resources_pb2_1.Channel.ValueType = ...,
         queue_id: _builtins.str = ...,
         message: _resources_pb2.InboundMessage | None = ...,
+        account_incarnation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "channel_account_id", b"channel_account_id", "message", b"message", "queue_id", b"queue_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_incarnation", b"account_incarnation", "channel", b"channel", "channel_account_id", b"channel_account_id", "message", b"message", "queue_id", b"queue_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
