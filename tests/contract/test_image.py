@@ -117,6 +117,7 @@ class Absent:
 sys.meta_path.insert(0, Absent)
 assert {"pytest", "hypothesis"} <= absent and "grpc" not in absent
 for name in modules: print(importlib.import_module(name).__file__)
+assert sys.modules["services.kernel.streams"].read()["streams"]
 """
 
 
@@ -143,6 +144,13 @@ def test_what_a_pod_takes_out_of_the_image_first_is_in_it(image: Image, tmp_path
     assert {path.name for path in tmp_path.iterdir()} == {
         *("start.sh", "envoy.yaml", "centralita.binpb")
     }
+
+
+def test_a_build_sees_what_it_copies_and_nothing_else() -> None:
+    """Secrets of an installation lie beside it (.env), and the history of the repository."""
+    named = re.findall(r"^COPY (?!--from)(\S+)", DOCKERFILE, re.MULTILINE)
+    copied = {PurePosixPath(name) for name in named}
+    assert not [path for path in _context() if copied.isdisjoint({path, *path.parents})]
 
 
 def test_what_is_in_the_image_is_needed_there(image: Image) -> None:

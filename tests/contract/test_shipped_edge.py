@@ -279,6 +279,11 @@ def test_an_error_of_the_edge_is_told_by_what_went_wrong_in_each_form() -> None:
 
 
 def test_an_error_of_the_edge_says_its_reason_where_programs_look() -> None:
+    """In gRPC two headers have it: tests/contract/test_edge_config.py reads what stands in them."""
+    for it in REPLIES["mappers"]:
+        if "body" in it:
+            names = [added["header"]["key"] for added in it["headers_to_add"]]
+            assert names == ["grpc-status", "grpc-status-details-bin"]
     said = [it for it in REPLIES["mappers"] if "body_format_override" in it]
     flat, spoken = said[: len(TOLD_WEBHOOKS)], said[len(TOLD_WEBHOOKS) :]
     for it, (reason, code) in zip(flat, TOLD_WEBHOOKS.items(), strict=True):
