@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from opentelemetry import trace
 
 from . import client_network
 from .answers import FAULT, Answer, Codes, answer_to
+from .bodies import Bodies, Body, Ousted
 from .causes import cause_of
 from .listening import listening
 from .telemetry import continued, tracer_of
@@ -23,9 +23,6 @@ log = logging.getLogger(__name__)
 LARGEST_BODY = 1024 * 1024
 SLOWEST_BODY = 10.0
 """Seconds in which a body has to be there."""
-MOST_BODIES = 200
-MOST_BODIES_OF_ONE = 50
-"""Bodies on their way at once: of everybody, which is what there is memory for, and of a client."""
 GRACE = 5.0
 """Seconds that running requests have to finish in."""
 
@@ -93,6 +90,7 @@ async def serving_http(  # noqa: PLR0913 - a server is these things
     codes: Codes | None = None,
     middlewares: Iterable[Middleware] = (),
     slowest_body: float = SLOWEST_BODY,
+    bodies: Bodies | None = None,
     grace: float = GRACE,
 ) -> AsyncIterator[str]:
     """Serve at host:port (port 0 chooses one) and yield the address that was bound.
@@ -106,7 +104,7 @@ async def serving_http(  # noqa: PLR0913 - a server is these things
             _answering({}),
             *middlewares,
             _answering(codes or {}),
-            _bodies_as_they_came(slowest_body),
+            _bodies_as_they_came(bodies or Bodies(), slowest_body),
         ],
     )
     app[DRAINING] = asyncio.Event()
@@ -124,33 +122,39 @@ async def serving_http(  # noqa: PLR0913 - a server is these things
         await runner.cleanup()
 
 
-def _bodies_as_they_came(slowest: float) -> Middleware:
-    on_their_way: Counter[str] = Counter()
-
+def _bodies_as_they_came(bodies: Bodies, slowest: float) -> Middleware:
     @web.middleware
     async def read(request: web.Request, handler: Next) -> web.StreamResponse:
         """Read the body before any handler does: what is packed can unpack to anything."""
         codings = request.headers.getall("Content-Encoding", [])
         if any(coding.strip().lower() != "identity" for coding in codings):
             raise web.HTTPUnsupportedMediaType
-        client = client_network.client_network()
-        if on_their_way[client] >= MOST_BODIES_OF_ONE or on_their_way.total() >= MOST_BODIES:
-            raise web.HTTPTooManyRequests
-        on_their_way[client] += 1
-        try:
-            async with asyncio.timeout(slowest):
-                await request.read()
-        except TimeoutError:
-            raise web.HTTPRequestTimeout from None
-        except web.RequestPayloadError:
-            raise web.HTTPBadRequest from None
-        finally:
-            on_their_way[client] -= 1
-            if not on_their_way[client]:
-                del on_their_way[client]
-        return await handler(request)
+        with bodies.held(client_network.client_network()) as body:
+            if request.can_read_body:
+                whole = await _whole(request, bodies, body, slowest)
+                request._read_bytes = whole  # noqa: SLF001 - what `request.read` answers from here on
+            return await handler(request)
 
     return read
+
+
+async def _whole(request: web.Request, bodies: Bodies, body: Body, slowest: float) -> bytes:
+    """Read all of a body, as `request.read` does, and count what comes as it comes."""
+    whole = bytearray()
+    try:
+        async with bodies.arriving(body, slowest):
+            while chunk := await request.content.readany():
+                bodies.take(body, len(chunk))
+                whole += chunk
+                if len(whole) > LARGEST_BODY:
+                    raise web.HTTPRequestEntityTooLarge(LARGEST_BODY)
+    except Ousted:
+        raise web.HTTPTooManyRequests from None
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    except web.RequestPayloadError:
+        raise web.HTTPBadRequest from None
+    return bytes(whole)
 
 
 def _answering(codes: Codes) -> Middleware:

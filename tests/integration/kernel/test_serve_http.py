@@ -129,41 +129,6 @@ async def test_a_body_that_never_ends_or_makes_no_sense_is_no_fault_of_ours(
     assert line.split()[1] == str(status).encode()
 
 
-async def test_a_client_that_fills_the_server_with_halves_leaves_room_for_others() -> None:
-    half = b"POST /echo HTTP/1.1\r\nHost: it\r\nContent-Length: 9\r\n"
-    open_ones: list[asyncio.StreamWriter] = []
-
-    async def begun(address: str, of: str) -> asyncio.StreamReader:
-        host, _, port = address.rpartition(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        open_ones.append(writer)
-        writer.write(half + f"{HEADER}: {of}\r\n\r\nhalf".encode())
-        await writer.drain()
-        return reader
-
-    async def is_refused(half: asyncio.StreamReader) -> bool:
-        return b" 429 " in await asyncio.wait_for(half.readline(), 5)
-
-    async with (
-        serving_http("127.0.0.1:0", ROUTES) as address,
-        aiohttp.ClientSession(f"http://{address}") as session,
-    ):
-        *_, last = [await begun(address, "203.0.113.1") for _ in range(51)]
-        assert await is_refused(last)
-        async with session.post("/echo", data=b"", headers={HEADER: "203.0.113.1"}) as refused:
-            assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
-            assert (await refused.json())["reason"] == "RATE_LIMITED"
-        async with session.post("/echo", data=b"x", headers={HEADER: "203.0.113.2"}) as taken:
-            assert taken.status == 200
-
-        for number in range(150):
-            await begun(address, f"203.0.113.{3 + number // 50}")
-        assert await is_refused(await begun(address, "198.51.100.1")), "there is memory for 200"
-        for writer in open_ones:
-            writer.close()
-        await asyncio.gather(*(writer.wait_closed() for writer in open_ones))
-
-
 @pytest.mark.parametrize(
     ("method", "path", "status", "code", "reason"),
     [
