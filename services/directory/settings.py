@@ -46,7 +46,7 @@ class Settings:
     """32 bytes in base64; seals signing keys and channel secrets at rest. Empty: stored plain."""
 
     access_token_lifetime: timedelta = timedelta(minutes=15)
-    """How long an access token is believed; a removed user can act for so long at most."""
+    """How long an access token lives. Who is removed or signs out is refused at once anyway."""
     session_idle: timedelta = timedelta(hours=12)
     """A sign-in that is not refreshed for so long has ended."""
     session_longest: timedelta = timedelta(days=7)

@@ -43,7 +43,7 @@ class Checked:
 
 
 class Tasks(Protocol):
-    """The router. Raises DependencyUnavailable."""
+    """The router. Whatever it raises, this comparison ends: the next one asks again."""
 
     async def check(self, tenant_id: str, task_ids: Sequence[str]) -> Checked: ...
 
