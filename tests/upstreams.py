@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import subprocess
 import sys
 import time
@@ -164,13 +165,22 @@ async def upstreams(it: Upstreams | None = None) -> AsyncIterator[Upstreams]:
 
 
 @contextmanager
-def envoy(places: dict[str, str], home: Path, trusted_hops: int = 0) -> Iterator[str]:
-    """A real Envoy with the real configuration; yields its host:port once it answers."""
+def envoy(
+    places: dict[str, str], home: Path, trusted_hops: int = 0, most_connections: int = 0
+) -> Iterator[str]:
+    """A real Envoy with the real configuration; yields its host:port once it answers.
+
+    It has room for fewer connections if a test says so.
+    """
     address = f"127.0.0.1:{free_port()}"
     own = {LISTENER: address, METRICS: f"127.0.0.1:{free_port()}"}
     own[ADMIN] = f"127.0.0.1:{free_port()}"
     config = home / "envoy.json"
-    config.write_text(rendered({**places, **own}, trusted_hops))
+    edge = json.loads(rendered({**places, **own}, trusted_hops))
+    if most_connections:
+        connections, *_ = edge["overload_manager"]["resource_monitors"]
+        connections["typed_config"]["max_active_downstream_connections"] = most_connections
+    config.write_text(json.dumps(edge))
     command = [str(ENVOY), "-c", str(config), "--concurrency", "1", "--disable-hot-restart"]
     command += ["-l", "error", "--file-flush-interval-msec", "100"]
     with (home / "envoy.log").open("wb") as log:

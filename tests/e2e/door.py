@@ -61,12 +61,17 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
 
 @asynccontextmanager
 async def opened(
-    home: Path, trusted_hops: int = 0, behind: Upstreams | None = None, *, whole: bool = True
+    home: Path,
+    trusted_hops: int = 0,
+    behind: Upstreams | None = None,
+    *,
+    whole: bool = True,
+    most_connections: int = 0,
 ) -> AsyncIterator[Door]:
     """Start an edge behind so many proxies; yield it, if `whole`, once all behind it is found."""
     async with AsyncExitStack() as stack:
         behind = await stack.enter_async_context(upstreams(behind))
-        process = envoy(behind.places, home, trusted_hops)
+        process = envoy(behind.places, home, trusted_hops, most_connections)
         address = await asyncio.to_thread(process.__enter__)
         stack.push_async_callback(asyncio.to_thread, process.__exit__, None, None, None)
         client = await stack.enter_async_context(aiohttp.ClientSession())
