@@ -4,10 +4,10 @@ Each of these is a generator of decisions, resumed like the rule that yields fro
 decision before has been folded in.
 """
 
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from heapq import heapify, heappop, heappush
+from itertools import chain
 from typing import Any
 
 from . import after_service, overflow
@@ -37,7 +37,7 @@ Decisions = Iterator[Decision]
 Rule = Callable[[Tenant, Any, int], Decisions]
 
 
-def find_agent(tenant: Tenant, task: Task, at: int) -> Decisions:
+def find_agent(tenant: Tenant, task: Task, at: int) -> Iterator[Offered]:
     """Ring at whom the queue prefers, or at those whom the group's strategy names."""
     if task.submitted.group_id in tenant.groups.configured:
         for agent in tenant.groups.whom_to_ring(task, tenant.agents):
@@ -53,31 +53,8 @@ def find_tasks(tenant: Tenant, agent: Agent, at: int) -> Decisions:
 
 
 def match_queue(tenant: Tenant, queue_id: str, at: int) -> Decisions:
-    """Offer what waits in a queue that has changed, first come first.
-
-    Nobody becomes free meanwhile: whose turn was in vain, and what asks the same, is passed over.
-    """
-    alone = deque(in_order(tenant, _in_no_line(tenant, queue_id), at))
-    passed: set[Signature | None] = set()
-    while heads := [
-        *(task for task in tenant.index.heads(queue_id) if task.signature not in passed),
-        *islice(alone, 1),
-    ]:
-        task = min(heads, key=lambda one: tenant.precedence(one, at))
-        line, rung = task.signature, False
-        if line is None:
-            alone.popleft()
-        for offered in find_agent(tenant, task, at):
-            rung = True
-            yield offered
-        if not rung:
-            passed.add(line)
-
-
-def _in_no_line(tenant: Tenant, queue_id: str) -> Iterator[Task]:
-    """Walk the tasks of a queue that are kept for somebody or ring at a group."""
-    yield from tenant.index.kept(queue_id)
-    yield from tenant.groups.waiting(queue_id)
+    """Offer what waits in a queue that has changed, first come first."""
+    return in_turn(tenant, tenant.heads_of(queue_id), at)
 
 
 def find_work(tenant: Tenant, agents: Sequence[Agent], at: int) -> Decisions:
@@ -88,29 +65,52 @@ def find_work(tenant: Tenant, agents: Sequence[Agent], at: int) -> Decisions:
 
 
 def share_out(
-    tenant: Tenant, agents: Collection[Agent], at: int, tasks: Iterable[Task] = ()
+    tenant: Tenant, agents: Collection[Agent], at: int, tasks: Collection[Task] = ()
 ) -> Decisions:
-    """Ring, first come first, for what some agents are free for, and for some tasks that wait.
+    """Ring, first come first, for what some agents are free for, and for some tasks that wait."""
+    free = {agent.id: agent for agent in agents}
+    heads = chain(tenant.heads_for(agents), tasks)
+    came = set(tasks)
+    for offered in in_turn(tenant, heads, at, lambda task: bool(free) or task in came):
+        yield offered
+        if not tenant.has_room(tenant.agents[offered.agent_id]):
+            free.pop(offered.agent_id, None)
+    for agent in free.values():
+        if (task := tenant.best_task(agent, at)) is not None:
+            task_id = task.submitted.task_id
+            raise Broken(f"{tenant.id}/{task_id} is for {agent.id}, who is free, and does not ring")
 
-    Nobody becomes free meanwhile: a task of these that finds nobody is passed over.
+
+def in_turn(
+    tenant: Tenant, heads: Iterable[Task], at: int, wanted: Callable[[Task], bool] = lambda _: True
+) -> Iterator[Offered]:
+    """Offer what stands first in its line, first come first, and then what stands behind it.
+
+    Nobody becomes free meanwhile: what asks the same as a task whose turn was in vain is passed
+    over. So each line costs its offers and one look more, however many agents are free.
     """
-    rest = deque(in_order(tenant, tasks, at))
-    while True:
-        while rest and not rest[0].waits:
-            rest.popleft()
-        found = [task for agent in agents if (task := tenant.best_task(agent, at)) is not None]
-        if not (heads := [*found, *islice(rest, 1)]):
-            return
-        first = min(heads, key=lambda task: tenant.precedence(task, at))
-        waits = True
-        for offered in find_agent(tenant, first, at):
-            waits = False
+    turns = [(tenant.precedence(task, at), task) for task in dict.fromkeys(heads)]
+    heapify(turns)
+    seen, passed = set[Task](), set[Signature]()
+    while turns:
+        _, task = heappop(turns)
+        line, rung = task.signature, False
+        if task in seen or line in passed or not wanted(task):
+            continue
+        seen.add(task)
+        for offered in find_agent(tenant, task, at):
+            rung = True
             yield offered
-        if waits and first in found:
-            task_id = first.submitted.task_id
-            raise Broken(f"{tenant.id}/{task_id} is for somebody who is free, and rings at nobody")
-        if waits:
-            rest.popleft()
+        behind: Task | None = None
+        if line is not None and rung:
+            behind = line.head_task()
+        elif line is not None:
+            passed.add(line)
+        elif task.offers or task.excluded:
+            # Whom a group's task rings at already, or must not reach, may get the one behind it.
+            behind = tenant.groups.behind(task)
+        if behind is not None:
+            heappush(turns, (tenant.precedence(behind, at), behind))
 
 
 def place(tenant: Tenant, task: Task, at: int, *, new: bool = False) -> Decisions:

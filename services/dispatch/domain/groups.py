@@ -5,7 +5,7 @@ becomes able to take it, a group that rings at all rings, too.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from heapq import merge
 from itertools import chain, islice
@@ -45,12 +45,30 @@ class Groups:
         """List the tasks that ring at a group or wait for it, first come first."""
         return [entry[3] for entry in merge(*self._lines.get(group_id, {}).values())]
 
-    def waiting(self, queue_id: str) -> Iterator[Task]:
-        """Walk the tasks of a queue that wait for, or ring at, a group."""
-        for lines in self._lines.values():
-            for entry in chain(*lines.values()):
-                if entry[3].submitted.queue_id == queue_id:
-                    yield entry[3]
+    def heads(self) -> Iterator[Task]:
+        """Walk the first of every line."""
+        return self._heads(self._lines)
+
+    def heads_for(self, agents: Iterable[Agent]) -> Iterator[Task]:
+        """Walk the first of every line of the groups to which any of some agents belongs."""
+        of_agents = chain(*(self._of_agent.get(agent.id, ()) for agent in agents))
+        return self._heads(dict.fromkeys(of_agents))
+
+    def _heads(self, group_ids: Iterable[str]) -> Iterator[Task]:
+        for group_id in group_ids:
+            for line in self._lines.get(group_id, {}).values():
+                yield line[0][3]
+
+    def behind(self, task: Task) -> Task | None:
+        """Return what stands behind a task in its line; None: nothing, or it stands in none."""
+        line = self._lines.get(task.submitted.group_id, {}).get(task.load, [])
+        at = bisect_left(line, task.order) + 1
+        return line[at][3] if at < len(line) else None
+
+    def has_room(self, agent: Agent) -> bool:
+        """Tell whether an agent has room for anything that stands in a line of theirs."""
+        groups = self._of_agent.get(agent.id, ())
+        return any(agent.fits(load) for it in groups for load in self._lines.get(it, ()))
 
     def place_task(self, task: Task) -> None:
         """Put a task in its group's line."""

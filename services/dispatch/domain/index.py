@@ -7,8 +7,9 @@ whose stale entries are dropped when they surface. A task that is kept for one a
 line, but with them.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping
-from heapq import heapify, heappop, heappush
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from heapq import heapify, heappush
+from itertools import chain
 from weakref import WeakValueDictionary
 
 from .demand import Demand, Load, Room, merit, precedence, room_of, selections_of
@@ -24,6 +25,7 @@ from .parties import (
     SignatureKey,
     Task,
     TaskEntry,
+    first_free,
     order_of,
     score,
 )
@@ -122,7 +124,7 @@ class Index:
             lines = profile.lines.get(signature.order)
             if not lines or (best is not None and best[0] < merit_):
                 continue
-            entry = _first_free(lines, signature.load, task.refused)
+            entry = first_free(lines, signature.load, task.refused)
             if entry is not None and (best is None or (merit_, entry) < best):
                 best = merit_, entry
         if best is not None:
@@ -208,8 +210,33 @@ class Index:
     def heads(self, queue_id: str) -> Iterator[Task]:
         """Walk the first task of every line of a queue."""
         for signature in self._signatures.values():
-            if signature.key[0].queue_id == queue_id and (entry := signature.head()) is not None:
-                yield entry[4]
+            if (
+                signature.key[0].queue_id == queue_id
+                and (task := signature.head_task()) is not None
+            ):
+                yield task
+
+    def heads_for(self, agents: Collection[Agent]) -> Iterator[Task]:
+        """Walk what is first in lines that some agents have room for, and what is kept for them."""
+        lines = set[Signature]()
+        for profile, room in {(agent.profile, agent.room) for agent in agents if agent.receiving}:
+            if profile is not None and room is not None:
+                for load, signatures in profile.signatures.items():
+                    if room.fits(load):
+                        lines.update(signatures.values())
+        for line in lines:
+            if (task := line.head_task()) is not None:
+                yield task
+        for agent in agents:
+            yield from (task for task in agent.kept.values() if self._suits(agent, task))
+
+    def has_room(self, agent: Agent) -> bool:
+        """Tell whether an agent has room for anything that waits, or would if it did."""
+        profile, room = agent.profile, agent.room
+        if profile is None or room is None:
+            return False
+        loads = chain(profile.signatures, (task.load for task in agent.kept.values()))
+        return any(room.fits(load) for load in loads)
 
     def waiting(self, queue_id: str) -> Iterator[tuple[Demand, Iterable[TaskEntry]]]:
         """Walk what the tasks of a queue ask, each time with those that ask it."""
@@ -348,43 +375,3 @@ def _least_recently_asked(
         if (agent := agents[agent_id]).profile in signature.profiles and _suits(agent, task)
     ]
     return agents[min(free)[5]] if free else None
-
-
-def _first_free(
-    lines: dict[Room, list[AgentEntry]], load: Load, refused: Container[str]
-) -> AgentEntry | None:
-    """Return the first of all lines in whose room a task fits, but for those who refused it."""
-    first: AgentEntry | None = None
-    empty: Room | None = None
-    for room, line in lines.items():
-        if not room.fits(load):
-            continue
-        while line and line[0][5].stamp != line[0][4]:
-            heappop(line)
-        if not line:
-            empty = room
-            continue
-        entry = _first_but(line, refused) if refused else line[0]
-        if entry is not None and (first is None or entry < first):
-            first = entry
-    if empty is not None:
-        del lines[empty]
-    return first
-
-
-def _first_but(line: list[AgentEntry], refused: Container[str]) -> AgentEntry | None:
-    """Return the first live entry of somebody else; those who refused are few."""
-    aside: list[AgentEntry] = []
-    found = None
-    while line:
-        entry = line[0]
-        if entry[5].stamp != entry[4]:
-            heappop(line)
-        elif entry[3] in refused:
-            aside.append(heappop(line))
-        else:
-            found = entry
-            break
-    for entry in aside:
-        heappush(line, entry)
-    return found

@@ -4,9 +4,9 @@ All that says how things are is in the config, the presence and the decisions; w
 is made from that by the index.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
-from heapq import heappop
+from heapq import heappop, heappush
 
 from .demand import NO_LOAD, WHOLE, Demand, Load, Room, channels_of, has, has_room
 from .estimates import Wait
@@ -196,6 +196,11 @@ class Signature:
             heappop(line)
         return line[0] if line else None
 
+    def head_task(self) -> Task | None:
+        """Return what stands first; None: nothing waits here."""
+        head = self.head()
+        return None if head is None else head[4]
+
 
 @dataclass(slots=True, eq=False)
 class Profile:
@@ -236,3 +241,43 @@ def score(agent: Agent, order: Order) -> int:
     if selection is AgentSelection.ROUND_ROBIN:
         return agent.turns.get(queue_id, 0)
     return 0
+
+
+def first_free(
+    lines: dict[Room, list[AgentEntry]], load: Load, refused: Container[str]
+) -> AgentEntry | None:
+    """Return the first of all lines in whose room a task fits, but for those who refused it."""
+    first: AgentEntry | None = None
+    empty: Room | None = None
+    for room, line in lines.items():
+        if not room.fits(load):
+            continue
+        while line and line[0][5].stamp != line[0][4]:
+            heappop(line)
+        if not line:
+            empty = room
+            continue
+        entry = _first_but(line, refused) if refused else line[0]
+        if entry is not None and (first is None or entry < first):
+            first = entry
+    if empty is not None:
+        del lines[empty]
+    return first
+
+
+def _first_but(line: list[AgentEntry], refused: Container[str]) -> AgentEntry | None:
+    """Return the first live entry of somebody else; those who refused are few."""
+    aside: list[AgentEntry] = []
+    found = None
+    while line:
+        entry = line[0]
+        if entry[5].stamp != entry[4]:
+            heappop(line)
+        elif entry[3] in refused:
+            aside.append(heappop(line))
+        else:
+            found = entry
+            break
+    for entry in aside:
+        heappush(line, entry)
+    return found

@@ -1,7 +1,8 @@
 """What a shard knows of one tenant."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from .decisions import Reason, Vacated
 from .demand import Precedence, demand_of, precedence, urgency_of
@@ -200,6 +201,18 @@ class Tenant:
         if of_queue is None or of_group is None:
             return of_queue or of_group
         return min(of_queue, of_group, key=lambda task: self.precedence(task, at))
+
+    def heads_of(self, queue_id: str) -> Iterator[Task]:
+        """Walk what comes first of a queue's tasks; those of groups are looked at together."""
+        return chain(self.index.heads(queue_id), self.index.kept(queue_id), self.groups.heads())
+
+    def heads_for(self, agents: Collection[Agent]) -> Iterator[Task]:
+        """Walk what comes first of all that may be for any of some agents."""
+        return chain(self.index.heads_for(agents), self.groups.heads_for(agents))
+
+    def has_room(self, agent: Agent) -> bool:
+        """Tell whether an agent has room for anything that is asked of them."""
+        return self.index.has_room(agent) or self.groups.has_room(agent)
 
     def line_up(self, task: Task) -> None:
         """Put a task where it waits, asking what its queue says now."""

@@ -1,19 +1,26 @@
 """What one input may not cost, however many agents and tasks there are: in calls, not in time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from services.dispatch.domain.decisions import Decision, Overflowed
+from services.dispatch.domain.decisions import Decision, Offered, Overflowed
 from services.dispatch.domain.engine import step
 from services.dispatch.domain.inputs import (
+    AcceptOffer,
     AgentConfigured,
+    GroupConfigured,
     Input,
     PresenceObserved,
     QueueConfigured,
+    QueueMode,
     Relaxation,
+    RingStrategy,
+    Role,
+    SetQueueMode,
     Skills,
     TaskSubmitted,
+    TenantConfigured,
 )
 from services.dispatch.domain.policy import Policy
 from services.dispatch.domain.state import State
@@ -39,7 +46,7 @@ class House:
     def _step(self, it: Input) -> None:
         self.made = step(self.state, it, self.now)
 
-    def staffed(self, agents: Iterator[Skills], capacity: int | None = 1) -> None:
+    def staffed(self, agents: Iterable[Skills], capacity: int | None = 1) -> None:
         """Have agents of these skills work."""
         for number, skills in enumerate(agents):
             agent_id = f"agent-{number}"
@@ -95,3 +102,72 @@ def test_nobody_is_looked_for_once_for_each_who_asks_the_same() -> None:
         return cost
 
     assert leaves(100) <= leaves(10) + 1_000
+
+
+# Many are free at once
+
+
+def of_one_offer(house: House, it: Input, offers: int) -> float:
+    cost = house.tell(it)
+    assert house.count(Offered) == offers
+    return cost / offers
+
+
+def usual_capacity_is_raised(agents: int) -> float:
+    house = House()
+    house.tell(QueueConfigured(ACME, "sales", 1))
+    house.tell(TenantConfigured(ACME, 1, 1))
+    house.staffed((() for _ in range(agents)), capacity=None)
+    house.wait(4 * agents)
+    return of_one_offer(house, TenantConfigured(ACME, 2, 3), 2 * agents)
+
+
+def a_group_is_free_at_once(agents: int) -> float:
+    house = House()
+    house.tell(QueueConfigured(ACME, "sales", 1))
+    members = tuple(f"agent-{number}" for number in range(agents))
+    house.tell(GroupConfigured(ACME, "desk", 1, member_ids=members))
+    house.staffed(() for _ in range(agents))
+    house.tell(TaskSubmitted(ACME, "of-all", "", house.now, group_id="desk"))
+    house.wait(2 * agents)
+    return of_one_offer(house, AcceptOffer(ACME, "of-all", "agent-0", "r"), agents - 1)
+
+
+def a_queue_of_many_demands_is_opened(agents: int) -> float:
+    house = House()
+    house.tell(QueueConfigured(ACME, "sales", 1))
+    house.tell(SetQueueMode(ACME, "sales", QueueMode.PAUSED, "boss", Role.MANAGER, "p"))
+    skills = tuple((f"skill-{number}", 1) for number in range(agents))
+    house.staffed(skills for _ in range(agents))
+    for number, needed in enumerate(skills):
+        task = TaskSubmitted(ACME, f"task-{number}", "sales", house.now, 1, (needed,))
+        house.tell(task)
+    opened = SetQueueMode(ACME, "sales", QueueMode.OPEN, "boss", Role.MANAGER, "o")
+    return of_one_offer(house, opened, agents)
+
+
+def members_of_a_group_come_to_many_tasks(agents: int) -> float:
+    house = House()
+    members = tuple(f"agent-{number}" for number in range(agents))
+    house.staffed(() for _ in range(agents))
+    for number in range(4 * agents):
+        task = TaskSubmitted(ACME, f"task-{number}", "", house.now, group_id="desk")
+        house.tell(task)
+    strategy = RingStrategy.SEQUENTIAL
+    it = GroupConfigured(ACME, "desk", 1, member_ids=members, ring_strategy=strategy)
+    return of_one_offer(house, it, agents)
+
+
+@pytest.mark.parametrize(
+    ("cost_of_an_offer", "growth"),
+    [
+        (usual_capacity_is_raised, 1.3),
+        (a_group_is_free_at_once, 1.3),
+        (a_queue_of_many_demands_is_opened, 1.3),
+        (members_of_a_group_come_to_many_tasks, 2.5),  # a group looks at each member
+    ],
+)
+def test_an_offer_costs_no_more_where_many_are_free_at_once(
+    cost_of_an_offer: Callable[[int], float], growth: float
+) -> None:
+    assert cost_of_an_offer(60) <= growth * cost_of_an_offer(15)

@@ -13,8 +13,8 @@ from services.dispatch.domain import (
     ending,
     engine,
     following,
-    index,
     moments,
+    parties,
     refusals,
     requests,
     state,
@@ -81,7 +81,7 @@ def who_declined_is_not_noted(patch: pytest.MonkeyPatch) -> None:
 
 
 def who_declined_is_asked_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(index, "_first_but", lambda line, _: line[0] if line else None)
+    patch.setattr(parties, "_first_but", lambda line, _: line[0] if line else None)
 
 
 def who_returns_is_never_asked_again(patch: pytest.MonkeyPatch) -> None:
