@@ -22,6 +22,8 @@ def comes_back(ledger: "Ledger", it: wire.Queued, task: Task) -> None:
         if (it.tenant_id, task_id) not in ledger.dissolved:
             ledger.moved.append((it.tenant_id, before, it.task.queue_id))
         task.bound_for = "queue_id", it.task.queue_id
+    elif task.bound_for == ("", "") and (home := removal.home(ledger, it.tenant_id, task)):
+        task.bound_for = "queue_id", home
     ledger.insist(task.place != RINGS, f"{task_id} is queued while it rings")
     ledger.insist(it.revision == task.revision + 1, f"{task_id} queued again: revision jumps")
     arrived = waits.arrives(ledger, it, task)

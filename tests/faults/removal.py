@@ -52,14 +52,18 @@ def group_set(ledger: "Ledger", it: wire.GroupSet) -> None:
     group_id = it.group.group_id
     ledger.groups[it.tenant_id, group_id] = it.group
     put(ledger, it.tenant_id, "", group_id, it.group)
-    if not it.group.removed:
-        return
     for key, task in at(ledger, it.tenant_id, "", group_id):
-        own = wire.TaskSubmitted(queue_id=task.submitted.queue_id)
-        queue_id = led_on(ledger, it.tenant_id, own).queue_id
-        queue = ledger.queues.get((it.tenant_id, queue_id))
-        if queue is not None and not queue.removed:
+        if home(ledger, it.tenant_id, task):
             ledger.dissolved.add(key)
+
+
+def home(book: Book, tenant_id: str, task: Task) -> str:
+    """Return the queue to which a task goes back whose group is no more; empty: it stays."""
+    own = wire.TaskSubmitted(queue_id=task.submitted.queue_id)
+    queue_id = led_on(book, tenant_id, own).queue_id
+    group, queue = book.group(tenant_id, task), book.queues.get((tenant_id, queue_id))
+    gone = group is not None and group.removed
+    return queue_id if gone and queue is not None and not queue.removed else ""
 
 
 def put(

@@ -178,7 +178,8 @@ def arrives(ledger: "Ledger", it: wire.Queued, task: Task) -> bool:
         meant.group_id = name if kind == "group_id" else ""
     if kind == "queue_id":
         meant.queue_id = name
-        task.waits_since = ledger.at
+        if name != task.submitted.queue_id:
+            task.waits_since = ledger.at
     elif kind == "voicemail":
         meant.channel = directory.TASK_CHANNEL_VOICEMAIL
     task.bound_for = ("", "")

@@ -6,7 +6,6 @@ no input, and leaves one thing true after every step: no free agent and waiting 
 each other are left standing.
 """
 
-from dataclasses import replace
 from typing import Any
 
 from . import overflow
@@ -83,7 +82,7 @@ from .removal import vacate
 from .requests import cancel_task, report_unreachable, submit_task
 from .state import State, evolve
 from .sticky import in_vain, keeper_of
-from .supervision import known_queue, move_tasks, set_queue_mode, take_back_task
+from .supervision import move_tasks, set_queue_mode, take_back_task
 from .tenant import Tenant
 from .timers import (
     AfterServiceRanOut,
@@ -132,22 +131,19 @@ def _group_configured(tenant: Tenant, it: GroupConfigured, at: int) -> Decisions
     if not is_news(tenant, it):
         return
     yield GroupSet(kept(it))
-    members = tenant.groups.members(it.group_id)
+    members = set(tenant.groups.members(it.group_id))
     concerned = set(members)
+    # What goes back to its queue because its group is no more, and whether that is another now.
+    back: dict[Task, bool] = {}
     for task in tenant.groups.line(it.group_id):
-        left = sorted(task.offers.keys() - set(members))
+        left = sorted(task.offers.keys() - members)
         concerned.update(left)
         yield from closed(task, left, OfferEnd.RESCINDED)
-        if left and not task.rings:
+        there = overflow.home(tenant, task)
+        if there != task.submitted:
+            back[task] = there.queue_id != task.submitted.queue_id
+        if task in back or (left and not task.rings):
             yield again(tenant, task, at)
-    # What waits at a group that is no more waits in the queue it came from.
-    back: dict[Task, bool] = {}
-    for task in tenant.groups.line(it.group_id) if it.removed else ():
-        own = task.submitted.queue_id
-        there = tenant.led_on(replace(task.submitted, group_id=""))
-        if task.waits and known_queue(tenant, there.queue_id):
-            yield overflow.moved(tenant, task, there, at)
-            back[task] = there.queue_id != own
     present = [tenant.agents[it] for it in sorted(concerned) if it in tenant.agents]
     yield from settle(tenant, back, present, at)
 

@@ -30,7 +30,6 @@ from .demand import steps_due
 from .inputs import Command
 from .invariants import Broken
 from .parties import Agent, Signature, Task
-from .refusals import still_excluded
 from .tenant import Tenant
 
 Decisions = Iterator[Decision]
@@ -257,7 +256,7 @@ def closed(task: Task, agent_ids: Iterable[str], end: OfferEnd) -> Decisions:
 
 
 def again(tenant: Tenant, task: Task, at: int) -> Queued:
-    return Queued(task.submitted, task.revision + 1, still_excluded(tenant, task, at))
+    return overflow.moved(tenant, task, overflow.home(tenant, task), at)
 
 
 def acted(actor_id: str, action: Action, task: Task, at: int) -> Acted:

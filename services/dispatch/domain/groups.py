@@ -41,6 +41,11 @@ class Groups:
         group = self.configured.get(group_id)
         return () if group is None or group.removed else tuple(dict.fromkeys(group.member_ids))
 
+    def removed(self, group_id: str) -> bool:
+        """Tell whether there was such a group, and is no more."""
+        group = self.configured.get(group_id)
+        return group is not None and group.removed
+
     def line(self, group_id: str) -> list[Task]:
         """List the tasks that ring at a group or wait for it, first come first."""
         return [entry[3] for entry in merge(*self._lines.get(group_id, {}).values())]

@@ -103,6 +103,15 @@ def moved(tenant: Tenant, task: Task, there: TaskSubmitted, at: int) -> Queued:
     return Queued(there, task.revision + 1, still_excluded(tenant, task, at, there))
 
 
+def home(tenant: Tenant, task: Task) -> TaskSubmitted:
+    """Return where a task belongs that waits again: its queue, when its group is no more."""
+    submitted = task.submitted
+    if not tenant.groups.removed(submitted.group_id):
+        return submitted
+    there = tenant.led_on(replace(submitted, group_id=""))
+    return there if tenant.has_queue(there.queue_id) else submitted
+
+
 def _destination(tenant: Tenant, task: Task, cause: OverflowCause) -> Overflow:
     """Return where the queue sends the task; the end, where that leads nowhere."""
     queue_id = task.submitted.queue_id
@@ -110,10 +119,8 @@ def _destination(tenant: Tenant, task: Task, cause: OverflowCause) -> Overflow:
     where = policy.closed if cause is OverflowCause.CLOSED_HOURS else policy.overflow
     where = _led_on(tenant, where)
     if where.to is OverflowTo.QUEUE:
-        queue = tenant.queues.get(where.what)
-        known = queue is not None and not queue.removed
         leads_back = where.what in {queue_id, *task.overflowed}
-        return where if known and not leads_back else END
+        return where if tenant.has_queue(where.what) and not leads_back else END
     if where.to is OverflowTo.GROUP:
         group = tenant.groups.configured.get(where.what)
         return END if group is None or group.removed else where

@@ -10,7 +10,7 @@ from . import overflow
 from .decisions import Acted, Action, OfferEnd, Reason, Vacated
 from .following import Decisions, answer, closed, in_order, settle
 from .parties import Task
-from .supervision import MOVED_AT_ONCE, known_queue
+from .supervision import MOVED_AT_ONCE
 from .tenant import Tenant
 from .vacate import Vacate
 from .value import value
@@ -75,7 +75,7 @@ def _acted(it: Vacate, tasks: int, at: int) -> Acted:
 
 
 def _not_vacated(tenant: Tenant, it: Vacate) -> Reason | None:
-    if it.target_queue_id == it.queue_id or not known_queue(tenant, it.target_queue_id):
+    if it.target_queue_id == it.queue_id or not tenant.has_queue(it.target_queue_id):
         return Reason.QUEUE_NOT_FOUND
     queue, group = tenant.queues.get(it.queue_id), tenant.groups.configured.get(it.group_id)
     known = group if it.group_id else queue

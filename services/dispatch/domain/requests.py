@@ -6,7 +6,7 @@ from .decisions import Action, OfferEnd, Queued, Reason
 from .following import Decisions, acted, answer, call_off, place, refused
 from .inputs import SERVICE, CancelTask, ReportUnreachable, Role, SubmitTask
 from .sticky import keeper_of
-from .supervision import known_queue, supervises, supervises_task
+from .supervision import supervises, supervises_task
 from .tenant import Tenant
 
 
@@ -56,7 +56,7 @@ def report_unreachable(tenant: Tenant, it: ReportUnreachable, at: int) -> Decisi
 def _not_submittable(tenant: Tenant, it: SubmitTask) -> Reason | None:
     task = it.task
     if not task.group_id:
-        if not known_queue(tenant, task.queue_id):
+        if not tenant.has_queue(task.queue_id):
             return Reason.QUEUE_NOT_FOUND
         if not supervises(tenant, it.actor_id, it.actor_role, task.queue_id):
             return Reason.QUEUE_NOT_YOURS

@@ -48,14 +48,8 @@ def supervises_task(tenant: Tenant, actor_id: str, role: Role, task: Task) -> bo
     return role >= Role.MANAGER or (role is Role.SUPERVISOR and theirs)
 
 
-def known_queue(tenant: Tenant, queue_id: str) -> bool:
-    """Tell whether there is such a queue, and it is not about to be removed."""
-    queue = tenant.queues.get(queue_id)
-    return queue is not None and not queue.removed and (queue_id, "") not in tenant.vacated
-
-
 def set_queue_mode(tenant: Tenant, it: SetQueueMode, at: int) -> Decisions:
-    known = known_queue(tenant, it.queue_id)
+    known = tenant.has_queue(it.queue_id)
     if (no := _not_over(tenant, it, it.queue_id, known=known)) is not None:
         yield answer(it, no)
         return
@@ -67,7 +61,7 @@ def set_queue_mode(tenant: Tenant, it: SetQueueMode, at: int) -> Decisions:
 
 
 def move_tasks(tenant: Tenant, it: MoveTasks, at: int) -> Decisions:
-    known = known_queue(tenant, it.target_queue_id)
+    known = tenant.has_queue(it.target_queue_id)
     if (
         no := _not_left(tenant, it) or _not_over(tenant, it, it.target_queue_id, known=known)
     ) is not None:

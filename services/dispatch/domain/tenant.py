@@ -81,6 +81,11 @@ class Tenant:
         """Return the queue, or one with defaults: work in an unknown queue waits, visibly."""
         return self.queues.get(queue_id) or QueueConfigured(self.id, queue_id)
 
+    def has_queue(self, queue_id: str) -> bool:
+        """Tell whether there is such a queue, and it is not about to be removed."""
+        queue = self.queues.get(queue_id)
+        return queue is not None and not queue.removed and (queue_id, "") not in self.vacated
+
     def configure_queue(self, queue: QueueConfigured) -> None:
         """Take a queue as it is now; of one that is removed its pace is forgotten."""
         self.queues[queue.queue_id] = queue

@@ -9,7 +9,7 @@ from services.dispatch.domain.errors import Unanswered, refusal
 from services.dispatch.domain.estimates import Estimate
 from services.dispatch.domain.inputs import QueueMode, Role
 from services.dispatch.domain.state import State
-from services.dispatch.domain.supervision import known_queue, supervises
+from services.dispatch.domain.supervision import supervises
 
 from .ports import Directory, Unknown
 
@@ -81,7 +81,7 @@ def status(
 ) -> QueueStatus | Reason:
     """Read from the state; a tenant that is only asked about does not come into being."""
     tenant = state.tenants.get(tenant_id)
-    if tenant is None or not known_queue(tenant, queue_id):
+    if tenant is None or not tenant.has_queue(queue_id):
         return Reason.QUEUE_NOT_FOUND
     if not supervises(tenant, asker.user_id, asker.role, queue_id):
         return Reason.QUEUE_NOT_YOURS

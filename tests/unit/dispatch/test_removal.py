@@ -1,6 +1,6 @@
 """What is left of a queue or an agent that is removed: nothing, to whatever gets its id."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -15,7 +15,7 @@ from services.dispatch.domain.inputs import (
     Sticky,
     StickyTo,
 )
-from services.dispatch.domain.policy import Overflow, OverflowTo, Policy
+from services.dispatch.domain.policy import OnAgentLost, Overflow, OverflowTo, Policy
 from tests.unit.dispatch.desk import ACME, Desk
 
 
@@ -40,6 +40,44 @@ def test_what_waits_at_a_group_that_is_removed_waits_in_its_queue_again(desk: De
     desk.give(GroupConfigured(ACME, "night", 2, removed=True))
     assert desk.task("t1").submitted.group_id == ""
     desk.here("ana")
+    assert desk.place("t1") == "rings ana"
+
+
+def taken_back(desk: Desk) -> None:
+    desk.take_back("t1")
+
+
+def its_agent_is_lost(desk: Desk) -> None:
+    desk.gone("bo")
+
+
+def its_agent_is_removed(desk: Desk) -> None:
+    desk.give(AgentConfigured(ACME, "bo", 2, removed=True))
+
+
+@pytest.mark.parametrize("lost", [taken_back, its_agent_is_lost, its_agent_is_removed])
+def test_what_is_held_when_its_group_is_removed_goes_back_to_its_queue(
+    desk: Desk, lost: Callable[[Desk], None]
+) -> None:
+    requeue = Policy(on_agent_lost=OnAgentLost.REQUEUE)
+    desk.give(QueueConfigured(ACME, "sales", 2, policy=requeue))
+    desk.works("bo", "elsewhere")
+    desk.group("night", "bo")
+    desk.submit("t1", group_id="night")
+    desk.accept("bo", "t1")
+    desk.give(GroupConfigured(ACME, "night", 2, removed=True))
+    assert desk.place("t1") == "held bo", "who has it goes on"
+    lost(desk)
+    assert desk.task("t1").submitted.group_id == ""
+    assert desk.place("t1") == "rings ana"
+
+
+def test_what_rings_when_its_group_is_removed_goes_back_to_its_queue_at_once(desk: Desk) -> None:
+    desk.works("bo", "elsewhere")
+    desk.group("night", "bo")
+    desk.submit("t1", group_id="night")
+    assert desk.place("t1") == "rings bo"
+    desk.give(GroupConfigured(ACME, "night", 2, removed=True))
     assert desk.place("t1") == "rings ana"
 
 
