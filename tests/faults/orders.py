@@ -125,11 +125,13 @@ def _moved(ledger: Ledger, it: wire.Input, _at: int) -> Outcome:
         if (owner, task.place) == (it.tenant_id, WAITS)
         and (task.submitted.group_id, task.submitted.queue_id) == ("", order.queue_id)
     ]
-    # What waits in a queue that is no more must have a way out of it.
-    left = bool(there) or (it.tenant_id, order.queue_id) in ledger.queues
-    if no := _not_over(ledger, it.tenant_id, order, order.queue_id, known=left):
-        return {no}, ""
-    if no := _not_over(ledger, it.tenant_id, order, order.target_queue_id):
+    # What waits in a queue that is no more must have a way out of it, and nobody has a say there.
+    if _known(ledger, it.tenant_id, order.queue_id):
+        no = _not_over(ledger, it.tenant_id, order, order.queue_id)
+    else:
+        known = bool(there) or (it.tenant_id, order.queue_id) in ledger.queues
+        no = "" if known else "QUEUE_NOT_FOUND"
+    if no := no or _not_over(ledger, it.tenant_id, order, order.target_queue_id):
         return {no}, ""
     wait = [task_id for task_id in there if not order.task_ids or task_id in order.task_ids]
     return {""}, "acted" if wait and order.queue_id != order.target_queue_id else ""
@@ -138,8 +140,6 @@ def _moved(ledger: Ledger, it: wire.Input, _at: int) -> Outcome:
 def _moved_by_name(ledger: Ledger, tenant_id: str, order: wire.MoveTasks) -> Outcome:
     keys = [(tenant_id, task_id) for task_id in order.task_ids]
     named = [ledger.tasks[key] for key in keys if key in ledger.tasks]
-    if not all(_rules_task(ledger, tenant_id, order, task) for task in named):
-        return {"TASK_NOT_IN_YOUR_QUEUES"}, ""
     if no := _not_over(ledger, tenant_id, order, order.target_queue_id):
         return {no}, ""
     there = "", order.target_queue_id
@@ -152,10 +152,8 @@ def _not_over(
     tenant_id: str,
     order: wire.SetQueueMode | wire.MoveTasks,
     queue_id: str,
-    *,
-    known: bool = False,
 ) -> str:
-    if not known and not _known(ledger, tenant_id, queue_id):
+    if not _known(ledger, tenant_id, queue_id):
         return "QUEUE_NOT_FOUND"
     theirs = _answers(ledger, tenant_id, order.actor_id, queue_id)
     return "" if _rules(order.actor_role, theirs=theirs) else "QUEUE_NOT_YOURS"
@@ -164,7 +162,7 @@ def _not_over(
 def _rules_task(
     ledger: Ledger,
     tenant_id: str,
-    order: wire.CancelTask | wire.TakeBackTask | wire.MoveTasks,
+    order: wire.CancelTask | wire.TakeBackTask,
     task: Task,
 ) -> bool:
     known = (tenant_id, order.actor_id) in ledger.agents

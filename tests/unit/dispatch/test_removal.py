@@ -87,11 +87,42 @@ def test_what_waits_at_a_removed_group_and_in_no_queue_can_be_moved_by_name(desk
     desk.give(GroupConfigured(ACME, "night", 2, removed=True))
     assert desk.place("t1") == "waits"
     desk.agent("sue", "sales")
-    foreign = desk.move("", "sales", "t1", actor_id="sue", role=Role.SUPERVISOR)
-    assert foreign.reason == "TASK_NOT_IN_YOUR_QUEUES"
-    assert desk.move("", "sales", "t1", "ghost").count == 1
+    move = desk.move("", "sales", "t1", "ghost", actor_id="sue", role=Role.SUPERVISOR)
+    assert (move.reason, move.count) == ("", 1)
     assert desk.place("t1") == "rings ana"
     assert desk.move("", "sales", "t1").count == 0, "it rings"
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_supervisor_fetches_what_is_named_from_a_queue_that_is_not_theirs(
+    desk: Desk, *, gone: bool
+) -> None:
+    desk.queue("care")
+    desk.submit("t1", "care")
+    if gone:
+        desk.give(QueueConfigured(ACME, "care", 2, removed=True))
+    desk.agent("sue", "sales")
+    sent = desk.move("", "elsewhere", "t1", actor_id="sue", role=Role.SUPERVISOR)
+    assert sent.reason == "QUEUE_NOT_FOUND"
+    desk.queue("elsewhere")
+    sent = desk.move("", "elsewhere", "t1", actor_id="sue", role=Role.SUPERVISOR)
+    assert sent.reason == "QUEUE_NOT_YOURS"
+    fetched = desk.move("", "sales", "t1", actor_id="sue", role=Role.SUPERVISOR)
+    assert (fetched.reason, fetched.count) == ("", 1)
+    assert desk.place("t1") == "rings ana"
+
+
+def test_a_queue_that_is_no_more_is_emptied_by_who_has_a_say_in_the_target(desk: Desk) -> None:
+    desk.queue("care")
+    desk.submit("t1", "care")
+    desk.agent("sue", "sales")
+    emptied = desk.move("care", "sales", actor_id="sue", role=Role.SUPERVISOR)
+    assert emptied.reason == "QUEUE_NOT_YOURS", "it is somebody's yet"
+    desk.give(QueueConfigured(ACME, "care", 2, removed=True))
+    assert desk.move("care", "sales", actor_id="sue", role=Role.AGENT).reason == "QUEUE_NOT_YOURS"
+    emptied = desk.move("care", "sales", actor_id="sue", role=Role.SUPERVISOR)
+    assert (emptied.reason, emptied.count) == ("", 1)
+    assert desk.place("t1") == "rings ana"
 
 
 def test_tasks_of_several_queues_are_moved_in_one_order_and_audited_by_queue(desk: Desk) -> None:
