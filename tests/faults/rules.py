@@ -41,13 +41,18 @@ def selection(queue: wire.QueueConfigured, channel: int) -> int:
 
 
 def fits(one: Takes, beside: list[Takes], capacity: int) -> bool:
-    """R3: what it may not interrupt leaves room for it; all of it when either takes all."""
+    """R3: what it may not interrupt leaves room for it; all of it when either takes all.
+
+    Of what is no chat it is never more than all: one call fits whoever has nothing else.
+    """
     counted = [other for other in beside if other.channel not in one.interrupts]
     if capacity == 0 or any(other.takes_all for other in counted):
         return False
     if one.takes_all:
         return not counted
-    return sum(other.cost for other in counted) + one.cost <= capacity
+    chat = one.channel == directory.TASK_CHANNEL_CHAT
+    cost = one.cost if chat else min(one.cost, capacity)
+    return sum(other.cost for other in counted) + cost <= capacity
 
 
 def share(beside: list[Takes], capacity: int) -> int:

@@ -84,7 +84,11 @@ class Room:
 
 
 def has_room(capacity: int, loads: Iterable[tuple[Load, int]], load: Load) -> bool:
-    """Tell whether one more task has room beside all that it may not interrupt."""
+    """Tell whether one more task has room beside all that it may not interrupt.
+
+    Capacity counts chats. What is none costs at most all of it, so that who has nothing else in
+    hand can take a call whatever it costs: also who takes no chats, and has one unit.
+    """
     used = 0
     for other, count in loads:
         if not count or other.channel in load.interrupts:
@@ -92,7 +96,8 @@ def has_room(capacity: int, loads: Iterable[tuple[Load, int]], load: Load) -> bo
         if load.takes_all or other.takes_all:
             return False
         used += other.cost * count
-    return capacity > 0 and (load.takes_all or used + load.cost <= capacity)
+    cost = load.cost if load.channel == Channel.CHAT else min(load.cost, capacity)
+    return capacity > 0 and (load.takes_all or used + cost <= capacity)
 
 
 def room_of(capacity: int, loads: tuple[tuple[Load, int], ...]) -> Room:

@@ -14,6 +14,7 @@ from services.dispatch.domain.decisions import AgentSet, Decision, Overflowed, T
 from services.dispatch.domain.inputs import (
     AgentConfigured,
     Channel,
+    ChannelRouting,
     PresenceObserved,
     QueueConfigured,
     Relaxation,
@@ -185,6 +186,43 @@ def test_what_costs_more_than_the_tenant_says_has_nobody_there_any_more(desk: De
     desk.submit("big", cost=3)
     assert desk.place("big") == "waits"
     assert causes(desk.give(TenantConfigured(ACME, 1, 2))) == NOBODY
+
+
+@pytest.mark.parametrize("channel", [CALL, VOICEMAIL])
+@pytest.mark.parametrize("said_by", ["queue", "task"])
+def test_who_takes_no_chats_takes_one_call_whatever_it_costs(
+    desk: Desk, channel: Channel, said_by: str
+) -> None:
+    costly = (ChannelRouting(channel, cost=50),)
+    by_queue = said_by == "queue"
+    routing = costly if by_queue else (ChannelRouting(channel),)
+    desk.give(QueueConfigured(ACME, "sales", 2, policy=ELSEWHERE, channels=routing))
+    chats, channels = said(chats=0)
+    ready(desk, capacity=chats, channels=channels)
+    for task_id in ("t1", "t2"):
+        desk.submit(task_id, channel=channel, cost=0 if by_queue else 2)
+    assert (desk.place("t1"), desk.place("t2")) == ("rings ana", "waits")
+    desk.accept("ana", "t1")
+    assert desk.place("t2") == "waits", "one at a time"
+    desk.complete("ana", "t1")
+    assert desk.place("t2") == "rings ana"
+
+
+def test_a_call_that_costs_more_than_somebody_has_takes_all_of_them(desk: Desk) -> None:
+    desk.give(
+        QueueConfigured(
+            ACME, "sales", 2, policy=ELSEWHERE, channels=(ChannelRouting(CALL, cost=5),)
+        )
+    )
+    ready(desk, capacity=2)
+    desk.submit("chat")
+    desk.submit("call", channel=CALL)
+    assert (desk.place("chat"), desk.place("call")) == ("rings ana", "waits")
+    desk.accept("ana", "chat")
+    desk.complete("ana", "chat")
+    assert desk.place("call") == "rings ana"
+    desk.submit("more")
+    assert desk.place("more") == "waits"
 
 
 # What the directory says

@@ -413,7 +413,9 @@ class ChannelRouting(_message.Message):
     agent_selection: Global___AgentSelection.ValueType
     """Unset: the queue's."""
     cost: _builtins.int
-    """Units of capacity that one task takes, 1 to 50. Unset (0): 1."""
+    """Units of capacity that one task takes, 1 to 50. Unset (0): 1. Who has fewer can never take such a
+    chat; a call or a voicemail takes all that they have then.
+    """
     takes_all: _builtins.bool
     """One task takes whatever capacity the agent has, and needs all of it free: a call."""
     @_builtins.property

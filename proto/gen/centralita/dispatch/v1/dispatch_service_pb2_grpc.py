@@ -318,8 +318,9 @@ class DispatchServiceServicer:
         come first, so repeat it (with a new request_id) until it answers 0. What rings stays. The
         queue may have been removed: what waits there has no other way out. Without a queue the tasks that
         are named are moved from wherever they wait, also at a group, or at one that was removed. Audited.
-        INVALID_ARGUMENT TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS,
-        TASK_NOT_IN_YOUR_QUEUES for supervisors who do not belong to both.
+        INVALID_ARGUMENT TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED
+        QUEUE_NOT_YOURS for supervisors who do not belong to the target, or to the queue that they empty
+        while there is one. What they name they may fetch from anywhere.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

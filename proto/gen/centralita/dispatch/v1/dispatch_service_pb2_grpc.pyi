@@ -130,8 +130,9 @@ class DispatchServiceStub:
     come first, so repeat it (with a new request_id) until it answers 0. What rings stays. The
     queue may have been removed: what waits there has no other way out. Without a queue the tasks that
     are named are moved from wherever they wait, also at a group, or at one that was removed. Audited.
-    INVALID_ARGUMENT TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS,
-    TASK_NOT_IN_YOUR_QUEUES for supervisors who do not belong to both.
+    INVALID_ARGUMENT TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED
+    QUEUE_NOT_YOURS for supervisors who do not belong to the target, or to the queue that they empty
+    while there is one. What they name they may fetch from anywhere.
     """
 
 @_typing.type_check_only
@@ -234,8 +235,9 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     come first, so repeat it (with a new request_id) until it answers 0. What rings stays. The
     queue may have been removed: what waits there has no other way out. Without a queue the tasks that
     are named are moved from wherever they wait, also at a group, or at one that was removed. Audited.
-    INVALID_ARGUMENT TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS,
-    TASK_NOT_IN_YOUR_QUEUES for supervisors who do not belong to both.
+    INVALID_ARGUMENT TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED
+    QUEUE_NOT_YOURS for supervisors who do not belong to the target, or to the queue that they empty
+    while there is one. What they name they may fetch from anywhere.
     """
 
 class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -455,8 +457,9 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         come first, so repeat it (with a new request_id) until it answers 0. What rings stays. The
         queue may have been removed: what waits there has no other way out. Without a queue the tasks that
         are named are moved from wherever they wait, also at a group, or at one that was removed. Audited.
-        INVALID_ARGUMENT TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED QUEUE_NOT_YOURS,
-        TASK_NOT_IN_YOUR_QUEUES for supervisors who do not belong to both.
+        INVALID_ARGUMENT TOO_MANY_TASKS, FIELD_INVALID; NOT_FOUND QUEUE_NOT_FOUND; PERMISSION_DENIED
+        QUEUE_NOT_YOURS for supervisors who do not belong to the target, or to the queue that they empty
+        while there is one. What they name they may fetch from anywhere.
         """
 
 def add_DispatchServiceServicer_to_server(servicer: DispatchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
