@@ -21,6 +21,7 @@ ENDS = {
 """Ends after which the agent is not offered the task for a while."""
 USUAL_PAUSE_MS = 20_000
 NO_PAUSE_ENDS_IT = 0
+REMEMBERED = 32
 
 
 def pause_ms(ledger: "Ledger", tenant_id: str, where: wire.TaskSubmitted) -> int:
@@ -64,6 +65,7 @@ def comes_back(ledger: "Ledger", it: wire.Queued, task: Task, taken_from: set[st
     for agent_id in excluded - refuse:
         refused(task, agent_id, NO_PAUSE_ENDS_IT)
     task.excluded = excluded
+    _remember_lately(task)
 
 
 def pause_over(ledger: "Ledger", it: wire.PauseOver) -> None:
@@ -79,6 +81,14 @@ def pause_over(ledger: "Ledger", it: wire.PauseOver) -> None:
         early = not over(ledger, it.tenant_id, task, it.agent_id, task.submitted)
         ledger.insist(not early, f"{task_id} asks {it.agent_id} again too early")
         task.excluded.discard(it.agent_id)
+        _remember_lately(task)
+
+
+def _remember_lately(task: Task) -> None:
+    """Forget who refused a task before the latest of those who may be asked again."""
+    others = sorted(task.refused.keys() - task.excluded, key=lambda it: (task.refused[it], it))
+    for agent_id in others[:-REMEMBERED]:
+        del task.refused[agent_id]
 
 
 def chooses(ledger: "Ledger", it: wire.PresenceSet, before: wire.PresenceObserved) -> None:

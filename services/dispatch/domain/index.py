@@ -361,7 +361,8 @@ def _weight(entry: TaskEntry) -> int:
 def _least_recently_asked(
     task: Task, signature: Signature, agents: Mapping[str, Agent]
 ) -> Agent | None:
-    """Return whom to ask again of the few who have refused a task and may get it."""
+    """Return whom to ask again of those who are known to have refused a task and may get it."""
+    excluded = set(task.excluded)
     free = [
         (
             refused_at,
@@ -372,6 +373,8 @@ def _least_recently_asked(
             agent.id,
         )
         for agent_id, refused_at in task.refused.items()
-        if (agent := agents[agent_id]).profile in signature.profiles and _suits(agent, task)
+        if agent_id not in excluded
+        and (agent := agents[agent_id]).profile in signature.profiles
+        and _suits(agent, task)
     ]
     return agents[min(free)[5]] if free else None

@@ -128,7 +128,10 @@ class Task:
     load: Load = NO_LOAD
     """What it takes: as its queue says while it waits, then fixed."""
     refused: dict[str, int] = field(default_factory=dict)
-    """Who refused it, and when last; 0: a supervisor took it from them, which no pause ends."""
+    """Who refused it, and when last; 0: a supervisor took it from them, which no pause ends.
+
+    All who are excluded, and of the others the latest.
+    """
     demand: Demand | None = None
     entry: TaskEntry | None = None
     signature: "Signature | None" = None
@@ -266,7 +269,7 @@ def first_free(
 
 
 def _first_but(line: list[AgentEntry], refused: Container[str]) -> AgentEntry | None:
-    """Return the first live entry of somebody else; those who refused are few."""
+    """Return the first live entry of somebody else; a task remembers only so many."""
     aside: list[AgentEntry] = []
     found = None
     while line:

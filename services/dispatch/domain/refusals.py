@@ -2,7 +2,8 @@
 
 Whoever declined a task, ignored it or could not be reached is not asked until a pause is over; then
 they come after those who were not asked, the least recently asked first. Choosing Ready again ends
-the pause at once, and forgets that they refused.
+the pause at once, and forgets that they refused. Who refused before so many others is forgotten as
+well: otherwise each task would end up with a memory of every agent.
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,9 @@ from collections.abc import Iterable
 from .inputs import TaskSubmitted
 from .parties import Agent, Task
 from .tenant import Tenant
+
+REMEMBERED = 32
+"""Of those who refused a task and may be asked again, the latest so many come last."""
 
 
 def pause_ms(tenant: Tenant, submitted: TaskSubmitted) -> int:
@@ -56,23 +60,29 @@ def still_excluded(
 # What folds do
 
 
-def refuse(task: Task, agent: Agent, at: int) -> None:
+def refuse(tenant: Tenant, task: Task, agent: Agent, at: int) -> None:
     """Note that an agent refused a task; 0: that it was taken from them for good."""
     task.refused[agent.id] = at
     agent.refused[task.submitted.task_id] = task
-    exclude(task, {*task.excluded, agent.id})
+    exclude(tenant, task, {*task.excluded, agent.id})
 
 
-def forget(task: Task, agent: Agent) -> None:
+def forget(tenant: Tenant, task: Task, agent: Agent) -> None:
     """Let a task know nothing more of what an agent refused."""
     if agent.refused.pop(task.submitted.task_id, None) is not None:
         del task.refused[agent.id]
-        exclude(task, (it for it in task.excluded if it != agent.id))
+        exclude(tenant, task, (it for it in task.excluded if it != agent.id))
 
 
-def exclude(task: Task, agent_ids: Iterable[str]) -> None:
-    """Set who must not get a task now."""
+def exclude(tenant: Tenant, task: Task, agent_ids: Iterable[str]) -> None:
+    """Set who must not get a task now; of the others remember who refused it lately."""
     task.excluded = tuple(sorted(agent_ids))
+    if len(task.refused) - len(task.excluded) > REMEMBERED:
+        others = task.refused.keys() - set(task.excluded)
+        lately = sorted(others, key=lambda it: (task.refused[it], it))
+        for agent_id in lately[:-REMEMBERED]:
+            del task.refused[agent_id]
+            del tenant.agents[agent_id].refused[task.submitted.task_id]
 
 
 def _over(task: Task, agent_id: str, since: int) -> bool:

@@ -2,6 +2,7 @@
 
 from .inputs import QueueMode
 from .moments import TASK_TIMERS, due_at
+from .refusals import exclude
 from .state import State
 from .tenant import Tenant
 from .timers import HoursTurn
@@ -18,6 +19,7 @@ def restored(tenants: dict[str, Tenant], at: int, order: int) -> State:
         for task in tenant.tasks.values():
             for agent_id in task.refused:
                 tenant.agent(agent_id).refused[task.submitted.task_id] = task
+            exclude(tenant, task, task.excluded)  # once, more of those who refused were remembered
             for agent_id in (task.agent_id,) if task.held else task.offers:
                 tenant.agent(agent_id).put(task)
             if not task.held and (task.submitted.group_id or not task.rings):

@@ -169,7 +169,7 @@ def _readmit(state: State, tenant: Tenant, agent: Agent, at: int) -> None:
     """Who turns to work again may be offered again what they had refused."""
     for task in list(agent.refused.values()):
         excluded = agent.id in task.excluded
-        forget(task, agent)
+        forget(tenant, task, agent)
         if excluded:
             _sought_anew(state, tenant, task, at)
 
@@ -183,7 +183,7 @@ def _pause_over(state: State, it: PauseOver, at: int) -> None:
     tenant = state.tenants[it.tenant_id]
     for task_id in it.task_ids:
         task = tenant.tasks[task_id]
-        exclude(task, (other for other in task.excluded if other != it.agent_id))
+        exclude(tenant, task, (other for other in task.excluded if other != it.agent_id))
         _sought_anew(state, tenant, task, at)
 
 
@@ -224,8 +224,8 @@ def _queued(state: State, it: Queued, at: int) -> None:
     task.submitted = submitted
     task.revision = it.revision
     for agent_id in set(it.excluded).difference(task.excluded):
-        refuse(task, tenant.agent(agent_id), 0)
-    exclude(task, it.excluded)
+        refuse(tenant, task, tenant.agent(agent_id), 0)
+    exclude(tenant, task, it.excluded)
     task.kept_for, task.kept_until = it.kept_for, it.kept_until
     task.relaxed = steps_due(tenant.queue(submitted.queue_id), submitted.enqueued_at, at)
     _line_up(state, tenant, task, at, new=new)
@@ -269,7 +269,7 @@ def _offer_closed(state: State, it: OfferClosed, at: int) -> None:
     _release(state, tenant, task, it.agent_id, at)
     task.revision = it.revision
     if it.end.refused:
-        refuse(task, tenant.agent(it.agent_id), at)
+        refuse(tenant, task, tenant.agent(it.agent_id), at)
         _ask_again_later(state, tenant, task)
     state.timers.set(OfferRangOut(it.tenant_id, it.task_id), task.expires_at)
 
@@ -286,7 +286,7 @@ def _assigned(state: State, it: Assigned, at: int) -> None:
     task.revision = it.revision
     task.offers.clear()
     task.agent_id = it.agent_id
-    forget(task, tenant.agent(it.agent_id))
+    forget(tenant, task, tenant.agent(it.agent_id))
     _remember(tenant, task, at)
 
 

@@ -7,6 +7,7 @@ import pytest
 from services.dispatch.domain.decisions import Decision, Offered, Overflowed
 from services.dispatch.domain.engine import step
 from services.dispatch.domain.inputs import (
+    ASK_AGAIN_AFTER_MS,
     AcceptOffer,
     AgentConfigured,
     GroupConfigured,
@@ -23,8 +24,9 @@ from services.dispatch.domain.inputs import (
     TenantConfigured,
 )
 from services.dispatch.domain.policy import Policy
+from services.dispatch.domain.refusals import REMEMBERED
 from services.dispatch.domain.state import State
-from tests.unit.dispatch.desk import ACME, NINE
+from tests.unit.dispatch.desk import ACME, NINE, Desk
 from tests.unit.dispatch.steps import calls
 
 DESERTED = Policy(overflow_when_nobody=True)
@@ -171,3 +173,26 @@ def test_an_offer_costs_no_more_where_many_are_free_at_once(
     cost_of_an_offer: Callable[[int], float], growth: float
 ) -> None:
     assert cost_of_an_offer(60) <= growth * cost_of_an_offer(15)
+
+
+# Much was refused
+
+
+def test_a_task_does_not_remember_everybody_who_ever_refused_it() -> None:
+    desk = Desk()
+    agents = [f"agent-{number:02}" for number in range(40)]
+    for agent in agents:
+        desk.works(agent)
+    desk.submit("t1")
+    for _ in agents:
+        (who,) = desk.task("t1").offers
+        desk.now += 100
+        desk.decline(who, "t1")
+    assert desk.task("t1").excluded == tuple(agents), "nobody is asked before their pause is over"
+    desk.save_and_load()
+    desk.wait(ASK_AGAIN_AFTER_MS)
+    assert len(desk.task("t1").refused) == REMEMBERED + len(desk.task("t1").excluded)
+    assert desk.place("t1") == "rings agent-00", "who is forgotten comes before who is not"
+    known = desk.state.tenants[ACME].agents
+    assert sum(len(known[agent].refused) for agent in agents) == len(desk.task("t1").refused)
+    assert desk.problems == []
