@@ -26,8 +26,10 @@ from services.dispatch.domain.inputs import (
     Skills,
     TaskClosed,
     TaskSubmitted,
+    TenantConfigured,
 )
 from services.dispatch.domain.parties import Agent, Task
+from services.dispatch.domain.policy import Policy
 from services.dispatch.domain.state import State
 from services.dispatch.domain.tenant import Tenant
 from services.kernel.garbage import collect_seldom
@@ -86,9 +88,55 @@ def measure() -> list[Figure]:
             None,
             "a decision where all are busy, at 10,000 agents over 100",
         ),
+        Figure("engine.longest_ms", *_longest_ms()),
         Figure("engine.memory_mb", _memory_mb(), "MB", None, "100,000 waiting, 10,000 agents"),
         *_size_effects(),
     ]
+
+
+def _longest_ms() -> tuple[float, str, None, str]:
+    """Return the dearest of the steps that concern many: nobody else is decided for meanwhile."""
+    steps = {
+        "200 differing agents, 2,000 wait for the one who leaves": _last_able_leaves_ms,
+        "300 agents have room for 1,200 of 1,500 at once": _room_for_many_ms,
+    }
+    costs = {name: middle([(cost(),) for _ in range(RUNS)])[0] for name, cost in steps.items()}
+    name = max(costs, key=lambda it: costs[it])
+    return costs[name], "ms", None, name
+
+
+def _last_able_leaves_ms() -> float:
+    state = State()
+    policy = Policy(overflow_when_nobody=True)
+    step(state, QueueConfigured("t", "queue", 1, policy=policy), 1)
+    for number in range(200):
+        agent_id, skills = f"agent-{number}", ((f"s{number}", 3),)
+        step(state, AgentConfigured("t", agent_id, 1, False, ("queue",), skills, 1), 1)
+        step(state, PresenceObserved("t", agent_id, 1, True, True), 1)
+    return _waiting_ms(state, 2_000, (("s199", 3),), PresenceObserved("t", "agent-199", 2), 4_001)
+
+
+def _room_for_many_ms() -> float:
+    state = State()
+    step(state, QueueConfigured("t", "queue", 1), 1)
+    step(state, TenantConfigured("t", 1, 1), 1)
+    for number in range(300):
+        agent_id = f"agent-{number}"
+        step(state, AgentConfigured("t", agent_id, 1, False, ("queue",), (), None), 1)
+        step(state, PresenceObserved("t", agent_id, 1, True, True), 1)
+    return _waiting_ms(state, 1_800, (), TenantConfigured("t", 2, 5), 1_201)
+
+
+def _waiting_ms(state: State, tasks: int, skills: Skills, it: Input, decided: int) -> float:
+    """Return what an input costs when so many tasks have come."""
+    for number in range(tasks):
+        step(state, TaskSubmitted("t", f"task-{number}", "queue", number, 1, skills), 1 + number)
+    began = time.perf_counter()
+    decisions = step(state, it, tasks + 2)
+    spent = time.perf_counter() - began
+    if len(decisions) < decided:
+        raise RuntimeError(f"{it} concerned {len(decisions)} only")
+    return spent * 1e3
 
 
 def _size_effects() -> list[Figure]:
