@@ -21,9 +21,15 @@ def unfenced() -> None:
         *,
         since: Position,
         emitted: int,
+        goes_on: bool,
     ) -> Position:
         data, chain = encode_record(
-            cursor, steps, chain=since.chain, emitted=emitted, owner_id=self._owner_id
+            cursor,
+            steps,
+            chain=since.chain,
+            emitted=emitted,
+            owner_id=self._owner_id,
+            goes_on=goes_on,
         )
         ack = await self._bus.js.publish(f"dispatch.journal.{shard}", data)
         return Position(ack.seq, cursor, chain, emitted)

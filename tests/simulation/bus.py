@@ -39,6 +39,7 @@ class Bus:
     """Who waits for the lease, and who of them could lead at once."""
     passed_on: int = 0
     refused: int = 0
+    too_large: int = 0
     heard: Callable[[Stored], None] = lambda _: None
     answered: Callable[[wire.Answered, str], None] = lambda *_: None
     arrival: asyncio.Event = field(default_factory=asyncio.Event)

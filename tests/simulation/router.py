@@ -28,6 +28,7 @@ from services.dispatch.use_cases.ports import (
     Shard,
     Snapshot,
     Step,
+    TooLarge,
     Unknown,
     WarmUp,
 )
@@ -42,6 +43,8 @@ LEASE_S, RENEW_S, LOOK_S = 1.25, 0.4, 0.15
 PASSES_ON = 0.2
 """How often an owner that renews begins to pass on."""
 RESEND_S = 0.5
+LARGEST_RECORD = 512
+"""Bytes: so small that what is decided at once often needs several."""
 
 
 class Router:
@@ -112,11 +115,26 @@ class Router:
         return await self.network.ask(self.bus.end)
 
     async def append(
-        self, _: Shard, cursor: int, steps: Sequence[Step], *, since: Position, emitted: int
+        self,
+        _: Shard,
+        cursor: int,
+        steps: Sequence[Step],
+        *,
+        since: Position,
+        emitted: int,
+        goes_on: bool,
     ) -> Position:
         data, chain = encode_record(
-            cursor, steps, chain=since.chain, emitted=emitted, owner_id=self.name
+            cursor,
+            steps,
+            chain=since.chain,
+            emitted=emitted,
+            owner_id=self.name,
+            goes_on=goes_on,
         )
+        if len(data) > LARGEST_RECORD and len(steps) > 1:
+            self.bus.too_large += 1
+            raise TooLarge(since.sequence)
         try:
             sequence = await self.network.ask(lambda: self.bus.commit(data, since.sequence))
         except Conflict as refused:

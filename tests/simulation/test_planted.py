@@ -51,7 +51,12 @@ def it_is_told_before_it_is_committed(patch: Patch) -> None:
             cursor = batch[-1].sequence if batch else self._position.cursor
             await self._outlet.emit(self._position.sequence + 1, steps)
             self._position = await self._ports.journal.append(
-                self._shard, cursor, steps, since=self._position, emitted=self._outlet.emitted
+                self._shard,
+                cursor,
+                steps,
+                since=self._position,
+                emitted=self._outlet.emitted,
+                goes_on=False,
             )
         self._sound = True
 

@@ -48,18 +48,20 @@ def lived(seed: int, kill_at: int = 0) -> History:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("share", SHARE)
 def test_no_accident_loses_or_doubles_anything(share: int) -> None:
-    steps = faults = refused = passed_on = worlds = 0
+    steps = faults = refused = passed_on = worlds = divided = 0
     for seed in count(share * 100_000):
         it = lived(seed)
         assert it.found.shards["0"].completed + len(it.cancelled) == TASKS, f"SIM_SEED={seed}"
         steps, faults, worlds = steps + it.steps, faults + it.faults, worlds + 1
         refused += it.bus.refused
         passed_on += it.bus.passed_on
+        divided += it.bus.too_large
         if steps >= STEPS // SHARES:
             break
     assert faults > worlds  # else nobody was ever in danger
     assert refused > worlds // 2
     assert passed_on > worlds // 4
+    assert divided > worlds // 4
 
 
 @pytest.mark.timeout(300)

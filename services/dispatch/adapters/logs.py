@@ -19,6 +19,7 @@ from services.dispatch.use_cases.ports import (
     Record,
     Shard,
     Step,
+    TooLarge,
     Unknown,
 )
 from services.kernel.bus import Bus
@@ -35,6 +36,8 @@ from .traces import Traces
 INPUTS = "DISPATCH_IN"
 JOURNAL = "DISPATCH_JOURNAL"
 APPEND_TIMEOUT_S = 5.0
+HEADERS_BYTES = 1024
+"""What the bus may count beside a record: more than it does."""
 
 
 def input_subject(shard: Shard) -> str:
@@ -135,12 +138,26 @@ class JetStreamJournal:
     async def end(self, shard: Shard) -> int:
         return await _sequence(self._bus.js.get_last_msg(JOURNAL, journal_subject(shard)))
 
-    async def append(
-        self, shard: Shard, cursor: int, steps: Sequence[Step], *, since: Position, emitted: int
+    async def append(  # noqa: PLR0913 - as the port has it
+        self,
+        shard: Shard,
+        cursor: int,
+        steps: Sequence[Step],
+        *,
+        since: Position,
+        emitted: int,
+        goes_on: bool,
     ) -> Position:
         data, chain = encode_record(
-            cursor, steps, chain=since.chain, emitted=emitted, owner_id=self._owner_id
+            cursor,
+            steps,
+            chain=since.chain,
+            emitted=emitted,
+            owner_id=self._owner_id,
+            goes_on=goes_on,
         )
+        if len(data) > self._bus.nc.max_payload - HEADERS_BYTES:
+            raise TooLarge(since.sequence)
         last = since.sequence
         while True:
             try:

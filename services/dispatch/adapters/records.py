@@ -37,15 +37,21 @@ _CHAIN_FIELD = bytes([wire.Record.CHAIN_FIELD_NUMBER << 3 | 2, CHAIN_BYTES])
 """How the field that holds a chain begins."""
 
 
-def encode_record(
-    cursor: int, steps: Sequence[Step], *, chain: bytes, emitted: int, owner_id: str
+def encode_record(  # noqa: PLR0913 - the fields of a record
+    cursor: int,
+    steps: Sequence[Step],
+    *,
+    chain: bytes,
+    emitted: int,
+    owner_id: str,
+    goes_on: bool = False,
 ) -> tuple[bytes, bytes]:
     """Return a record's bytes and the chain after it."""
     body = wire.Record(
         input_cursor=cursor, steps=[_write_step(step) for step in steps]
     ).SerializeToString(deterministic=True)
     chain = next_chain(chain, body)
-    tail = wire.Record(chain=chain, emitted=emitted, owner_id=owner_id)
+    tail = wire.Record(chain=chain, emitted=emitted, owner_id=owner_id, goes_on=goes_on)
     # Fields of a message may be written one after the other: this is the whole record.
     return body + tail.SerializeToString(), chain
 

@@ -6,7 +6,7 @@ Whatever goes wrong, the leader steps down and forgets its state: the next one f
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from typing import Any
@@ -29,6 +29,7 @@ from .ports import (
     Shard,
     SnapshotLost,
     Step,
+    TooLarge,
     Torn,
     Unknown,
 )
@@ -46,6 +47,7 @@ WHY = {
     Newer: "does not lead: a newer version wrote what stands in the journal; run that version",
     Torn: "does not lead: the journal does not go on from what this replica knows; see the runbook",
     SnapshotLost: "does not lead: nothing replaces the last snapshot, unreadable; see the runbook",
+    TooLarge: "does not lead: the bus takes no record as large as one step; raise its max_payload",
 }
 LAST_WORDS_S = 5.0
 FLUSH_S = 0.1
@@ -69,13 +71,15 @@ class Lead:
                 log.warning("stepped down: the journal has another writer", extra={"shard": shard})
             except Unknown:
                 log.warning("stepped down: the bus did not answer", extra={"shard": shard})
-            except (Newer, Torn, SnapshotLost) as unfit:
+            except (Newer, Torn, SnapshotLost, TooLarge) as unfit:
                 await self._stand_aside(shard, unfit)
             except Exception:
                 log.exception("stepped down", extra={"shard": shard})
             await asyncio.sleep(PAUSE_AFTER_TROUBLE_S)
 
-    async def _stand_aside(self, shard: Shard, unfit: Newer | Torn | SnapshotLost) -> None:
+    async def _stand_aside(
+        self, shard: Shard, unfit: Newer | Torn | SnapshotLost | TooLarge
+    ) -> None:
         """Leave the shard to others for a while, and let it show that this replica has to."""
         (record,) = unfit.args
         about: dict[str, int | str] = {"shard": shard, "cause": type(unfit).__name__}
@@ -149,16 +153,34 @@ class _Term:
         steps = self._decide(batch)
         passed("decided")
         if steps:
-            cursor = batch[-1].sequence if batch else self._position.cursor
-            self._position = await self._ports.journal.append(
-                self._shard, cursor, steps, since=self._position, emitted=self._outlet.emitted
-            )
-            passed("committed")
-            await self._outlet.emit(self._position.sequence, steps)
-            passed("told")
+            await self._commit(steps, batch[-1].sequence if batch else self._position.cursor)
         self._sound = True
         if self._snapshot_due():
             self._save()
+
+    async def _commit(self, steps: Sequence[Step], cursor: int, *, goes_on: bool = False) -> None:
+        """Write steps down and tell of them: in one record, or in as many as they need."""
+        passed = self._ports.checkpoint
+        try:
+            self._position = await self._ports.journal.append(
+                self._shard,
+                cursor,
+                steps,
+                since=self._position,
+                emitted=self._outlet.emitted,
+                goes_on=goes_on,
+            )
+        except TooLarge:
+            if len(steps) == 1:
+                raise
+            first, rest = steps[: len(steps) // 2], steps[len(steps) // 2 :]
+            read = max(it.input_sequence for it in first)  # timers have none
+            await self._commit(first, max(read, self._position.cursor), goes_on=True)
+            await self._commit(rest, cursor, goes_on=goes_on)
+            return
+        passed("committed")
+        await self._outlet.emit(self._position.sequence, steps)
+        passed("told")
 
     def _decide(self, batch: list[Entry]) -> list[Step]:
         state, clock = self._state, self._ports.clock

@@ -75,6 +75,10 @@ class Unknown(Exception):
     """No answer from the bus: what was sent may have happened or not."""
 
 
+class TooLarge(Exception):
+    """One record cannot hold so many steps; nothing was sent."""
+
+
 class Newer(Exception):
     """The journal goes on with what this version cannot read, so it must not lead."""
 
@@ -125,10 +129,20 @@ class Journal(Protocol):
         """Return the sequence of the last record, 0 when none is kept any more."""
         ...
 
-    async def append(
-        self, shard: Shard, cursor: int, steps: Sequence[Step], *, since: Position, emitted: int
+    async def append(  # noqa: PLR0913 - the fields of a record
+        self,
+        shard: Shard,
+        cursor: int,
+        steps: Sequence[Step],
+        *,
+        since: Position,
+        emitted: int,
+        goes_on: bool,
     ) -> Position:
-        """Commit steps if no record of this journal is behind `since`. Raises Fenced, Unknown."""
+        """Commit steps as one record, if none of this journal is behind `since`.
+
+        `goes_on`: what was decided at once needs more of them. Raises Fenced, Unknown, TooLarge.
+        """
         ...
 
 

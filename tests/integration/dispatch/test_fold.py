@@ -21,6 +21,7 @@ from services.dispatch.use_cases.ports import (
     Position,
     SnapshotLost,
     Step,
+    TooLarge,
     Torn,
     Unknown,
 )
@@ -208,3 +209,17 @@ async def test_a_record_that_is_lost_is_missed_however_late_the_others_are_read(
         for _ in range(2):
             with pytest.raises(Torn):
                 await standby.catch_up()
+
+
+async def test_what_no_message_can_hold_is_refused_before_it_is_sent(bus: Bus) -> None:
+    """The bus closes the connection over it, which read as a bus that does not answer."""
+    journal = JetStreamJournal(bus, "one")
+    half = (QueueModeSet("acme", "q" * (bus.nc.max_payload // 2), QueueMode.PAUSED),)
+    steps = [Step(1, 1, half), Step(2, 2, half)]
+    with pytest.raises(TooLarge):
+        await journal.append(SHARD, 2, steps, since=Position(), emitted=0, goes_on=False)
+    first = await journal.append(SHARD, 1, steps[:1], since=Position(), emitted=0, goes_on=True)
+    second = await journal.append(SHARD, 2, steps[1:], since=first, emitted=0, goes_on=False)
+    behind = fold(bus)
+    await behind.catch_up()
+    assert (behind.position.sequence, behind.position.cursor) == (second.sequence, 2)

@@ -1010,6 +1010,7 @@ class Record(_message.Message):
     CHAIN_FIELD_NUMBER: _builtins.int
     EMITTED_FIELD_NUMBER: _builtins.int
     OWNER_ID_FIELD_NUMBER: _builtins.int
+    GOES_ON_FIELD_NUMBER: _builtins.int
     input_cursor: _builtins.int
     """Sequence in the input log of the last input this record has dealt with."""
     chain: _builtins.bytes
@@ -1020,6 +1021,10 @@ class Record(_message.Message):
     """Journal sequence up to which events and answers are known to be out."""
     owner_id: _builtins.str
     """Process that decided, for people."""
+    goes_on: _builtins.bool
+    """One message could not hold what was decided at once: what is due by now may stand in the next
+    record. Not part of the hash.
+    """
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Step]: ...
     def __init__(
@@ -1030,10 +1035,11 @@ class Record(_message.Message):
         chain: _builtins.bytes = ...,
         emitted: _builtins.int = ...,
         owner_id: _builtins.str = ...,
+        goes_on: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain", b"chain", "emitted", b"emitted", "input_cursor", b"input_cursor", "owner_id", b"owner_id", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain", b"chain", "emitted", b"emitted", "goes_on", b"goes_on", "input_cursor", b"input_cursor", "owner_id", b"owner_id", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
