@@ -20,19 +20,17 @@ from centralita.presence.v1.presence_service_pb2_grpc import PresenceServiceStub
 from google.protobuf.descriptor import MethodDescriptor
 from yarl import URL
 
-from services.kernel.answers import reason_of
 from tests.e2e.installation import Installation
 from tests.e2e.people import PASSWORD, TENANT, refusal, sign
 from tests.e2e.standalone import Standalone, started
-from tests.hostile import Known, bodies, junk, mutants
+from tests.fuzz import CALLERS, COSTLY, SEED, tried
+from tests.hostile import Known, bodies
 from tests.servicers import ANA, Contacts, served
-from tests.upstreams import SERVICES, WATCH, methods, routes
+from tests.upstreams import SERVICES, methods, routes
 
 Asked: TypeAlias = "tuple[str, str, bytes, dict[str, str]]"
 """Verb, path, body and headers."""
 
-SEED = 9
-AT_ONCE = 32
 WRONG = grpc.StatusCode.INVALID_ARGUMENT
 FROM_A_PATH = ("a", "%00", "%C3%28", "..%2F", "%F0%9F%98%80", "*", "a" * 5_000)
 HEADERS: tuple[dict[str, str], ...] = (
@@ -52,10 +50,6 @@ HEADERS: tuple[dict[str, str], ...] = (
     {"x-forwarded-for": "a, ::1%\xff"},
 )
 SHOP, SHOP_SECRET = "shop", "demo-shop-secret-0123456789"
-CALLERS = ("ingestion", "conversations")
-FAILURES = {"INTERNAL", "UNKNOWN", "DATA_LOSS", "UNAVAILABLE"}
-COSTLY = {"SignIn": 10, "PutUser": 10, "ExplainTask": 3, "Simulate": 2, "Compare": 2}
-"""Methods that keep a core busy for each request that is good, and how many of these are sent."""
 KNOWN: Known = {
     "tenant_id": TENANT,
     "user_id": "ben",
@@ -84,53 +78,15 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]
         yield it
 
 
-async def failure(
-    channel: grpc.aio.Channel, path: str, raw: bytes, metadata: tuple[tuple[str, str], ...]
-) -> str:
-    """Return how a call failed; empty for an answer, and for a refusal that gives its reason."""
-    streaming: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(path)
-    calling: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
-    try:
-        if path == WATCH:
-            async for _ in streaming(raw, metadata=metadata, timeout=20):
-                break
-        else:
-            await calling(raw, metadata=metadata, timeout=60)
-    except grpc.aio.AioRpcError as error:
-        code = error.code().name
-        if code in FAILURES or not reason_of(error):
-            return f"{path} {code} {error.details()} for {raw[:200]!r}"
-    return ""
-
-
-async def tried(
-    channel: grpc.aio.Channel,
-    path: str,
-    method: MethodDescriptor,
-    metadata: tuple[tuple[str, str], ...] = (),
-    most: int = 1_000,
-) -> tuple[int, list[str]]:
-    """Send a method all that is hostile, or so much of it; return how much, and what failed."""
-    chance = Random(f"{SEED}{path}")
-    most = min(most, COSTLY.get(method.name, most))
-    messages = [it.SerializeToString() for it in mutants(method.input_type, KNOWN)]
-    sent = chance.sample(messages, min(most, len(messages)))
-    sent += junk(method.input_type, KNOWN, chance)
-    turns = asyncio.Semaphore(AT_ONCE)
-
-    async def one(raw: bytes) -> str:
-        async with turns:
-            return await failure(channel, path, raw, metadata)
-
-    return len(sent), [it for it in await asyncio.gather(*map(one, sent)) if it]
-
-
 def _able(method: MethodDescriptor) -> str:
-    """Return whom the fuzz lets in: nobody where anyone may, else the owner or a service."""
+    """Return whom the fuzz lets in: nobody where anyone may, else the owner or a service.
+
+    Nobody either where only services may of which no token is to be had: `of_other_services`.
+    """
     rule = method.GetOptions().Extensions[access]
     if rule.anyone:
         return ""
-    return "owner" if rule.least_role else next(it for it in CALLERS if it in rule.services)
+    return "owner" if rule.least_role else next((it for it in CALLERS if it in rule.services), "")
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -145,6 +101,7 @@ async def test_no_request_makes_a_method_fail(installation: Installation, servic
                 installation.services[service],
                 path,
                 method,
+                KNOWN,
                 installation.as_whom(who),
                 1_000 if who == able else 3,
             )
@@ -218,7 +175,7 @@ async def test_a_planted_bug_is_found() -> None:
     planted.does = convert
     path = "/centralita.contacts.v1.ContactsService/GetContact"
     async with served(planted) as service:
-        _, failures = await tried(service.channel, path, methods()[path], ANA)
+        _, failures = await tried(service.channel, path, methods()[path], KNOWN, ANA)
     assert any("INTERNAL" in it for it in failures)
 
 

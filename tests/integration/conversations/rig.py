@@ -82,6 +82,7 @@ class Rig:
     tenant: str
     issuer: Issuer
     settings: Settings
+    channel: grpc.aio.Channel
     conversations: "ConversationsServiceAsyncStub"
     contacts: "ContactsServiceAsyncStub"
 
@@ -255,6 +256,7 @@ async def rig(
             tenant,
             issuer,
             settings,
+            to_conversations,
             ConversationsServiceStub(to_conversations),
             ContactsServiceStub(to_contacts),
         )

@@ -44,7 +44,7 @@ class Centre:
         self._simulation = SimulationServiceStub(channel)
         self._audit = AuditServiceStub(channel)
         self._removal = RemovalServiceStub(channel)
-        self._issuer, self._bus, self.tenant = issuer, bus, tenant
+        self.channel, self.issuer, self._bus, self.tenant = channel, issuer, bus, tenant
         self._versions = 0
 
     # What the rest of the system says
@@ -155,19 +155,19 @@ class Centre:
         return list(answer.shards)
 
     def explain(self, user_id: str, request: ExplainTaskRequest, role: str) -> Asked:
-        token = self._issuer.user(self.tenant, user_id, role)
+        token = self.issuer.user(self.tenant, user_id, role)
         call: Asked = self._explain.ExplainTask(request, metadata=bearer(token))
         return call
 
     def acts(self, user_id: str, request: ListActsRequest, role: str = "manager") -> Asked:
-        token = self._issuer.user(self.tenant, user_id, role)
+        token = self.issuer.user(self.tenant, user_id, role)
         call: Asked = self._audit.ListActs(request, metadata=bearer(token))
         return call
 
     def simulate(
         self, request: SimulateRequest | CompareRequest, role: str = "manager", tenant: str = ""
     ) -> Asked:
-        metadata = bearer(self._issuer.user(tenant or self.tenant, "mia", role))
+        metadata = bearer(self.issuer.user(tenant or self.tenant, "mia", role))
         if isinstance(request, CompareRequest):
             compared: Asked = self._simulation.Compare(request, metadata=metadata)
             return compared
@@ -186,7 +186,7 @@ class Centre:
         return self._call("GetWait", api.GetWaitRequest(task_id=task_id), "ana")
 
     def _call(self, method: str, request: Message, user_id: str, role: str = "agent") -> Asked:
-        token = self._issuer.user(self.tenant, user_id, role)
+        token = self.issuer.user(self.tenant, user_id, role)
         call: Asked = getattr(self._stub, method)(request, metadata=bearer(token))
         return call
 
@@ -202,12 +202,12 @@ class Centre:
         """Call a method: as a user, or as a service, unless said the one that brings calls."""
         if user_id:
             return self._call(method, request, user_id, role)
-        token = bearer(self._issuer.service(service))
+        token = bearer(self.issuer.service(service))
         call: Asked = getattr(self._stub, method)(request, metadata=token)
         return call
 
     def removal(self, method: str, request: Message, service: str = "directory") -> Asked:
-        token = bearer(self._issuer.service(service))
+        token = bearer(self.issuer.service(service))
         call: Asked = getattr(self._removal, method)(request, metadata=token)
         return call
 

@@ -64,7 +64,7 @@ async def use(stores: Stores, me: str, others: Sequence[str]) -> None:
     await messages.merge_delivery(me, first.staged[1].id, Delivery.FAILED, "WHY")
     await _reach_for(stores, me, others)
     first = await conversations.get(me, first.id)
-    crossed = await messages.unseen(first, Seen())
+    crossed = await messages.unseen(first, Seen(), 100)
     await conversations.save(first, *first.close("ana", "r-2", NOW, crossed))
     await conversations.tell_close(await conversations.get(me, first.id))
     second, _ = begun(me, "c2", 2)
@@ -95,6 +95,7 @@ async def look(stores: Stores, me: str, others: Sequence[str]) -> None:
     ids = [f"{one}-c{number}" for one in (me, *others) for number in (1, 2)]
     await conversations.latest_in(lane(me))
     await conversations.open_with(me, "web", ADDRESS)
+    await conversations.open_on(me, "web")
     await conversations.closed_among(me, ids)
     await conversations.of_all(
         "open_since", lambda it: it[0] == me, NOW + timedelta(seconds=1), 100
@@ -105,9 +106,10 @@ async def look(stores: Stores, me: str, others: Sequence[str]) -> None:
         await conversations.following(it)
         await messages.after(it, None, 100)
         await messages.after(it, Place(NOW - timedelta(days=1), 0), 100)
-        await messages.unseen(it, Seen(until=NOW - timedelta(days=1)))
+        await messages.unseen(it, Seen(until=NOW - timedelta(days=1)), 100)
     for one in (me, *others):
         await messages.get(me, f"{one}-m1")
+        await messages.among(me, [f"{one}-m1"])
         await messages.inbound(me, f"{one}-m1", f"former-{one}-m1")
         await messages.inbound(me, f"{one}-x", f"{one}-m1")
 
