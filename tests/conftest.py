@@ -6,12 +6,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from pymongo import common
 
 from services.kernel import streams
 from services.kernel.bus import Bus, connected
 from services.kernel.mongo import Database, database
 from tests.servers import MongoServer, NatsServer, mongo_server, nats_server
 from tests.streams import wiped
+
+# Closing a client of MongoDB waits for its threads, which look up twice a second: half a second for
+# each client of each test.
+common.MIN_HEARTBEAT_INTERVAL = 0.05
 
 
 @pytest.fixture(scope="session")
