@@ -1,6 +1,6 @@
 """The router as it runs, told by real events and called over gRPC with real tokens."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ from centralita.dispatch.v1.simulation_service_pb2 import CompareRequest, Simula
 from centralita.dispatch.v1.simulation_service_pb2_grpc import SimulationServiceStub
 from centralita.presence.v1.events_pb2 import PresenceChanged
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.dispatch.__main__ import service
@@ -99,6 +99,9 @@ class Centre:
             )
         )
         await self.seen(agent_id, connected=True, receive_new=receive_new)
+        # Each comes by a consumer of its own, and so does the task that shall find them.
+        await self.decided("agent_set", agent_id)
+        await self.decided("presence_set", agent_id)
 
     async def puts(self, agent_id: str, **more: Any) -> None:
         """Say of a user what the directory would, in sales unless said otherwise."""
@@ -237,15 +240,16 @@ class Centre:
         """Wait until the router has decided on when its queues are open."""
         await self.decided("queue_turned")
 
-    async def decided(self, kind: str) -> None:
-        """Wait until a decision of a kind stands in the journal."""
+    async def decided(self, kind: str, agent_id: str = "") -> None:
+        """Wait until such a decision stands in the journal, of the agent if one is named."""
 
         async def known() -> bool:
             records = await journal_reader.stored(self._bus.js, "DISPATCH_JOURNAL")
             return any(
                 decision.WhichOneof("body") == kind
+                and agent_id in {"", *_agents(getattr(decision, kind))}
                 for record in records
-                for step in journal.Record.FromString(record.data).steps
+                for step in _steps(record.data)
                 for decision in step.decisions
             )
 
@@ -257,6 +261,23 @@ class Centre:
             for name in ("DISPATCH_IN", "DISPATCH_JOURNAL", "DISPATCH")
         ]
         assert journal_reader.audit(streams[0], streams[1], streams[2]).problems == []
+
+
+def _steps(data: bytes) -> Sequence[journal.Step]:
+    """Return the steps of a record; none of what is none."""
+    try:
+        return journal.Record.FromString(data).steps
+    except DecodeError:
+        return ()
+
+
+def _agents(decision: Any) -> set[str]:
+    """Return the agents that a change of settings or presence is about."""
+    return {
+        getattr(decision, field).agent_id
+        for field in ("agent", "presence")
+        if hasattr(decision, field)
+    }
 
 
 async def refusal(asked: Asked) -> tuple[grpc.StatusCode, str]:
