@@ -208,7 +208,9 @@ def _told(result: Audit, answers: Iterable[tuple[str, str, str]]) -> list[str]:
     decided = {key: it for ledger in result.shards.values() for key, it in ledger.answers.items()}
     problems = []
     for tenant_id, request_id, reason in answers:
-        kept = decided.get((tenant_id, request_id))
+        # What was refused for want of news is asked once more, and that is what is told.
+        second = decided.get((tenant_id, f"{request_id}/again"))
+        kept = second or decided.get((tenant_id, request_id))
         if kept is None:
             problems.append(f"{request_id} was told {reason or 'done'}, and nothing was decided")
         elif kept[0] != reason:
