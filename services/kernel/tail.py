@@ -1,6 +1,7 @@
 """Read a stream from a point on, in order and without gaps, through whatever happens to it."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -12,7 +13,7 @@ from .reader import Reader, Tailed
 from .unreadable import understood
 from .wire import event_in
 
-__all__ = ["Tailed", "heard", "tail"]
+__all__ = ["Tailed", "heard", "tail", "until_now"]
 
 E = TypeVar("E", bound=Message)
 
@@ -51,3 +52,15 @@ async def tail(  # noqa: PLR0913 - where to start, said in one of four ways
                 yield await reader.batch()
     finally:
         await reader.close()
+
+
+async def until_now(
+    batches: AsyncGenerator[list[Tailed], None],
+) -> AsyncGenerator[list[Tailed], None]:
+    """Yield of a tail what was there when it began. It is closed with this, so close this."""
+    async with aclosing(batches):
+        async for batch in batches:
+            if batch:
+                yield batch
+            if not batch or batch[-1].pending == 0:
+                return

@@ -13,7 +13,7 @@ from centralita.directory.v1.events_pb2 import (
 )
 
 from services.kernel.bus import Bus
-from services.kernel.tail import Tailed, tail
+from services.kernel.tail import Tailed, tail, until_now
 from services.kernel.unreadable import understood
 from services.kernel.wire import event_in, filter_for
 
@@ -40,13 +40,11 @@ class PublishedStates:
         subjects: Sequence[str] = [filter_for(kind) for kind in _KINDS.values()]
         versions: dict[str, int] = {}
         states = tail(self._bus, STREAM, subjects=subjects, last_per_subject=True)
-        async with aclosing(states) as batches:
+        async with aclosing(until_now(states)) as batches:
             async for batch in batches:
                 for it in batch:
                     version = understood(STREAM, partial(_version, it), sequence=it.sequence)
                     versions[it.subject] = version or 0  # then it is told again
-                if not batch or batch[-1].pending == 0:
-                    break
         return versions
 
 

@@ -27,7 +27,7 @@ from services.dispatch.domain.configuration import Configuration
 from services.dispatch.use_cases.ports import Intake, Shard, Unknown
 from services.kernel.bus import Bus
 from services.kernel.clock import Clock
-from services.kernel.tail import Tailed, tail
+from services.kernel.tail import Tailed, tail, until_now
 from services.kernel.unreadable import understood
 from services.kernel.wire import event_in, filter_for
 
@@ -59,9 +59,11 @@ class JetStreamDirectory:
         try:
             async with (
                 asyncio.timeout(LOOKED_UP_WITHIN_S),
-                aclosing(tail(self._bus, STREAM, subjects=subjects, since=since)) as batches,
+                aclosing(
+                    until_now(tail(self._bus, STREAM, subjects=subjects, since=since))
+                ) as batches,
             ):
-                async for said in _until_now(batches):
+                async for said in batches:
                     for fact, dedup_id in _read(said):
                         await self._intake.append(fact, dedup_id)
                         told = True
@@ -73,8 +75,8 @@ class JetStreamDirectory:
         subjects = [filter_for(kind) for kind in _KINDS.values()]
         reading = tail(self._bus, STREAM, subjects=subjects, last_per_subject=True)
         try:
-            async with aclosing(reading) as batches:
-                async for said in _until_now(batches):
+            async with aclosing(until_now(reading)) as batches:
+                async for said in batches:
                     mine = _read(one for one in said if self._shard_of(one) == shard)
                     while some := [_again(fact) for fact, _ in islice(mine, AT_ONCE)]:
                         yield some
@@ -84,15 +86,6 @@ class JetStreamDirectory:
     def _shard_of(self, said: Tailed) -> Shard:
         _, tenant_id, *_ = said.subject.split(".")
         return shard_of(tenant_id, self._shards)
-
-
-async def _until_now(
-    batches: AsyncGenerator[list[Tailed], None],
-) -> AsyncGenerator[list[Tailed], None]:
-    async for batch in batches:
-        yield batch
-        if not batch or batch[-1].pending == 0:
-            return
 
 
 def _read(said: Iterable[Tailed]) -> Iterator[tuple[Configuration, str]]:

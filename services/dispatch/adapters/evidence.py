@@ -8,7 +8,7 @@ from functools import partial
 from services.dispatch.domain.state import State
 from services.dispatch.use_cases.ports import Position, Record
 from services.kernel.bus import Bus
-from services.kernel.tail import Tailed, tail
+from services.kernel.tail import Tailed, tail, until_now
 from services.kernel.unreadable import understood
 
 from .chain import Chain
@@ -50,12 +50,10 @@ class JetStreamEvidence:
         """Yield what the journal of a tenant's shard holds, up to its present end."""
         subjects = [journal_subject(shard_of(tenant_id, self._shards))]
         reading = tail(self._bus, JOURNAL, subjects=subjects, after=after, since=since)
-        async with aclosing(reading) as batches:
+        async with aclosing(until_now(reading)) as batches:
             async for batch in batches:
                 for message in batch:
                     yield message
-                if not batch or batch[-1].pending == 0:
-                    return
 
 
 def _read(message: Tailed) -> Record | None:

@@ -24,7 +24,7 @@ from services.dispatch.use_cases.ports import (
 )
 from services.kernel.bus import Bus
 from services.kernel.publisher import overtaken
-from services.kernel.tail import Tailed, tail
+from services.kernel.tail import Tailed, tail, until_now
 from services.kernel.telemetry import traceparent
 from services.kernel.unreadable import understood
 
@@ -120,16 +120,9 @@ class JetStreamJournal:
                 kept += (it for it in batch if it.sequence <= position.sequence)
         yield leading_to(position, kept)
 
-    async def _rest(self, shard: Shard, after: int) -> AsyncGenerator[list[Tailed], None]:
+    def _rest(self, shard: Shard, after: int) -> AsyncGenerator[list[Tailed], None]:
         """Yield what lies behind a sequence, up to the last there is."""
-        subjects = [journal_subject(shard)]
-        async with aclosing(tail(self._bus, JOURNAL, subjects=subjects, after=after)) as batches:
-            async for batch in batches:
-                if not batch:
-                    return
-                yield batch
-                if batch[-1].pending == 0:
-                    return
+        return until_now(tail(self._bus, JOURNAL, subjects=[journal_subject(shard)], after=after))
 
     async def begin(self, shard: Shard) -> int:
         subject = journal_subject(shard)

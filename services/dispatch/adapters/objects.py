@@ -18,7 +18,7 @@ from nats.js.object_store import ObjectStore
 from services.dispatch.use_cases.ports import Unknown
 from services.kernel.bus import Bus
 from services.kernel.causes import cause_of
-from services.kernel.tail import tail
+from services.kernel.tail import tail, until_now
 from services.kernel.unreadable import passed_over
 
 PART_WITHIN_S = 20.0
@@ -67,13 +67,11 @@ async def _parts(bus: Bus, bucket: str, nuid: str) -> tuple[bytes, str]:
     data, digest = bytearray(), sha256()
     now = asyncio.get_running_loop().time
     reading = tail(bus, f"OBJ_{bucket}", subjects=[f"$O.{bucket}.C.{nuid}"])
-    async with asyncio.timeout(PART_WITHIN_S) as patience, aclosing(reading) as batches:
+    async with asyncio.timeout(PART_WITHIN_S) as patience, aclosing(until_now(reading)) as batches:
         async for batch in batches:
             for part in batch:
                 data += part.data
                 digest.update(part.data)
-            if not batch or batch[-1].pending == 0:
-                break
             patience.reschedule(now() + PART_WITHIN_S)
     return bytes(data), f"SHA-256={base64.urlsafe_b64encode(digest.digest()).decode()}"
 

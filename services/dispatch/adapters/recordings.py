@@ -14,7 +14,7 @@ from google.protobuf.proto import parse_length_prefixed, serialize_length_prefix
 from services.dispatch.use_cases.ports import Entry, Record, Shard, Step
 from services.dispatch.use_cases.replay import Unreadable
 from services.kernel.bus import Bus
-from services.kernel.tail import Tailed, tail
+from services.kernel.tail import Tailed, tail, until_now
 from services.kernel.unreadable import understood
 
 from .inputs import decode_input
@@ -88,12 +88,11 @@ def into_file(path: Path) -> Iterator[Callable[[wire.Recorded], None]]:
 
 
 async def _rest(bus: Bus, stream: str, subject: str, after: int) -> AsyncGenerator[Tailed, None]:
-    async with aclosing(tail(bus, stream, subjects=[subject], after=after)) as batches:
+    reading = tail(bus, stream, subjects=[subject], after=after)
+    async with aclosing(until_now(reading)) as batches:
         async for batch in batches:
             for message in batch:
                 yield message
-            if not batch or batch[-1].pending == 0:
-                return
 
 
 def _cursor_of(record: bytes) -> int:

@@ -19,7 +19,7 @@ from nats.js.errors import NotFoundError
 from services.kernel.bus import Bus, Overtaken
 from services.kernel.clock import Clock
 from services.kernel.ids import new_id
-from services.kernel.tail import tail
+from services.kernel.tail import tail, until_now
 from services.kernel.telemetry import traceparent
 from services.kernel.unreadable import understood
 from services.kernel.wire import outgoing, subject_of
@@ -99,13 +99,11 @@ async def _last(bus: Bus, about: Message, read: Read[T]) -> tuple[int, T | None]
 async def last_readable(bus: Bus, subject: str, read: Read[T]) -> T | None:
     """Return the last word that can be read, of those before it that the stream still keeps."""
     known: T | None = None
-    async with aclosing(tail(bus, STREAM, subjects=[subject])) as batches:
+    async with aclosing(until_now(tail(bus, STREAM, subjects=[subject]))) as batches:
         async for batch in batches:
             for one in batch:
                 said = partial(read, one.sequence, one.data, one.headers)
                 known = understood(STREAM, said, sequence=one.sequence) or known
-            if not batch or not batch[-1].pending:
-                break
     return known
 
 

@@ -15,7 +15,7 @@ from nats.errors import Error
 from services.kernel.bus import Bus, BusUnavailable
 from services.kernel.causes import cause_of
 from services.kernel.ending import ended
-from services.kernel.tail import Tailed, heard, tail
+from services.kernel.tail import Tailed, heard, tail, until_now
 from services.kernel.telemetry import continued, tracer
 from services.kernel.unreadable import understood
 from services.kernel.wire import filter_for
@@ -124,12 +124,11 @@ async def _board(bus: Bus, words: LastWords) -> Board:
 async def _latest(bus: Bus, stream: str, kind: type[Message]) -> AsyncIterator[Tailed]:
     """Yield the last message of each key."""
     subjects = [filter_for(kind)]
-    async with aclosing(tail(bus, stream, subjects=subjects, last_per_subject=True)) as batches:
+    states = tail(bus, stream, subjects=subjects, last_per_subject=True)
+    async with aclosing(until_now(states)) as batches:
         async for batch in batches:
             for one in batch:
                 yield one
-            if not batch or not batch[-1].pending:
-                return
 
 
 async def _read(
