@@ -229,7 +229,11 @@ class Server(ServerProcess):
         """Stop it, and return the code it ended with; None when it never came up."""
         process = self._process
         self.stop()
-        return None if process is None else process.returncode
+        if process is None:
+            return None
+        if process.returncode:
+            sys.stderr.write(f"{self._process_of.name} said: {self._log.read_text()[-3000:]}")
+        return process.returncode
 
 
 def _answers(url: str) -> bool:
