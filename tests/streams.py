@@ -34,13 +34,29 @@ async def until(found: Callable[[], Any], *, within: float = 5.0) -> Any:
 
 
 async def drained(bus: Bus, stream: str, durable: str, *, within: float = 5.0) -> None:
-    """Wait until the consumer has been given everything and has settled it."""
+    """Wait until the consumer has settled all that its stream has for it.
+
+    A consumer counts what is pending a moment after the stream has stored it, so its word alone
+    comes too early.
+    """
+    asked = (await bus.js.consumer_info(stream, durable)).config
+    subjects = asked.filter_subjects or [asked.filter_subject or ">"]
+    last = max([await _last(bus, stream, subject) for subject in subjects])
 
     async def nothing_left() -> bool:
         info = await bus.js.consumer_info(stream, durable)
-        return not info.num_pending and not info.num_ack_pending
+        settled = info.ack_floor is not None and info.ack_floor.stream_seq >= last
+        return settled and not info.num_pending and not info.num_ack_pending
 
     await until(nothing_left, within=within)
+
+
+async def _last(bus: Bus, stream: str, subject: str) -> int:
+    """Return the sequence of the last message; 0 when there is none, or none any more."""
+    try:
+        return (await bus.js.get_last_msg(stream, subject)).seq or 0
+    except NotFoundError:
+        return 0
 
 
 async def wiped(js: JetStreamContext) -> None:

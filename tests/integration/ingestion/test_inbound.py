@@ -24,7 +24,7 @@ from services.ingestion.settings import Settings
 from services.kernel.answers import reason_of
 from services.kernel.wire import subject_of
 from tests.integration.ingestion.world import SECRET, World
-from tests.streams import until
+from tests.streams import drained, until
 
 HELLO = Path("tests/payloads/custom/hello.json").read_bytes()
 WIRE = json_format.Parse(HELLO, InboundMessage())
@@ -216,15 +216,10 @@ async def test_grpc_and_the_bus_hand_in_what_the_webhook_does(world: World) -> N
     ):
         await world.bus.js.purge_stream("INBOUND")
         await submit(world, payload, headers=headers)
-        await until(lambda: _idle(world))
+        await drained(world.bus, "SUBMISSIONS", "ingestion-accept-message")
     assert not await world.stored("INBOUND", MessageReceived), "known by its id for two minutes"
     assert not await world.stored("INGESTION", MessageRefused)
     assert by_webhook.message == WIRE
-
-
-async def _idle(world: World) -> bool:
-    info = await world.bus.js.consumer_info("SUBMISSIONS", "ingestion-accept-message")
-    return not info.num_pending and not info.num_ack_pending
 
 
 async def test_a_first_message_by_grpc_equals_the_webhook_s(world: World) -> None:
