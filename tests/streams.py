@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar, overload
 
+import pytest
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
+from services.kernel import projection
 from services.kernel.bus import Bus
 
 T = TypeVar("T")
@@ -57,6 +59,17 @@ async def _last(bus: Bus, stream: str, subject: str) -> int:
         return (await bus.js.get_last_msg(stream, subject)).seq or 0
     except NotFoundError:
         return 0
+
+
+def slow_projections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what services project from here on hear nothing of what is told, as if it were late."""
+
+    async def follow(*args: Any, **_: Any) -> None:
+        *_others, caught_up = args
+        caught_up.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(projection, "_follow", follow)
 
 
 async def wiped(js: JetStreamContext) -> None:

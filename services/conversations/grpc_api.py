@@ -1,8 +1,8 @@
 """ConversationsService over gRPC: translate, delegate, translate back."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from centralita.conversations.v1 import conversations_service_pb2 as pb
 from centralita.conversations.v1.conversations_service_pb2_grpc import (
@@ -28,6 +28,8 @@ from .use_cases import (
 )
 
 Context = ServicerContext[Any, Any]
+
+R = TypeVar("R")
 
 CODES: Mapping[type[Exception], StatusCode] = {
     errors.ConversationNotFound: StatusCode.NOT_FOUND,
@@ -64,17 +66,15 @@ class ConversationsApi(ConversationsServiceServicer):
     async def GetConversation(
         self, request: pb.GetConversationRequest, context: Context
     ) -> pb.GetConversationResponse:
-        found = await self._do.read(self._viewer(), request.conversation_id)
+        found = await self._as_viewer(lambda it: self._do.read(it, request.conversation_id))
         return pb.GetConversationResponse(conversation=messages.from_conversation(found))
 
     async def ListMessages(
         self, request: pb.ListMessagesRequest, context: Context
     ) -> pb.ListMessagesResponse:
-        page = await self._do.list_messages(
-            self._viewer(),
-            request.conversation_id,
-            request.page_size,
-            messages.to_place(request.page_token),
+        after = messages.to_place(request.page_token)
+        page = await self._as_viewer(
+            lambda it: self._do.list_messages(it, request.conversation_id, request.page_size, after)
         )
         return pb.ListMessagesResponse(
             messages=[messages.from_message(request.conversation_id, it) for it in page.messages],
@@ -82,19 +82,17 @@ class ConversationsApi(ConversationsServiceServicer):
         )
 
     async def Reply(self, request: pb.ReplyRequest, context: Context) -> pb.ReplyResponse:
-        sent = await self._do.reply(
-            self._viewer(), request.conversation_id, request.request_id, request.text
+        sent = await self._as_viewer(
+            lambda it: self._do.reply(it, request.conversation_id, request.request_id, request.text)
         )
         return pb.ReplyResponse(message=messages.from_message(request.conversation_id, sent))
 
     async def CloseConversation(
         self, request: pb.CloseConversationRequest, context: Context
     ) -> pb.CloseConversationResponse:
-        closed, following = await self._do.close(
-            self._viewer(),
-            request.conversation_id,
-            request.request_id,
-            Seen(request.last_seen_arrival),
+        seen = Seen(request.last_seen_arrival)
+        closed, following = await self._as_viewer(
+            lambda it: self._do.close(it, request.conversation_id, request.request_id, seen)
         )
         return pb.CloseConversationResponse(
             conversation=messages.from_conversation(closed),
@@ -115,6 +113,17 @@ class ConversationsApi(ConversationsServiceServicer):
     ) -> pb.CountOpenConversationsResponse:
         found = await self._do.count_open(request.tenant_id, request.channel_account_id)
         return pb.CountOpenConversationsResponse(open=found)
+
+    async def _as_viewer(self, act: Callable[[Viewer], Awaitable[R]]) -> R:
+        """Act for the caller. A refusal is judged again by the queues they were given just now."""
+        before = self._viewer()
+        try:
+            return await act(before)
+        except (errors.ConversationNotFound, errors.NotYours):
+            await self._memberships.renew(before.tenant_id)
+            if (now := self._viewer()) == before:
+                raise
+        return await act(now)
 
     def _viewer(self) -> Viewer:
         who = caller()

@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from centralita.directory.v1.events_pb2 import UserChanged
 
 from services.kernel.bus import Bus
-from services.kernel.projection import projecting
+from services.kernel.projection import Renew, projecting
 
 _NONE: frozenset[str] = frozenset()
 
 
 class Memberships:
+    renew: Renew
+
     def __init__(self) -> None:
         self._users: dict[tuple[str, str], tuple[int, frozenset[str]]] = {}
 
@@ -34,5 +36,5 @@ class Memberships:
 async def memberships(bus: Bus) -> AsyncIterator[Memberships]:
     """Follow the directory. Entered once all that it has said so far is known."""
     known = Memberships()
-    async with projecting(bus, "DIRECTORY", {UserChanged: known.note}):
+    async with projecting(bus, "DIRECTORY", {UserChanged: known.note}) as known.renew:
         yield known

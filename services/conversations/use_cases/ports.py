@@ -117,3 +117,7 @@ class Messages(Protocol):
 
 class Memberships(Protocol):
     def queues_of(self, tenant_id: str, user_id: str) -> frozenset[str]: ...
+
+    async def renew(self, tenant_id: str) -> None:
+        """Take what was said of users in the last moments, before a refusal that rests on it."""
+        ...

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import cast
@@ -27,6 +26,7 @@ from services.dispatch.domain.configuration import Configuration
 from services.dispatch.use_cases.ports import Intake, Shard, Unknown
 from services.kernel.bus import Bus
 from services.kernel.clock import Clock
+from services.kernel.projection import LOOKED_UP_WITHIN_S, RECENT
 from services.kernel.tail import Tailed, tail, until_now
 from services.kernel.unreadable import understood
 from services.kernel.wire import event_in, filter_for
@@ -35,9 +35,6 @@ from .inputs import decode_input, encode_input
 from .logs import shard_of
 
 STREAM = "DIRECTORY"
-RECENT = timedelta(seconds=10)
-"""What was said longer ago is known: to ask again and again costs a look, no more."""
-LOOKED_UP_WITHIN_S = 1.0
 AT_ONCE = 100
 _KINDS: dict[str, type[Configured]] = {
     kind.DESCRIPTOR.full_name: kind

@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from centralita.directory.v1.events_pb2 import PresencePolicyChanged
 
 from services.kernel.bus import Bus
-from services.kernel.projection import projecting
+from services.kernel.projection import Renew, Takers, projecting
 from services.presence.domain.bans import USUAL, Policy
 from services.presence.messages import policy_of
 
 
 class KnownPolicies:
+    renew: Renew
+
     def __init__(self) -> None:
         self._known: dict[str, tuple[int, Policy]] = {}
 
@@ -29,5 +31,6 @@ class KnownPolicies:
 async def following_policies(bus: Bus) -> AsyncIterator[KnownPolicies]:
     """Keep every tenant's policy at hand; yields when all there are have been read."""
     known = KnownPolicies()
-    async with projecting(bus, "DIRECTORY", {PresencePolicyChanged: known.take}):
+    takers: Takers = {PresencePolicyChanged: known.take}
+    async with projecting(bus, "DIRECTORY", takers) as known.renew:
         yield known

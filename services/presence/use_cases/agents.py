@@ -45,7 +45,7 @@ class Agents:
 
         Raises StatusInvalid, CustomStatusUnknown and what Presence.choose does.
         """
-        self._insist_on_choice(user[0], chosen)
+        await self._insist_on_choice(user[0], chosen)
         return await self._change(user, lambda it: it.choose(self._clock(), chosen, by=by))
 
     async def want(self, user: Key, channels: frozenset[Channel]) -> Presence:
@@ -95,9 +95,14 @@ class Agents:
             await self._presences.save(before, after)
         return after
 
-    def _insist_on_choice(self, tenant_id: str, chosen: Badge) -> None:
+    async def _insist_on_choice(self, tenant_id: str, chosen: Badge) -> None:
         custom = chosen.status is Status.CUSTOM
         if chosen.status not in CHOICES or custom != bool(chosen.custom_status_id):
             raise StatusInvalid("Choose Online, Ready, Dnd, or a status of your own by its id.")
-        if custom and chosen.custom_status_id not in self._policies.of(tenant_id).custom_status_ids:
-            raise CustomStatusUnknown("Choose a status that the policy has.")
+        if custom and not self._has(tenant_id, chosen.custom_status_id):
+            await self._policies.renew(tenant_id)
+            if not self._has(tenant_id, chosen.custom_status_id):
+                raise CustomStatusUnknown("Choose a status that the policy has.")
+
+    def _has(self, tenant_id: str, custom_status_id: str) -> bool:
+        return custom_status_id in self._policies.of(tenant_id).custom_status_ids

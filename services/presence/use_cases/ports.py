@@ -41,6 +41,10 @@ class Policies(Protocol):
         """Return the policy of a tenant, or the defaults."""
         ...
 
+    async def renew(self, tenant_id: str) -> None:
+        """Take what was said of it in the last moments, before a refusal that rests on it."""
+        ...
+
 
 class Abilities(Protocol):
     def of(self, user: Key) -> Ability:

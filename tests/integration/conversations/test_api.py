@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from centralita.contacts.v1 import contacts_service_pb2 as contacts_pb
 from centralita.conversations.v1 import conversations_service_pb2 as pb
 from centralita.conversations.v1.events_pb2 import (
@@ -20,7 +21,7 @@ from centralita.dispatch.v1.events_pb2 import TaskCancelled, TaskCompleted, Task
 from grpc import StatusCode
 
 from tests.integration.conversations.rig import Rig, refused
-from tests.streams import until
+from tests.streams import slow_projections, until
 from tests.tokens import bearer
 
 
@@ -159,6 +160,24 @@ async def test_an_agent_sees_what_waits_in_their_queues(rig: Rig) -> None:
     await rig.assigned(conversation_id, "bea")
     async with refused(StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"):
         await rig.thread(conversation_id, ana)
+
+
+async def test_who_was_put_into_a_queue_a_moment_ago_works_on_what_waits_there_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation_id = await rig.opened()
+    ana, sue = rig.user(), rig.user("sue", "supervisor")
+    slow_projections(monkeypatch)
+    async with rig.another_replica() as it:
+        read = pb.GetConversationRequest(conversation_id=conversation_id)
+        async with refused(StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"):
+            await it.GetConversation(read, metadata=ana)
+        await rig.tell(rig.member("ana", "sales"), rig.member("sue", "sales"))
+        await it.GetConversation(read, metadata=ana)
+        listing = pb.ListMessagesRequest(conversation_id=conversation_id)
+        assert (await it.ListMessages(listing, metadata=ana)).messages
+        close = pb.CloseConversationRequest(conversation_id=conversation_id, request_id="r-1")
+        assert (await it.CloseConversation(close, metadata=sue)).conversation.closed_at.seconds
 
 
 async def test_a_replica_knows_the_queues_of_everyone_once_it_is_ready(rig: Rig) -> None:

@@ -1,18 +1,20 @@
 """What a stream has said is in memory before anybody is served, and no record of it is the end."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from centralita.directory.v1.events_pb2 import QueueChanged, UserChanged
 from google.protobuf.message import Message
 from nats.js.errors import NotFoundError
 
+from services.kernel import projection
 from services.kernel.bus import Bus
 from services.kernel.clock import utc_now
 from services.kernel.ids import new_id
 from services.kernel.projection import projecting
 from services.kernel.wire import outgoing, subject_of
-from tests.streams import until
+from tests.streams import slow_projections, until
 
 STREAM = "DIRECTORY"
 
@@ -51,6 +53,31 @@ async def test_who_asks_for_news_alone_is_spared_the_past(bus: Bus, tenant: str)
     ):
         await say(bus, ana(tenant, 2))
         await until(lambda: heard == [2])
+
+
+async def test_who_renews_knows_what_was_said_of_their_tenant_before_it_arrives(
+    bus: Bus, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    slow_projections(monkeypatch)
+    async with projecting(bus, STREAM, {UserChanged: lambda it: heard.append(it.version)}) as renew:
+        await say(bus, ana(f"{tenant}x", 9))
+        await say(bus, ana(tenant, 1))
+        assert heard == []
+        await renew(tenant)
+        assert heard == [1]
+        monkeypatch.setattr(projection, "RECENT", timedelta(0))
+        await renew(tenant)
+        assert heard == [1]
+
+
+async def test_a_bus_that_does_not_answer_renews_nothing_and_refuses_nobody_longer(
+    bus: Bus, tenant: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(projection, "LOOKED_UP_WITHIN_S", 0.0)
+    async with projecting(bus, STREAM, {UserChanged: lambda it: None}) as renew:
+        await renew(tenant)
+    assert "what was said last is not known" in caplog.text
 
 
 @pytest.mark.parametrize("headers", [None, {"ce-type": "of.Nothing"}, {"ce-type": "UserChanged"}])

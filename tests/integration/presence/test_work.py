@@ -24,7 +24,7 @@ from services.kernel.answers import reason_of
 from services.kernel.bus import Bus
 from services.kernel.mongo import Database
 from tests.integration.presence.rig import Agent, Installation, Router
-from tests.streams import until
+from tests.streams import slow_projections, until
 
 CAUSES = {
     OfferEnd.OFFER_END_DECLINED: Cause.CAUSE_OFFER_DECLINED,
@@ -260,6 +260,19 @@ async def test_the_history_is_for_oneself_and_supervisors_and_adds_up(
         ):
             await refused(ana.stub.GetTimeInStatus(wrong, metadata=ana.token), reason)
     assert await db["history"].count_documents({}) == 3
+
+
+async def test_a_status_that_was_put_a_moment_ago_can_be_chosen_at_once(
+    calm: Installation, router: Router, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_projections(monkeypatch)
+    async with calm.replica() as it:
+        ana = it.agent(tenant)
+        await ana.be_ready()
+        await refused(ana.status(Status.STATUS_CUSTOM, "break"), "CUSTOM_STATUS_UNKNOWN")
+        await router.policy(WAY_BACK_OWN_CHOICE, statuses=("break",))
+        chosen = await ana.status(Status.STATUS_CUSTOM, "break")
+        assert chosen.custom_status_id == "break"
 
 
 async def test_a_change_whose_writer_died_is_in_the_history_once_somebody_asks_or_changes_more(

@@ -22,6 +22,16 @@ LEASE = timedelta(seconds=15)
 ANA = ("acme", "ana")
 
 
+class Policies:
+    """What the directory says of policies. None of these tests puts one."""
+
+    def of(self, _: str) -> Policy:
+        return USUAL
+
+    async def renew(self, tenant_id: str) -> None:
+        pass
+
+
 class World:
     """What replicas share: time, the store, the bucket."""
 
@@ -34,7 +44,7 @@ class World:
         self.over: set[str] = set()
         self.store_down = False
         self.down = False
-        self.policies: dict[str, Policy] = {}
+        self.policies = Policies()
 
     def clock(self) -> datetime:
         return NINE + timedelta(seconds=self.seconds)
@@ -48,7 +58,7 @@ class Replica:
         self._known: dict[Key, Presence] = {}
         self.stored_renewals = 0
         self.book = LeaseBook()
-        self.agents = Agents(self, self, world.clock, timedelta(seconds=60))
+        self.agents = Agents(self, world.policies, world.clock, timedelta(seconds=60))
         self.heartbeat = Heartbeat(self.agents, self, self.book, LEASE, self.now)
         self.goodbye = Disconnect(self.agents, self, self.book, self.now)
         self.watchman = Watchman(
@@ -88,11 +98,6 @@ class Replica:
     async def cooled(self, now: datetime, most: int) -> Sequence[Key]:
         ends = {user: it.ban.until for user, it in self._world.stored.items() if it.ban}
         return [user for user, end in ends.items() if end is not None and end <= now][:most]
-
-    # Policies
-
-    def of(self, tenant_id: str) -> Policy:
-        return self._world.policies.get(tenant_id, USUAL)
 
     # Leases
 
