@@ -17,6 +17,7 @@ from nats.js.errors import APIError
 
 from .client import TolerantClient
 from .env import Misconfigured
+from .jetstream import PatientJetStream
 from .publisher import BusUnavailable, Overtaken, Publisher, overtaken
 from .reachable import Reachable
 from .wire import Outgoing
@@ -50,7 +51,7 @@ class Bus:
 
     def __init__(self, nc: Client) -> None:
         self.nc = nc
-        self.js: JetStreamContext = nc.jetstream(timeout=PUBLISH_TIMEOUT)
+        self.js: JetStreamContext = PatientJetStream(nc, timeout=PUBLISH_TIMEOUT)
         self.broker = _Broker(nc)
         self._publisher = Publisher(nc)
         self._resumed: set[Callable[[], None]] = set()

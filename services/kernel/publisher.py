@@ -14,6 +14,7 @@ from nats.errors import BadHeaderError, BadSubjectError, Error, MaxPayloadError
 from nats.js.errors import APIError
 
 from .causes import cause_of
+from .jetstream import RESEND_S
 from .wire import Outgoing
 
 AGAIN = 0.1  # seconds between tries while JetStream itself is not up
@@ -48,9 +49,9 @@ class Publisher:
     """Publishes of one connection that wait for their acks.
 
     The client's own `js.publish` waits its whole time-out for an ack that died with the
-    connection. Here all that is unanswered is sent again on a reconnect; Nats-Msg-Id makes one
-    message of it. While it reconnects the client keeps at most 2 MiB; beyond that a publish fails
-    at once with BusUnavailable.
+    connection, or with a stream's leader. Here what is unanswered is sent again on a reconnect and
+    every few seconds; Nats-Msg-Id makes one message of it. While it reconnects the client keeps at
+    most 2 MiB; beyond that a publish fails at once with BusUnavailable.
     """
 
     def __init__(self, nc: Client) -> None:
@@ -91,13 +92,21 @@ class Publisher:
             waiting = _Unanswered(message, asyncio.get_running_loop().create_future())
             self._unanswered[reply] = waiting
             try:
-                await self._send(message, reply)
-                answer = await waiting.answer
+                answer = await self._until_told(waiting, reply)
             finally:
                 del self._unanswered[reply]
             if answer is not None:
                 return answer
             await asyncio.sleep(AGAIN)
+
+    async def _until_told(self, waiting: _Unanswered, reply: str) -> Mapping[str, Any] | None:
+        patience = RESEND_S
+        while True:
+            await self._send(waiting.message, reply)
+            await asyncio.wait({waiting.answer}, timeout=patience)
+            if waiting.answer.done():
+                return waiting.answer.result()
+            patience *= 2
 
     async def _send(self, message: Outgoing, reply: str) -> None:
         # The client counts the payload alone, and the server hangs up on what is too large.

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT = 1.0  # an idle server says this often that it still reads for us
 SILENCE = 2.5  # after so long without one the consumer is taken for lost
+ANSWERED_WITHIN = 1.0  # a request that was lost while a leader is elected is not waited for
 ABANDONED = 2.0  # so soon the server drops a consumer that nobody listens to; we may not
 EPOCH = datetime.fromtimestamp(0, UTC)  # no stream has anything before
 ROUNDED = timedelta(microseconds=1)  # the server counts nanoseconds, `Tailed.at` may be this late
@@ -64,7 +65,7 @@ class Reader:
         self._lost = True
         self._wake.set()
 
-    async def _open(self) -> bool:
+    async def _open(self, patience: float) -> bool:
         """Ask for all behind the last message seen; tell whether something is there already."""
         await self.close()
         self._arrived.clear()
@@ -72,7 +73,7 @@ class Reader:
         self._heard = asyncio.get_running_loop().time()
         inbox = self._bus.nc.new_inbox()
         self._subscription = await self._bus.nc.subscribe(inbox, cb=self._take)
-        made = await self._bus.js.add_consumer(self._stream, self._config(inbox), timeout=2)
+        made = await self._bus.js.add_consumer(self._stream, self._config(inbox), timeout=patience)
         self._opened = True
         return bool(made.num_pending)
 
@@ -98,14 +99,14 @@ class Reader:
 
     async def reopen(self, *, skip: bool = False) -> bool:
         """Open, however long it takes; with `skip`, behind all that is stored by now."""
-        pause = 0.025
+        pause, patience = 0.025, ANSWERED_WITHIN
         while True:
             try:
                 if self._bus.nc.is_connected:
                     if skip:
                         state = (await self._bus.js.stream_info(self._stream)).state
                         self._last, skip = state.last_seq, False
-                    return await self._open()
+                    return await self._open(patience)
             except (Error, OSError, TimeoutError) as trouble:
                 if isinstance(trouble, NotFoundError | BadRequestError) and not self._opened:
                     raise  # no such stream or subject: waiting does not help
@@ -114,7 +115,7 @@ class Reader:
                     extra={"stream": self._stream, "cause": cause_of(trouble)},
                 )
             self._wake.clear()
-            pause = min(2 * pause, 1.0)
+            pause, patience = min(2 * pause, 1.0), 2 * ANSWERED_WITHIN
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()

@@ -241,7 +241,7 @@ PLANTS: dict[Callable[[Patch], None], str] = {
     a_successor_folds_again_what_it_has_folded: "the snapshot is not the fold of the journal",
     nothing_is_told_again: "was not told",
     it_counts_as_out_before_it_is: "was not told",
-    an_unknown_outcome_is_taken_for_none: "decided again, the engine decides otherwise",
+    an_unknown_outcome_is_taken_for_none: "was lost: a command is answered once",
     an_unknown_outcome_is_taken_for_success: "chain broken: decided on another past",
     what_is_not_committed_is_saved: "the snapshot is not the fold of the journal",
     an_event_is_dropped: "was not told",

@@ -1,13 +1,14 @@
 """The two logs of a shard on JetStream."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 
-from nats.errors import Error, MaxPayloadError
-from nats.js.api import Header, RawStreamMsg
+from nats.errors import Error
+from nats.js.api import RawStreamMsg
 from nats.js.errors import APIError, NotFoundError
 
 from services.dispatch.domain.inputs import Command, Fact
@@ -22,11 +23,12 @@ from services.dispatch.use_cases.ports import (
     TooLarge,
     Unknown,
 )
-from services.kernel.bus import Bus
-from services.kernel.publisher import overtaken
+from services.kernel.bus import PUBLISH_TIMEOUT, Bus, BusUnavailable, Overtaken
+from services.kernel.ids import new_id
 from services.kernel.tail import Tailed, tail, until_now
 from services.kernel.telemetry import traceparent
 from services.kernel.unreadable import understood
+from services.kernel.wire import Outgoing
 
 from .chain import Chain, leading_to
 from .inputs import decode_input, encode_input
@@ -35,7 +37,6 @@ from .traces import Traces
 
 INPUTS = "DISPATCH_IN"
 JOURNAL = "DISPATCH_JOURNAL"
-APPEND_TIMEOUT_S = 5.0
 HEADERS_BYTES = 1024
 """What the bus may count beside a record: more than it does."""
 
@@ -87,16 +88,12 @@ class JetStreamIntake:
 
     async def append(self, it: Fact | Command, dedup_id: str) -> None:
         subject = input_subject(shard_of(it.tenant_id, self._shards))
-        headers = {"Nats-Msg-Id": dedup_id} if dedup_id else {}
+        headers = {"Nats-Msg-Id": dedup_id or new_id()}
         if parent := traceparent():
             headers["traceparent"] = parent
         try:
-            await self._bus.js.publish(
-                subject, encode_input(it), timeout=APPEND_TIMEOUT_S, headers=headers or None
-            )
-        except MaxPayloadError:
-            raise  # it was never sent
-        except (APIError, Error, TimeoutError, OSError) as silence:
+            await self._bus.publish(Outgoing(subject, encode_input(it), headers))
+        except (BusUnavailable, APIError) as silence:
             raise Unknown from silence
 
 
@@ -151,38 +148,47 @@ class JetStreamJournal:
         )
         if len(data) > self._bus.nc.max_payload - HEADERS_BYTES:
             raise TooLarge(since.sequence)
+        record = Outgoing(journal_subject(shard), data, {})
         last = since.sequence
         while True:
             try:
-                ack = await self._bus.js.publish(
-                    journal_subject(shard),
-                    data,
-                    timeout=APPEND_TIMEOUT_S,
-                    headers={Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(last)},
-                )
-            except APIError as refused:
-                if not overtaken(refused):
-                    raise Unknown from refused
-                last = await self._behind_strangers(shard, replace(since, sequence=last))
-            except (Error, TimeoutError, OSError) as silence:
+                sequence = await self._bus.append(record, after=last)
+            except Overtaken:
+                last, ours = await self._behind(shard, replace(since, sequence=last), data)
+                if not ours:
+                    continue
+                sequence = last
+            except (BusUnavailable, APIError) as silence:
                 raise Unknown from silence
-            else:
-                return Position(ack.seq, cursor, chain, emitted, since.strays)
+            return Position(sequence, cursor, chain, emitted, since.strays)
 
-    async def _behind_strangers(self, shard: Shard, since: Position) -> int:
-        """Return where to append when all that is behind a position is foreign. Raises Fenced."""
-        last = since.sequence
+    async def _behind(self, shard: Shard, since: Position, data: bytes) -> tuple[int, bool]:
+        """Return where what was written behind a position ends, and whether that is our record.
+
+        An earlier try of ours may have been stored and its ack lost; what else there is, is
+        foreign, or this raises Fenced. Raises Unknown.
+        """
+        chain, last = Chain(JOURNAL, since), since.sequence
         try:
-            async with aclosing(self.read(shard, since)) as journal:
-                async for records in journal:
-                    if any(record.position.chain != since.chain for record in records):
-                        raise Fenced
-                    last = records[-1].position.sequence
+            async with (
+                asyncio.timeout(PUBLISH_TIMEOUT),
+                aclosing(self._rest(shard, since.sequence)) as batches,
+            ):
+                async for batch in batches:
+                    for message in batch:
+                        if message.data == data:
+                            return message.sequence, True
+                        record = chain.follow(message.sequence, message.data)
+                        if record.position.chain != since.chain:
+                            raise Fenced
+                        last = message.sequence
         except Newer as newer:
             raise Fenced from newer
+        except TimeoutError as silence:
+            raise Unknown from silence
         if last == since.sequence:
             raise Fenced
-        return last
+        return last, False
 
 
 async def _sequence(asked: Awaitable[RawStreamMsg]) -> int:

@@ -6,15 +6,15 @@ Whatever goes wrong, the leader steps down and forgets its state: the next one f
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
-from typing import Any
 
 from services.dispatch.domain.engine import step
 from services.dispatch.domain.inputs import Input
 from services.dispatch.domain.invariants import Broken
-from services.kernel.ending import told_to_end
+from services.kernel.causes import cause_of
+from services.kernel.ending import ended, told_to_end
 from services.kernel.telemetry import meter
 
 from .fold import Fold
@@ -111,7 +111,7 @@ class Lead:
                         await term.turn(await news.within(term.patience()))
                 finally:
                     self._led.add(-1, {"shard": shard})
-                    await term.close(warm=bool(lease.successor))
+                    await term.close(holds=lease.holds(), warm=bool(lease.successor))
             if successor := lease.successor:
                 log.info("passed on", extra={"shard": shard, "successor_id": successor})
 
@@ -213,7 +213,7 @@ class _Term:
         return bool(decisions)
 
     def _snapshot_due(self) -> bool:
-        if self._saving is not None and not self._saving.done():
+        if self._saving is not None:
             return False
         behind = self._position.sequence - self._saved.sequence
         return behind >= SNAPSHOT_EVERY_RECORDS or (
@@ -224,28 +224,38 @@ class _Term:
         self._saved = replace(self._position, emitted=self._outlet.emitted)
         self._saved_at = self._ports.clock()
         saving = self._ports.snapshots.save(self._shard, self._state, self._saved)
-        self._saving = asyncio.create_task(self._save_or_say(saving))
+        self._saving = asyncio.create_task(saving)
+        self._saving.add_done_callback(self._say)
         return self._saving
 
-    async def _save_or_say(self, saving: Coroutine[Any, Any, None]) -> None:
+    def _say(self, saving: asyncio.Task[None]) -> None:
         """Failing to save is harmless: the journal holds everything."""
-        try:
-            await saving
-        except Unknown:
-            log.warning("snapshot not saved", extra={"shard": self._shard})
+        self._saving = None
+        if not saving.cancelled() and (trouble := saving.exception()):
+            about = {"shard": self._shard, "cause": cause_of(trouble)}
+            log.warning("snapshot not saved", extra=about)
         self._ports.checkpoint("saved")
 
-    async def close(self, *, warm: bool) -> None:
-        """Leave little for the next leader to do, who has it folded already when `warm`."""
+    async def close(self, *, holds: bool, warm: bool) -> None:
+        """Leave little for the next leader to do, who has it folded already when `warm`.
+
+        After trouble there is nothing to leave that is worth a wait.
+        """
         try:
-            async with asyncio.timeout(FLUSH_S if warm else LAST_WORDS_S):
-                if warm:
-                    await self._outlet.flushed()
-                    return
-                if self._saving is not None:
-                    await self._saving
-                if self._sound and self._position.sequence > self._saved.sequence:
-                    await self._outlet.flushed()
-                    await self._save()
+            if holds and self._sound:
+                async with asyncio.timeout(FLUSH_S if warm else LAST_WORDS_S):
+                    await self._last_words(warm=warm)
         except TimeoutError:
             log.warning("left without a snapshot", extra={"shard": self._shard})
+        finally:
+            await ended(self._saving)
+
+    async def _last_words(self, *, warm: bool) -> None:
+        if warm:
+            await self._outlet.flushed()
+            return
+        if self._saving is not None:
+            await asyncio.wait({self._saving})
+        if self._position.sequence > self._saved.sequence:
+            await self._outlet.flushed()
+            await asyncio.wait({self._save()})

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import pytest
@@ -17,6 +18,7 @@ from services.dispatch.domain.inputs import QueueMode
 from services.dispatch.domain.state import State
 from services.dispatch.use_cases.fold import Fold
 from services.dispatch.use_cases.ports import (
+    Fenced,
     Ports,
     Position,
     SnapshotLost,
@@ -25,8 +27,9 @@ from services.dispatch.use_cases.ports import (
     Torn,
     Unknown,
 )
-from services.kernel.bus import Bus, connected
+from services.kernel.bus import Bus, Overtaken, connected
 from services.kernel.tail import Tailed, tail
+from services.kernel.wire import Outgoing
 from tests.chaos.proxy import wire
 from tests.servers import NatsServer
 
@@ -223,3 +226,25 @@ async def test_what_no_message_can_hold_is_refused_before_it_is_sent(bus: Bus) -
     behind = fold(bus)
     await behind.catch_up()
     assert (behind.position.sequence, behind.position.cursor) == (second.sequence, 2)
+
+
+async def test_a_record_whose_ack_was_lost_is_ours_and_a_rivals_is_not(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is sent again then, and refused: what stands there is asked."""
+    append, steps = Bus.append, [Step(1, 1, (QueueModeSet("acme", "q", QueueMode.PAUSED),))]
+
+    async def sent_again(self: Bus, message: Outgoing, *, after: int) -> int:
+        with suppress(Overtaken):
+            await append(self, message, after=after)
+        return await append(self, message, after=after)
+
+    monkeypatch.setattr(Bus, "append", sent_again)
+    ours, rival = JetStreamJournal(bus, "one"), JetStreamJournal(bus, "two")
+    foreign = await bus.js.publish(journal_subject(SHARD), b"foreign")
+    first = await ours.append(SHARD, 1, steps, since=Position(), emitted=0, goes_on=False)
+    assert first.sequence == await ours.end(SHARD) == foreign.seq + 1
+    with pytest.raises(Fenced):  # it would decide the same, and is not the one who did
+        await rival.append(SHARD, 1, steps, since=Position(), emitted=0, goes_on=False)
+    second = await ours.append(SHARD, 2, steps, since=first, emitted=0, goes_on=False)
+    assert second.sequence == await ours.end(SHARD) == foreign.seq + 2

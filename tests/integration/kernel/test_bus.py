@@ -4,16 +4,27 @@ import asyncio
 import gc
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from nats.aio.msg import Msg
+from nats.errors import TimeoutError as NoAnswer
 from nats.js.errors import APIError
 
+from services.kernel import jetstream, publisher
 from services.kernel.bus import Bus, BusUnavailable, Overtaken, connected
 from services.kernel.wire import Outgoing
 from tests.handled import queue_task
-from tests.servers import nats_server
+from tests.servers import NatsServer, nats_server
 from tests.streams import until
+
+
+class WithoutJetStream(NatsServer):
+    """The subjects of JetStream are like any other: a test may answer them, or not."""
+
+    def command(self) -> list[str]:
+        return [word for word in super().command() if word != "-js"]
 
 
 async def test_credentials_stand_in_the_address(tmp_path: Path) -> None:
@@ -70,6 +81,47 @@ async def test_many_publishes_at_once_are_all_acknowledged(bus: Bus, tenant: str
 async def test_a_subject_that_no_stream_takes_is_not_stored(bus: Bus) -> None:
     with pytest.raises(BusUnavailable):
         await bus.publish(Outgoing("nobody.listens", b"", {"Nats-Msg-Id": "1"}), timeout=0.3)
+
+
+async def test_what_a_lost_leader_never_answered_is_sent_again(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "RESEND_S", 0.05)
+    asked: list[Msg] = []
+
+    async def second_time(message: Msg) -> None:
+        asked.append(message)
+        if len(asked) == 2:
+            await message.respond(b'{"seq": 7, "duplicate": true}')
+
+    await bus.nc.subscribe("leaderless.x", cb=second_time)
+    assert await bus.publish(Outgoing("leaderless.x", b"word", {"Nats-Msg-Id": "1"}), timeout=3)
+    assert [it.data for it in asked] == [b"word", b"word"]
+
+
+@pytest.mark.parametrize(("subject", "times"), [("STREAM.INFO", 2), ("CONSUMER.CREATE", 1)])
+async def test_a_question_to_a_lost_leader_is_asked_again_and_an_order_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subject: str, times: int
+) -> None:
+    monkeypatch.setattr(jetstream, "RESEND_S", 0.1)
+    asked: list[Msg] = []
+
+    async def second_time(message: Msg) -> None:
+        asked.append(message)
+        if len(asked) == 2:
+            await message.respond(b"{}")
+
+    server, answered = WithoutJetStream(tmp_path), False
+    server.start()
+    try:
+        async with connected(server.url, name="tests") as bus:
+            await bus.nc.subscribe("$JS.API.>", cb=second_time)
+            with suppress(NoAnswer):
+                await bus.js._api_request(f"$JS.API.{subject}.X", b"", timeout=0.5)
+                answered = True
+    finally:
+        server.stop()
+    assert (len(asked), answered) == (times, times == 2)
 
 
 async def test_what_the_stream_refuses_is_refused_for_good(bus: Bus, tenant: str) -> None:

@@ -1,15 +1,15 @@
-"""A leader that is told to stop stops, even if what it waited for lost the telling."""
+"""A leader that stops stops at once, and leaves a snapshot only where nobody waits for it."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
-from unittest.mock import MagicMock
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
 from services.dispatch.use_cases import lead as loop_of
-from services.dispatch.use_cases.ports import Ports, Unknown
+from services.dispatch.use_cases.ports import Ports, Position, Unknown
 
 
 class Leases:
@@ -38,3 +38,16 @@ async def test_a_leader_whose_cancellation_was_lost_does_not_begin_again(
     async with asyncio.timeout(5):
         await asyncio.wait([leading])
     assert leases.asked == 1
+
+
+@pytest.mark.parametrize("holds", [True, False], ids=["told to end", "lost the lease"])
+async def test_who_may_not_lead_any_more_keeps_nobody_waiting_for_a_snapshot(
+    *, holds: bool
+) -> None:
+    """Without a bus it took five seconds, in which nobody led."""
+    ports: Any = MagicMock(clock=lambda: 0)
+    ports.snapshots.save = AsyncMock()
+    outlet: Any = MagicMock(emitted=7, flushed=AsyncMock())
+    term = loop_of._Term(ports, 0, MagicMock(position=Position(7), saved=Position(3)), outlet)
+    await term.close(holds=holds, warm=False)
+    assert ports.snapshots.save.await_count == outlet.flushed.await_count == holds
