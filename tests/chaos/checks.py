@@ -14,7 +14,7 @@ from centralita.dispatch.journal.v1 import journal_pb2 as wire
 from centralita.dispatch.v1 import events_pb2 as public
 from centralita.presence.v1.events_pb2 import PresenceChanged
 
-from tests.faults.journal_reader import Stored, audit
+from tests.faults.journal_reader import ONCE_MORE, Stored, audit
 from tests.simulation.deciding import decided_again
 
 from .records import Evidence, Fault, Key, Operation, Silence
@@ -216,7 +216,8 @@ def unkept(it: Evidence) -> list[str]:
             bodies = [str(one.WhichOneof("body")) for one in step.decisions]
             answered = step.decisions[-1].answered
             if bodies[-1] == "answered" and len(bodies) > 1 and not answered.reason:
-                effects[answered.tenant_id, answered.request_id] += 1
+                asked = answered.request_id.removesuffix(ONCE_MORE)
+                effects[answered.tenant_id, asked] += 1
     problems = []
     for one in it.operations:
         if one.kind in _EFFECTS and one.done:

@@ -20,7 +20,7 @@ from tests.chaos.checks import PAUSE_MS, excused, judge
 from tests.chaos.installation import Plan
 from tests.chaos.records import Evidence, Fault, Operation, Silence
 from tests.chaos.rounds import Round, run
-from tests.faults.journal_reader import Stored
+from tests.faults.journal_reader import ONCE_MORE, Stored
 
 SECONDS = float(os.environ.get("CHAOS_S") or 60)
 SEED = os.environ.get("SEED") or "slice"
@@ -176,6 +176,16 @@ def test_a_false_history_is_seen(
     assert not check(history)
     lie(history)
     assert check(history)
+
+
+def test_what_was_done_when_it_was_asked_once_more_was_done_once(history: Evidence) -> None:
+    for number, one in enumerate(history.records):
+        record = wire.Record.FromString(one.data)
+        for step in record.steps:
+            if step.decisions[-1].HasField("answered"):
+                step.decisions[-1].answered.request_id += ONCE_MORE
+        history.records[number] = replace(one, data=record.SerializeToString())
+    assert not checks.unkept(history)
 
 
 @pytest.mark.parametrize("plant", ["unfenced", "forgets_inputs"])

@@ -23,6 +23,11 @@ from tests.faults.ledger import Ledger
 from tests.faults.oracle import When, judge
 
 LOGS = ("DISPATCH_IN", "DISPATCH_JOURNAL", "DISPATCH")
+ONCE_MORE = "/again"
+"""How an id goes on under which a command is asked once more, refused for want of news.
+
+The caller is told that outcome.
+"""
 
 _PUBLIC: Mapping[str, tuple[type[Message], str]] = {
     "queued": (public.TaskQueued, "task.queued.{channel}"),
@@ -208,8 +213,7 @@ def _told(result: Audit, answers: Iterable[tuple[str, str, str]]) -> list[str]:
     decided = {key: it for ledger in result.shards.values() for key, it in ledger.answers.items()}
     problems = []
     for tenant_id, request_id, reason in answers:
-        # What was refused for want of news is asked once more, and that is what is told.
-        second = decided.get((tenant_id, f"{request_id}/again"))
+        second = decided.get((tenant_id, request_id + ONCE_MORE))
         kept = second or decided.get((tenant_id, request_id))
         if kept is None:
             problems.append(f"{request_id} was told {reason or 'done'}, and nothing was decided")
