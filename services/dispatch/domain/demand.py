@@ -124,7 +124,7 @@ def selections_of(queue: QueueConfigured) -> set[AgentSelection]:
 def demand_of(task: TaskSubmitted, queue: QueueConfigured, relaxed: int) -> Demand:
     """Say what a task asks after so many steps of its queue's relaxation."""
     routing = routing_of(queue, task.channel)
-    interrupts = tuple(sorted(int(channel) for channel in routing.interrupts))
+    interrupts = tuple(sorted(map(int, routing.interrupts))) if routing.interrupts else ()
     load = Load(int(task.channel), task.cost or routing.cost, routing.takes_all, interrupts)
     needs = _both(queue.skills, task.skills)
     return Demand(

@@ -83,13 +83,10 @@ class Lines:
         self._places[submitted.task_id] = line, place
         line.add(place)
 
-    def remove(self, task: Task) -> bool:
-        """Take a task out of its line; say whether it was in one."""
-        found = self._places.pop(task.submitted.task_id, None)
-        if found is not None:
-            line, place = found
-            line.remove(place)
-        return found is not None
+    def remove(self, task: Task) -> None:
+        """Take a task out of the line it is in."""
+        line, place = self._places.pop(task.submitted.task_id)
+        line.remove(place)
 
     def length(self, queue_id: str) -> int:
         line = self._lines.get(queue_id)

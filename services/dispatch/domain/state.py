@@ -223,9 +223,10 @@ def _queued(state: State, it: Queued, at: int) -> None:
             task.waits_since = at
     task.submitted = submitted
     task.revision = it.revision
-    for agent_id in set(it.excluded).difference(task.excluded):
-        refuse(tenant, task, tenant.agent(agent_id), 0)
-    exclude(tenant, task, it.excluded)
+    if it.excluded != task.excluded:
+        for agent_id in set(it.excluded).difference(task.excluded):
+            refuse(tenant, task, tenant.agent(agent_id), 0)
+        exclude(tenant, task, it.excluded)
     task.kept_for, task.kept_until = it.kept_for, it.kept_until
     task.relaxed = steps_due(tenant.queue(submitted.queue_id), submitted.enqueued_at, at)
     _line_up(state, tenant, task, at, new=new)

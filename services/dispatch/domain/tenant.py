@@ -246,9 +246,10 @@ class Tenant:
 
     def leave_queue(self, task: Task, at: int, *, started: bool = False) -> None:
         """Take a task out of its queue's line; it stays in its group's while it rings."""
-        self.index.remove_task(task)
-        if not self.lines.remove(task):
+        if task.entry is None:
             return
+        self.index.remove_task(task)
+        self.lines.remove(task)
         if started and task.wait is not None and task.wait.since == at:
             task.wait = None  # there was an agent at once: that is no wait to learn from
         queue_id = task.submitted.queue_id
