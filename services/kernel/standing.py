@@ -5,6 +5,7 @@ directory has said since: who was removed, who is of a lower rank now, who signe
 """
 
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -67,7 +68,7 @@ class HeardStanding:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._users: dict[tuple[str, str], Known] = {}
-        self._ended: dict[tuple[str, str], float] = {}
+        self._ended: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._listeners: list[Callable[[SessionEnded], None]] = []
 
     async def of(self, who: Caller) -> Caller:

@@ -1,5 +1,6 @@
 """A token is believed when the trust root signed it for us and it says whom it speaks for."""
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
@@ -39,7 +40,7 @@ class Tokens:
         self._issuer = issuer
         self._audience = audience
         self._claims = claims
-        self._known: dict[str, tuple[Caller, str, PyJWK]] = {}
+        self._known: OrderedDict[str, tuple[Caller, str, PyJWK]] = OrderedDict()
 
     async def verify(self, token: str) -> Caller:
         """Return whom a token speaks for, or raise TokenInvalid, TokenExpired, KeysUnavailable."""
@@ -61,7 +62,7 @@ class Tokens:
         except (jwt.PyJWTError, ValueError, OverflowError, TypeError, RecursionError):
             raise TokenInvalid("The token is not valid here.") from None
         if len(self._known) >= _MOST_REMEMBERED:
-            del self._known[next(iter(self._known))]
+            self._known.popitem(last=False)
         self._known[token] = who, kid, key
         return who
 

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from unittest import mock
 
-from services.dispatch.domain.decisions import Decision, Offered
+from services.dispatch.domain.decisions import Decision, Offered, Reason
 from services.dispatch.domain.engine import step
 from services.dispatch.domain.inputs import (
     AcceptOffer,
@@ -30,8 +30,8 @@ from services.dispatch.domain.inputs import (
 )
 from services.dispatch.domain.parties import Agent, Task
 from services.dispatch.domain.policy import Policy
-from services.dispatch.domain.state import State
-from services.dispatch.domain.tenant import Tenant
+from services.dispatch.domain.state import ANSWERS_KEPT_MS, ENDED_KEPT_MS, State
+from services.dispatch.domain.tenant import Kept, Tenant
 from services.kernel.garbage import collect_seldom
 
 from .figures import Figure, middle
@@ -39,6 +39,7 @@ from .figures import Figure, middle
 RUNS = 3
 SIGNATURES, PROFILES, WAITING, QUEUES, SKILLS = 500, 300, 10_000, 20, 40
 ROUNDS = 4_000
+PAST, MS_APART = 200_000, 2
 
 
 @dataclass
@@ -91,6 +92,13 @@ def measure() -> list[Figure]:
         Figure("engine.longest_ms", *_longest_ms()),
         Figure("engine.memory_mb", _memory_mb(), "MB", None, "100,000 waiting, 10,000 agents"),
         *_size_effects(),
+        Figure(
+            "engine.past_effect",
+            middle([(_past_effect(),) for _ in range(RUNS)])[0],
+            "x",
+            None,
+            f"a decision with {PAST:,} tasks and answers to forget, one at a time, over none",
+        ),
     ]
 
 
@@ -149,6 +157,23 @@ def _size_effects() -> list[Figure]:
         Figure("engine.queue_size_effect", many / few, "x", None, f"{arrives} 5 profiles over 5"),
         Figure("engine.profiles_effect", motley / few, "x", None, f"{arrives} 50 profiles over 5"),
     ]
+
+
+def _past_effect() -> float:
+    """Return what a decision costs more after days of which each moment is forgotten in turn."""
+    before = _mean_decision_us(_centre(100))
+    centre = _centre(100)
+    ended, answers = centre.tenant.ended, centre.tenant.answers
+    ended.clear()
+    answers.clear()
+    for number in range(-PAST, PAST):
+        past = centre.at + number * MS_APART
+        ended[f"ended-{number}"] = past - ENDED_KEPT_MS
+        answers[f"answer-{number}"] = Kept(Reason.DONE, 0, past - ANSWERS_KEPT_MS, b"")
+    for number in range(-PAST, 0):  # as it is by the next day
+        del ended[f"ended-{number}"], answers[f"answer-{number}"]
+    gc.collect()
+    return _mean_decision_us(centre) / before
 
 
 def _centre(agents: int, waiting: int = WAITING) -> Centre:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class JetStreamOutlet:
         self._traces = traces
         self._shard = shard
         self._emitted = emitted
-        self._records: dict[int, int] = {}
+        self._records: OrderedDict[int, int] = OrderedDict()
         self._sent: dict[int, _Sent] = {}
         self._token = 0
         self._room = asyncio.Event()

@@ -1,5 +1,6 @@
 """Who held each contact's last task. Bounded: what is oldest is forgotten first."""
 
+from collections import OrderedDict
 from collections.abc import Iterator
 
 CONTACTS_KEPT = 50_000
@@ -9,7 +10,7 @@ KEPT_MS = 90 * 24 * 3_600_000
 
 class LastAgents:
     def __init__(self) -> None:
-        self._held: dict[str, tuple[str, int]] = {}
+        self._held: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
     def remember(self, contact_id: str, agent_id: str, at: int) -> None:
         held = self._held
@@ -23,7 +24,9 @@ class LastAgents:
 
     def forget(self, agent_id: str) -> None:
         """Who is gone held nothing: the next one of the same id is somebody else."""
-        self._held = {it: held for it, held in self._held.items() if held[0] != agent_id}
+        theirs = [it for it, (holder_id, _) in self._held.items() if holder_id == agent_id]
+        for contact_id in theirs:
+            del self._held[contact_id]
 
     def of(self, contact_id: str, *, since: int) -> str:
         """Return who held the contact's last task, if that was after `since`."""

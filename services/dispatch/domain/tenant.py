@@ -1,5 +1,6 @@
 """What a shard knows of one tenant."""
 
+from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -60,12 +61,13 @@ class Tenant:
     queues: dict[str, QueueConfigured] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
-    ended: dict[str, int] = field(default_factory=dict)
+    # What forgets its oldest is an OrderedDict: to find it, a dict steps over all it has forgotten.
+    ended: OrderedDict[str, int] = field(default_factory=OrderedDict)
     modes: dict[str, QueueMode] = field(default_factory=dict)
     """Of queues that are not open."""
     vacated: dict[tuple[str, str], Vacated] = field(default_factory=dict)
     """By queue, or group, that is being removed or was, and whose work went elsewhere."""
-    answers: dict[str, Kept] = field(default_factory=dict)
+    answers: OrderedDict[str, Kept] = field(default_factory=OrderedDict)
     hours: dict[str, Hours] = field(default_factory=dict)
     last_agents: LastAgents = field(default_factory=LastAgents)
     paces: dict[str, Pace] = field(default_factory=dict)
