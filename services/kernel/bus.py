@@ -16,6 +16,7 @@ from nats.js.api import Header
 from nats.js.errors import APIError
 
 from .client import TolerantClient
+from .ending import beside
 from .env import Misconfigured
 from .jetstream import PatientJetStream
 from .publisher import BusUnavailable, Overtaken, Publisher, overtaken
@@ -93,6 +94,10 @@ class Bus:
         await self.broker.connect()
         await self._publisher.open()
 
+    async def resend_late(self) -> None:
+        """Send again, for ever, what may have gone to a leader that is no more."""
+        await self._publisher.resend_late()
+
     @contextmanager
     def on_resume(self, callback: Callable[[], None]) -> Iterator[None]:
         """Call back after each reconnect, when all that the server held for us may be gone."""
@@ -146,7 +151,8 @@ async def connected(
     try:
         await bus.open()
         watch.reachable.tell(True)
-        yield bus
+        async with beside(bus.resend_late()):
+            yield bus
     finally:
         watch.leaving = True
         try:

@@ -18,6 +18,8 @@ from .jetstream import RESEND_S
 from .wire import Outgoing
 
 AGAIN = 0.1  # seconds between tries while JetStream itself is not up
+LOOKS = 2
+"""How often in `RESEND_S` is looked for what is unanswered."""
 _WRONG_LAST_SEQUENCE = (10070, 10071, 10164)
 """JetStream's codes for an expectation that did not hold (server/errors.json)."""
 
@@ -43,6 +45,9 @@ def overtaken(refused: APIError) -> bool:
 class _Unanswered:
     message: Outgoing
     answer: asyncio.Future[Mapping[str, Any] | None]  # None: nobody listens, JetStream is not up
+    patience: int = LOOKS
+    """Looks without an answer after which it is sent again."""
+    looks: int = 0
 
 
 class Publisher:
@@ -86,27 +91,30 @@ class Publisher:
             for reply, waiting in tuple(self._unanswered.items()):
                 await self._send(waiting.message, reply)
 
+    async def resend_late(self) -> None:
+        """Send again, for ever, what stays unanswered: after a second, two more, four more."""
+        while True:
+            await asyncio.sleep(RESEND_S / LOOKS)
+            for reply, waiting in tuple(self._unanswered.items()):
+                waiting.looks += 1
+                if waiting.looks > waiting.patience:
+                    waiting.looks, waiting.patience = 0, 2 * waiting.patience
+                    with suppress(Error, OSError):
+                        await self._send(waiting.message, reply)
+
     async def _until_answered(self, message: Outgoing) -> Mapping[str, Any]:
         while True:
             reply = f"{self._inbox}.{next(self._numbers)}"
             waiting = _Unanswered(message, asyncio.get_running_loop().create_future())
             self._unanswered[reply] = waiting
             try:
-                answer = await self._until_told(waiting, reply)
+                await self._send(message, reply)
+                answer = await waiting.answer
             finally:
                 del self._unanswered[reply]
             if answer is not None:
                 return answer
             await asyncio.sleep(AGAIN)
-
-    async def _until_told(self, waiting: _Unanswered, reply: str) -> Mapping[str, Any] | None:
-        patience = RESEND_S
-        while True:
-            await self._send(waiting.message, reply)
-            await asyncio.wait({waiting.answer}, timeout=patience)
-            if waiting.answer.done():
-                return waiting.answer.result()
-            patience *= 2
 
     async def _send(self, message: Outgoing, reply: str) -> None:
         # The client counts the payload alone, and the server hangs up on what is too large.
