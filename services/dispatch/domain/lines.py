@@ -13,7 +13,10 @@ _BLOCK = 512
 
 
 class Line:
-    """A sorted list in blocks, so that neither its head nor a rank costs its length."""
+    """A sorted list in blocks, so that neither its head nor a rank costs its length.
+
+    Mostly who comes is the last and who leaves the first: these are not searched for.
+    """
 
     def __init__(self) -> None:
         self._blocks: list[list[_Place]] = [[]]
@@ -27,17 +30,26 @@ class Line:
             yield from block
 
     def add(self, place: _Place) -> None:
-        number = self._block_of(place)
+        number = len(self._blocks) - 1
         block = self._blocks[number]
-        insort(block, place)
+        if not block or block[-1] < place:
+            block.append(place)
+        else:
+            number = self._block_of(place)
+            block = self._blocks[number]
+            insort(block, place)
         self._length += 1
         if len(block) > 2 * _BLOCK:
             self._blocks[number : number + 1] = [block[:_BLOCK], block[_BLOCK:]]
 
     def remove(self, place: _Place) -> None:
-        number = self._block_of(place)
-        block = self._blocks[number]
-        del block[bisect_left(block, place)]
+        number, block = 0, self._blocks[0]
+        if block[0] == place:
+            del block[0]
+        else:
+            number = self._block_of(place)
+            block = self._blocks[number]
+            del block[bisect_left(block, place)]
         self._length -= 1
         if not block and len(self._blocks) > 1:
             del self._blocks[number]
@@ -50,6 +62,8 @@ class Line:
 
     def rank(self, place: _Place) -> int:
         """Return how many come before, plus one."""
+        if self._blocks[-1][-1] == place:
+            return self._length
         number = self._block_of(place)
         before = sum(map(len, self._blocks[:number]))
         return before + bisect_left(self._blocks[number], place) + 1
