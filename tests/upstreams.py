@@ -31,7 +31,7 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_status import rpc_status
 
 from services.standalone.edge import ADMIN, DESCRIPTORS, LISTENER, METRICS, rendered
-from tests.servers import free_port
+from services.standalone.servers import free_port
 from tests.tokens import Issuer
 
 ENVOY = Path(sys.executable).with_name("envoy")

@@ -3,12 +3,14 @@
 import asyncio
 import errno
 import json
+import os
 import re
 import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
+from itertools import count
 from pathlib import Path
 
 from services.kernel import streams
@@ -18,6 +20,10 @@ from .edge import ROOT
 from .secrets import Secrets
 
 NATS_CONFIG = ROOT / "deploy/nats/server.conf"
+FIRST_PORT, LAST_PORT = 20_000, 31_999
+"""Of these no system that we run on chooses one by itself."""
+APART = 499
+"""Ports between where two processes begin that were started one after the other."""
 
 
 @asynccontextmanager
@@ -97,11 +103,26 @@ async def envoy(config: Path, port: int, log: Path) -> AsyncIterator[str]:
 
 
 def free_port() -> int:
-    """Return a port that was free a moment ago, for servers that cannot choose one themselves."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port on which nobody listens, for who cannot take one that the system chooses.
+
+    The system chooses of its own range, for every connection too: a port of it that was free a
+    moment ago may be somebody's when the server comes to it.
+    """
+    for port in _ports:
+        with closing(socket.socket()) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the ports never end")
+
+
+def _ports_of_this_process() -> Iterator[int]:
+    """Yield ports for ever, each process beginning elsewhere: who asks later gets another."""
+    several = LAST_PORT - FIRST_PORT + 1
+    for number in count(os.getpid() * APART):
+        yield FIRST_PORT + number % several
+
+
+_ports = _ports_of_this_process()
 
 
 def insist_on_port(port: int) -> None:

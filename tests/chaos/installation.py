@@ -13,8 +13,9 @@ from nats.errors import Error
 
 from services.kernel import streams
 from services.kernel.bus import connected
+from services.standalone.servers import free_port
 from tests.processes import ServiceProcess
-from tests.servers import MongoServer, NatsServer, free_port
+from tests.servers import MongoServer, NatsServer
 from tests.tokens import Issuer, KeyServer, key_server
 
 from .proxy import Wire, wire

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from services.standalone.servers import free_port
 from tests.processes import ROOT
-from tests.servers import ServerProcess, free_port
+from tests.servers import ServerProcess
 
 
 class Standalone(ServerProcess):

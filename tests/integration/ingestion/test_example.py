@@ -12,8 +12,8 @@ from centralita.ingestion.v1.events_pb2 import (
     MessageReceived,
 )
 
+from services.standalone.servers import free_port
 from tests.integration.ingestion.world import SECRET, World
-from tests.servers import free_port
 from tests.streams import until
 
 

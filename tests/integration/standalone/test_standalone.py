@@ -16,9 +16,9 @@ import grpc
 import pytest
 
 from services.standalone.secrets import kept_secrets
+from services.standalone.servers import free_port
 from tests.e2e.people import Edge, desk
 from tests.e2e.standalone import Standalone
-from tests.servers import free_port
 
 pytestmark = pytest.mark.timeout(120)
 
