@@ -80,7 +80,10 @@ class JetStreamInputLog:
 
 
 class JetStreamIntake:
-    """See the port. A tenant's inputs all go to one shard, for ever: the count is fixed."""
+    """See the port. A tenant's inputs all go to one shard, for ever: the count is fixed.
+
+    Without an id, what the client sends again is one input, and what is appended again another.
+    """
 
     def __init__(self, bus: Bus, shards: int) -> None:
         self._bus = bus
