@@ -88,7 +88,7 @@ async def service(settings: Settings, checkpoint: Checkpoint = passed) -> AsyncI
         replies(bus) as inbox,
     ):
         intake = JetStreamIntake(bus, settings.shards)
-        directory = JetStreamDirectory(bus, intake, utc_now, settings.shards)
+        directory = JetStreamDirectory(bus, intake, settings.shards)
         traces = Traces()
         ports = Ports(
             inputs=JetStreamInputLog(bus, traces),

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -71,18 +71,27 @@ async def _follow(
                 caught_up.set()
 
 
-async def _renew(bus: Bus, stream: str, takers: Takers, tenant_id: str) -> None:
+async def said_lately(
+    bus: Bus, stream: str, kinds: Iterable[type[Message]], tenant_id: str
+) -> list[Tailed]:
+    """Return what was said of a tenant in the last moments, as far as the bus tells in time."""
     where = {"tenant_id": tenant_id}
-    subjects = [filter_for(kind, where) for kind in takers]
+    subjects = [filter_for(kind, where) for kind in kinds]
     recent = until_now(tail(bus, stream, subjects=subjects, since=utc_now() - RECENT))
+    said: list[Tailed] = []
     try:
         async with asyncio.timeout(LOOKED_UP_WITHIN_S), aclosing(recent) as batches:
             async for batch in batches:
-                _take_all(stream, takers, batch)
+                said += batch
     except (Error, APIError, OSError, TimeoutError) as silence:
         log.warning(
             "what was said last is not known", extra={"stream": stream, "cause": cause_of(silence)}
         )
+    return said
+
+
+async def _renew(bus: Bus, stream: str, takers: Takers, tenant_id: str) -> None:
+    _take_all(stream, takers, await said_lately(bus, stream, takers, tenant_id))
 
 
 def _take_all(stream: str, takers: Takers, batch: Sequence[Tailed]) -> None:

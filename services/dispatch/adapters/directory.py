@@ -4,7 +4,6 @@ Events take a moment to the router. Whoever uses what was put just before should
 that, so before a refusal that rests on it the router is told what was said in the last moments.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -25,8 +24,7 @@ from services.dispatch.configured import Configured, facts_of
 from services.dispatch.domain.configuration import Configuration
 from services.dispatch.use_cases.ports import Intake, Shard, Unknown
 from services.kernel.bus import Bus
-from services.kernel.clock import Clock
-from services.kernel.projection import LOOKED_UP_WITHIN_S, RECENT
+from services.kernel.projection import said_lately
 from services.kernel.tail import Tailed, tail, until_now
 from services.kernel.unreadable import understood
 from services.kernel.wire import event_in, filter_for
@@ -45,26 +43,18 @@ _KINDS: dict[str, type[Configured]] = {
 class JetStreamDirectory:
     """See the port."""
 
-    def __init__(self, bus: Bus, intake: Intake, clock: Clock, shards: int) -> None:
-        self._bus, self._intake, self._clock, self._shards = bus, intake, clock, shards
+    def __init__(self, bus: Bus, intake: Intake, shards: int) -> None:
+        self._bus, self._intake, self._shards = bus, intake, shards
 
     async def tell_news(self, tenant_id: str) -> bool:
         """Tell the router what is recent; the same twice changes nothing."""
-        where, since = {"tenant_id": tenant_id}, self._clock() - RECENT
-        subjects = [filter_for(kind, where) for kind in _KINDS.values()]
+        said = await said_lately(self._bus, STREAM, _KINDS.values(), tenant_id)
         told = False
         try:
-            async with (
-                asyncio.timeout(LOOKED_UP_WITHIN_S),
-                aclosing(
-                    until_now(tail(self._bus, STREAM, subjects=subjects, since=since))
-                ) as batches,
-            ):
-                async for said in batches:
-                    for fact, dedup_id in _read(said):
-                        await self._intake.append(fact, dedup_id)
-                        told = True
-        except (Error, APIError, OSError, TimeoutError, Unknown):
+            for fact, dedup_id in _read(said):
+                await self._intake.append(fact, dedup_id)
+                told = True
+        except Unknown:
             pass  # who was refused hears so, and may come again
         return told
 

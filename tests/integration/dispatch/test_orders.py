@@ -16,7 +16,7 @@ from centralita.dispatch.v1.events_pb2 import (
 )
 from grpc import StatusCode
 
-from services.dispatch.adapters import directory
+from services.kernel import projection
 from services.kernel.answers import reason_of
 from services.kernel.bus import Bus
 from services.kernel.ids import new_id
@@ -143,7 +143,7 @@ async def test_what_was_done_at_the_second_look_is_not_told_as_refused_later(
     await desk.queue("fresh")
     pause = api.SetQueueModeRequest(queue_id="fresh", mode=QUEUE_MODE_PAUSED, request_id=new_id())
     await desk.ask("SetQueueMode", pause, "mia")
-    monkeypatch.setattr(directory, "RECENT", timedelta(0))
+    monkeypatch.setattr(projection, "RECENT", timedelta(0))
     await desk.ask("SetQueueMode", pause, "mia")
     await desk.audited()
 

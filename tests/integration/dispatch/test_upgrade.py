@@ -68,7 +68,7 @@ async def test_a_leader_compares_its_own_shard_past_what_cannot_be_read(
     bus: Bus, tenant: str
 ) -> None:
     shards = 4
-    directory = JetStreamDirectory(bus, JetStreamIntake(bus, shards), utc_now, shards)
+    directory = JetStreamDirectory(bus, JetStreamIntake(bus, shards), shards)
     changed = UserChanged(tenant_id=tenant, user_id="ana", version=3, incarnation=2)
     await bus.publish(outgoing(changed, event_id=new_id(), at=utc_now()))
     await bus.js.publish(f"cc.{tenant}.directory.v1.user.changed.bo", b"\xff")
