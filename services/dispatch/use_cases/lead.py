@@ -232,8 +232,9 @@ class _Term:
         """Failing to save is harmless: the journal holds everything."""
         self._saving = None
         if not saving.cancelled() and (trouble := saving.exception()):
+            fault = None if isinstance(trouble, Unknown) else trouble  # one of ours shows whole
             about = {"shard": self._shard, "cause": cause_of(trouble)}
-            log.warning("snapshot not saved", extra=about)
+            log.warning("snapshot not saved", exc_info=fault, extra=about)
         self._ports.checkpoint("saved")
 
     async def close(self, *, holds: bool, warm: bool) -> None:
