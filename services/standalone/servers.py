@@ -108,11 +108,11 @@ def free_port() -> int:
     The system chooses of its own range, for every connection too: a port of it that was free a
     moment ago may be somebody's when the server comes to it.
     """
-    for port in _ports:
+    while True:
+        port = next(_ports)
         with closing(socket.socket()) as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise AssertionError("the ports never end")
 
 
 def _ports_of_this_process() -> Iterator[int]:

@@ -27,6 +27,19 @@ class WithoutJetStream(NatsServer):
         return [word for word in super().command() if word != "-js"]
 
 
+async def answered_the_second_time(bus: Bus, subject: str, answer: bytes) -> list[Msg]:
+    """Let the first message get lost; return what comes."""
+    came: list[Msg] = []
+
+    async def hear(message: Msg) -> None:
+        came.append(message)
+        if len(came) == 2:
+            await message.respond(answer)
+
+    await bus.nc.subscribe(subject, cb=hear)
+    return came
+
+
 async def test_credentials_stand_in_the_address(tmp_path: Path) -> None:
     with nats_server(tmp_path, "--user", "contacts", "--pass", "secret-1") as server:
         async with connected(server.url.replace("//", "//contacts:secret-1@"), name="c") as bus:
@@ -87,14 +100,7 @@ async def test_what_a_lost_leader_never_answered_is_sent_again(
     bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publisher, "RESEND_S", 0.05)
-    asked: list[Msg] = []
-
-    async def second_time(message: Msg) -> None:
-        asked.append(message)
-        if len(asked) == 2:
-            await message.respond(b'{"seq": 7, "duplicate": true}')
-
-    await bus.nc.subscribe("leaderless.x", cb=second_time)
+    asked = await answered_the_second_time(bus, "leaderless.x", b'{"seq": 7, "duplicate": true}')
     assert await bus.publish(Outgoing("leaderless.x", b"word", {"Nats-Msg-Id": "1"}), timeout=3)
     assert [it.data for it in asked] == [b"word", b"word"]
 
@@ -104,18 +110,11 @@ async def test_a_question_to_a_lost_leader_is_asked_again_and_an_order_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subject: str, times: int
 ) -> None:
     monkeypatch.setattr(jetstream, "RESEND_S", 0.1)
-    asked: list[Msg] = []
-
-    async def second_time(message: Msg) -> None:
-        asked.append(message)
-        if len(asked) == 2:
-            await message.respond(b"{}")
-
     server, answered = WithoutJetStream(tmp_path), False
     server.start()
     try:
         async with connected(server.url, name="tests") as bus:
-            await bus.nc.subscribe("$JS.API.>", cb=second_time)
+            asked = await answered_the_second_time(bus, "$JS.API.>", b"{}")
             with suppress(NoAnswer):
                 await bus.js._api_request(f"$JS.API.{subject}.X", b"", timeout=0.5)
                 answered = True
